@@ -1,0 +1,38 @@
+"""Backpropagation of any JAX function, node by node: the graph, and what one step computed on it."""
+
+from engine.errors import (
+    EngineError,
+    NoGradientError,
+    NotDifferentiableError,
+    NotExecutedError,
+    NotScalarError,
+    TraceError,
+    UnknownNodeError,
+)
+from engine.grad import value_and_grad
+from engine.graph import OUTPUT, Edge, Graph, Literal, Node, Place, Scope
+from engine.probe import Probe, ProbeError
+from engine.reading import Reading
+from engine.trace import trace
+
+__all__ = [
+    "OUTPUT",
+    "Edge",
+    "EngineError",
+    "Graph",
+    "Literal",
+    "NoGradientError",
+    "Node",
+    "NotDifferentiableError",
+    "NotExecutedError",
+    "NotScalarError",
+    "Place",
+    "Probe",
+    "ProbeError",
+    "Reading",
+    "Scope",
+    "TraceError",
+    "UnknownNodeError",
+    "trace",
+    "value_and_grad",
+]

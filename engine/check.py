@@ -1,0 +1,288 @@
+"""The proof: the tape against JAX and against central differences.
+
+Three independent ways to the same number. JAX differentiates the untouched function in its arguments. It differentiates
+the program with something added to a node, in that something: no tap is involved. And the loss is simply evaluated a
+little to either side.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from engine.errors import EngineError
+from engine.grad import value_and_grad
+from engine.graph import Graph, Node
+from engine.probe import has_gradient
+from engine.reading import Reading
+from engine.tape import Sinks, Tape
+from engine.trace import program
+
+Array = Any
+
+GRADIENT_TOLERANCE = 2000.0
+"""How many machine epsilons a gradient may be off, relative to its scale: rounding in another order."""
+
+NUMERIC_TOLERANCE = 0.05
+"""How far a central difference may be off, relative to the derivative; it rounds much more."""
+
+
+ROUNDINGS = 6
+"""How often rounding is imitated to learn how far it moves the loss."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeCheck:
+    """How well the gradient of one node agrees."""
+
+    id: str
+    name: str
+    gradient_error: float
+    """Against JAX's own derivative, relative to the largest entry (or, where terms cancel, to their rounding)."""
+    sum_error: float
+    """The sum of the contributions against the gradient, likewise."""
+    numeric_error: float | None
+    """Along one random direction, against the central difference; ``None`` where that is below what floats resolve."""
+    tolerance: float
+    declared: bool = False
+    """Whether a ``stop_gradient`` or a rule of its own lies ahead: then JAX's gradient is what the program declares,
+    and need not be the slope that differences see."""
+
+    @property
+    def numeric_ok(self) -> bool:
+        """Whether the central difference agrees, as far as floats resolve it."""
+        return self.numeric_error is None or self.numeric_error <= NUMERIC_TOLERANCE
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything agrees that must."""
+        exact = self.gradient_error <= self.tolerance and self.sum_error <= self.tolerance
+        return exact and (self.numeric_ok or self.declared)
+
+    @property
+    def verdict(self) -> str:
+        """A mark for a table: nothing where all is well."""
+        if not self.ok:
+            return "✗"
+        return "" if self.numeric_ok else "declared: a stop_gradient or a rule of its own lies ahead"
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """The proof for one function at one point."""
+
+    name: str
+    value_error: float
+    """The loss against that of the untouched function, relative."""
+    argument_error: float
+    """The gradients returned against ``jax.grad`` of the untouched function, relative; the worst of them."""
+    nodes: tuple[NodeCheck, ...]
+    tolerance: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything agrees within tolerance."""
+        same = self.value_error <= self.tolerance and self.argument_error <= self.tolerance
+        return same and all(node.ok for node in self.nodes)
+
+    @property
+    def worst(self) -> NodeCheck | None:
+        """The node that agrees least."""
+        return max(self.nodes, key=lambda node: max(node.gradient_error, node.sum_error), default=None)
+
+    def node(self, key: str) -> NodeCheck:
+        """The check of the node with this id or name."""
+        return next(node for node in self.nodes if key in (node.id, node.name))
+
+    def __str__(self) -> str:
+        width = max([len(node.name) for node in self.nodes] + [4])
+        head = f"{'node':<{width}}  vs jax.grad  vs contributions  vs differences"
+        verdict = "agrees" if self.ok else "DOES NOT AGREE"
+        foot = (
+            f"{self.name} {verdict}: {len(self.nodes)} nodes; loss off by {self.value_error:.1e}, gradients of the "
+            f"arguments by {self.argument_error:.1e} (relative)."
+        )
+        return "\n".join([head, *(_row(node, width) for node in self.nodes), foot])
+
+
+def _row(node: NodeCheck, width: int) -> str:
+    numeric = "below noise" if node.numeric_error is None else f"{node.numeric_error:.1e}"
+    row = f"{node.name:<{width}}  {node.gradient_error:>11.1e}  {node.sum_error:>16.1e}  {numeric:>14}  {node.verdict}"
+    return row.rstrip()
+
+
+def check(fun: Callable[..., Any], *args: Any, has_aux: bool = False, seed: int = 0, **kwargs: Any) -> Report:
+    """Check every gradient that the engine reads from a function at a point.
+
+    Args:
+        fun: a loss, as for :func:`engine.value_and_grad`.
+        *args: where; the first argument is differentiated, every other floating-point value is checked as well.
+        has_aux: whether ``fun`` returns ``(loss, aux)``.
+        seed: of the random directions.
+        **kwargs: keyword arguments of ``fun``.
+
+    Returns:
+        A :class:`Report`; ``print`` it for a table.
+    """
+    value, grads, reading = jax.jit(value_and_grad(fun, has_aux=has_aux))(*args, **kwargs)
+    wanted, exact = jax.jit(jax.value_and_grad(fun, has_aux=has_aux))(*args, **kwargs)
+    return compare(fun, (args, kwargs), (value, grads, reading), (wanted, exact), seed)
+
+
+def compare(
+    fun: Callable[..., Any],
+    given: tuple[Any, Any],
+    mine: tuple[Any, Any, Reading],
+    jaxs: tuple[Any, Any],
+    seed: int = 0,
+) -> Report:
+    """The report for results already computed: ``mine`` by the engine, ``jaxs`` by ``jax.value_and_grad``."""
+    value, grads, reading = mine
+    tolerance = _tolerance(reading.graph)
+    loss, arguments = (
+        max(jax.tree.leaves(jax.tree.map(relative_error, *pair)), default=0.0)
+        for pair in ((value, jaxs[0]), (grads, jaxs[1]))
+    )
+    return Report(reading.graph.name, loss, arguments, tuple(_checks(fun, given, reading, tolerance, seed)), tolerance)
+
+
+def _tolerance(graph: Graph) -> float:
+    """For the coarsest numbers in the program: 16-bit floats agree to their own precision only."""
+    epsilons = [_epsilon(jnp.dtype(node.dtype)) for node in graph.nodes if has_gradient(node)]
+    return min(GRADIENT_TOLERANCE * max(epsilons, default=0.0), 0.1)
+
+
+def _checks(
+    fun: Callable[..., Any], given: tuple[Any, Any], reading: Reading, tolerance: float, seed: int
+) -> list[NodeCheck]:
+    rng = np.random.default_rng(seed)
+    nudged = Nudged.of(fun, given, reading)
+    roundings = [_rounding(nudged.sinks, reading, rng) for _ in range(ROUNDINGS)]
+    exact, rough = nudged.gradients(nudged.sinks), nudged.gradients(roundings[0])
+    losses = [float(nudged.loss(sinks)) for sinks in (nudged.sinks, *roundings)]
+    noise = max(abs(loss - losses[0]) for loss in losses[1:]) + abs(losses[0]) * _epsilon(jnp.float32)
+    declared = _before_declarations(reading.graph)
+    found = []
+    for id, wanted in exact.items():
+        gradient = np.ma.filled(_array(reading.grads[id]), 0)
+        floor = 10 * largest(np.asarray(rough[id]) - np.asarray(wanted)) / tolerance
+        total = _total(reading, reading.graph.node(id))
+        errors = relative_error(gradient, wanted, floor), relative_error(total, gradient, floor)
+        numeric = _numeric(nudged, id, gradient, noise, rng)
+        found.append(NodeCheck(id, reading.graph.node(id).name, *errors, numeric, tolerance, id in declared))
+    return found
+
+
+def _rounding(sinks: Sinks, reading: Reading, rng: np.random.Generator) -> Sinks:
+    """What rounding might add to every node: an epsilon of its value, up or down.
+
+    Where terms cancel, what is left of a gradient is rounding. How much that is shows in how it changes with this.
+    """
+    found = {}
+    for id, sink in sinks.items():
+        signs = rng.choice([-1.0, 1.0], size=sink.shape)
+        value = np.asarray(reading.values.get(id, sink))
+        size = np.where(np.isfinite(value), np.abs(value.astype(np.complex128)), 0)
+        found[id] = jnp.asarray(signs * size * _epsilon(sink.dtype), sink.dtype)
+    return found
+
+
+_DECLARED = frozenset({"stop_gradient", "cholesky", "eigh"})
+"""Their rules state a gradient that differences needn't see; the last two take their operand as symmetric."""
+
+
+def _before_declarations(graph: Graph) -> frozenset[str]:
+    """Nodes from which some path leads through a ``stop_gradient`` or a custom rule."""
+    found = {node.id for node in graph.nodes if node.kind == "custom" or node.op in _DECLARED}
+    for node in reversed(graph.nodes):
+        if node.id in found:
+            found.update(graph.sources(node.id))
+    return frozenset(found)
+
+
+def _total(reading: Reading, node: Node) -> Array:
+    """The contributions of a node's consumers, added up; a node that nobody uses gets zeros."""
+    try:
+        parts = [np.ma.filled(_array(part), 0) for part in reading.contributions(node.id).values()]
+    except EngineError:  # not executed: nothing is sent
+        parts = []
+    return sum(parts, start=np.zeros_like(_array(reading.grads[node.id])))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Nudged:
+    """The program as a function of what is added to each node."""
+
+    loss: Callable[[Sinks], Array]
+    slope: Callable[[Sinks], Sinks]
+    sinks: Sinks
+
+    @classmethod
+    def of(cls, fun: Callable[..., Any], given: tuple[Any, Any], reading: Reading) -> Nudged:
+        """The same program as the reading's, with additions in place of taps."""
+        traced = program(fun, *given)
+        plan = dataclasses.replace(reading.plan, values=frozenset(), uses=frozenset(), how="full")
+        tape = Tape(traced.block, traced.graph, plan, tap=operator.add)
+        arrays = [jnp.asarray(array) for array in traced.arguments.traced]
+
+        def loss(sinks: Sinks) -> Array:
+            return tape.run(arrays, sinks)[0][0]
+
+        return cls(jax.jit(loss), jax.jit(jax.grad(loss)), tape.sinks())
+
+    def gradients(self, sinks: Sinks) -> Mapping[str, Array]:
+        """The derivative of the loss in what is added to each node, by JAX."""
+        return dict(self.slope(sinks))
+
+    def along(self, id: str, direction: Array, step: float) -> float:
+        """The loss with a step along a direction added to one node."""
+        moved = jnp.asarray(direction * step, self.sinks[id].dtype)
+        return float(self.loss(self.sinks | {id: moved}))
+
+
+def _numeric(nudged: Nudged, id: str, gradient: Array, noise: float, rng: np.random.Generator) -> float | None:
+    """Relative error of the slope along a random direction, by central differences: the best of three step sizes."""
+    if not gradient.size or not np.isfinite(gradient.astype(np.complex128)).all() or np.iscomplexobj(gradient):
+        return None
+    direction = rng.choice([-1.0, 1.0], size=gradient.shape)
+    slope = float(np.sum(gradient.astype(np.float64) * direction))
+    errors = []
+    for step in _epsilon(gradient.dtype) ** np.array([1 / 4, 1 / 3, 1 / 2]):
+        rise = nudged.along(id, direction, step) - nudged.along(id, direction, -step)
+        if np.isfinite(rise) and abs(slope) * step > 100 * noise:
+            errors.append(abs(rise / (2 * step) - slope) / abs(slope))
+    return min(errors, default=None)
+
+
+def _epsilon(dtype: Any) -> float:
+    return float(jnp.finfo(dtype).eps)
+
+
+def _array(value: Array) -> Any:
+    return value if isinstance(value, np.ma.MaskedArray) else np.asarray(value)
+
+
+def relative_error(mine: Array, wanted: Array, floor: float = 0.0) -> float:
+    """Largest difference, relative to the largest entry or to ``floor`` if that is larger.
+
+    NaN and infinities must stand in the same places.
+    """
+    if not jnp.issubdtype(jnp.result_type(mine), jnp.inexact):
+        return 0.0
+    a, b = (np.asarray(array).astype(np.complex128) for array in (mine, wanted))
+    if a.shape != b.shape or not np.array_equal(np.isfinite(a), np.isfinite(b)):
+        return float("inf")
+    scale = max(largest(a), largest(b), floor)
+    return largest(a - b) / scale if scale > 0 else 0.0
+
+
+def largest(array: Array) -> float:
+    """Magnitude of the largest finite entry; 0 if there is none."""
+    sizes = np.abs(np.asarray(array).astype(np.complex128))
+    return float(np.max(sizes, where=np.isfinite(sizes), initial=0.0))

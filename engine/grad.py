@@ -1,0 +1,202 @@
+"""``value_and_grad`` with a reading: what ``jax.value_and_grad`` returns, and every node on the way."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from engine import compat
+from engine.errors import NotDifferentiableError, NotScalarError
+from engine.names import function_name
+from engine.probe import Plan, Probe, as_probe, resolve
+from engine.program import Step
+from engine.reading import Reading
+from engine.tape import Record, Sinks, Tape
+from engine.trace import Arguments, Program, program
+
+_REFUSALS = (ValueError, NotImplementedError, TypeError)
+"""What JAX raises where it has no derivative."""
+
+
+def value_and_grad(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    probe: str | Probe = "full",
+) -> Callable[..., tuple[Any, Any, Reading]]:
+    """A function that returns what ``jax.value_and_grad(fun)`` returns, and a reading of every node.
+
+    Args:
+        fun: a function of pytrees of arrays that returns one real number, or ``(number, aux)``.
+        argnums: which positional arguments to differentiate.
+        has_aux: whether ``fun`` returns a pair whose second part isn't differentiated.
+        probe: ``"full"``, ``"stats"`` or an :class:`engine.Probe`.
+
+    Returns:
+        A function of the same arguments that returns ``(value, grads, reading)``; with ``has_aux`` the value is
+        ``(value, aux)``. It composes with ``jit``, ``vmap``, ``scan`` and ``shard_map``.
+
+    Raises (when called):
+        TraceError: ``fun`` raised while it was traced.
+        NotScalarError: ``fun`` doesn't return one real number.
+        NotDifferentiableError: an argument, or something on the way from it, has no derivative.
+    """
+    chosen = as_probe(probe)
+
+    @functools.wraps(fun)
+    def watched(*args: Any, **kwargs: Any) -> tuple[Any, Any, Reading]:
+        traced = program(fun, args, kwargs)
+        _check_returned(traced, has_aux)
+        wanted = _leaves_of(argnums, args, traced)
+        starts = [traced.graph.inputs[traced.arguments.arrays.index(leaf)] for leaf in wanted]
+
+        def attempt(cut: frozenset[str]) -> Any:
+            return _differentiate(traced, wanted, resolve(traced.graph, chosen, starts, cut))
+
+        outs, gradients, reading = _with_detours(attempt, traced, starts, function_name(fun))
+        value = jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(traced.returned), outs)
+        return value, _as_arguments(argnums, args, traced.arguments, dict(zip(wanted, gradients, strict=True))), reading
+
+    return watched
+
+
+def _differentiate(traced: Program, wanted: list[int], plan: Plan) -> tuple[list[Any], list[Any], Reading]:
+    tape = Tape(traced.block, traced.graph, plan)
+    arguments = traced.arguments
+    arrays = {index: jnp.asarray(arguments.values[index]) for index in arguments.arrays}
+
+    def run(chosen: list[Any], sinks: Sinks) -> tuple[Any, tuple[list[Any], Record]]:
+        filled = arrays | dict(zip(wanted, chosen, strict=True))
+        outs, record = tape.run(list(filled.values()), sinks)
+        return outs[0], (outs[1:], record)
+
+    differentiated = jax.value_and_grad(run, argnums=(0, 1), has_aux=True)
+    (loss, (rest, record)), (gradients, arrived) = differentiated([arrays[i] for i in wanted], tape.sinks())
+    grads = {key: value for key, value in arrived.items() if key in plan.grads}
+    uses = {key: value for key, value in arrived.items() if key in plan.uses}
+    reading = Reading(record.values, grads, uses, record.branches, record.counts, traced.graph, plan)
+    return [loss, *rest], gradients, reading
+
+
+def _with_detours(attempt: Callable[[frozenset[str]], Any], traced: Program, starts: list[str], name: str) -> Any:
+    """Differentiate; where something without a derivative stands off the way from the arguments, go round it.
+
+    JAX differentiates only what depends on the arguments; the engine reads a gradient for every value, and so may meet
+    an operation (a callback, say) that JAX never needed a derivative of. Nothing is sent into those.
+    """
+    try:
+        return attempt(frozenset())
+    except _REFUSALS:
+        plan = resolve(traced.graph, Probe(what=()), starts)
+        cut = frozenset(step.id for block, step in traced.block.walk() if _refuses(block.jaxpr, step, plan))
+        if cut:
+            try:
+                return attempt(cut)
+            except _REFUSALS as again:
+                error = again
+        raise NotDifferentiableError(_refusal(traced, plan, name, error)) from error
+
+
+def _refuses(within: Any, step: Step, plan: Plan) -> bool:
+    """Whether an equation that no differentiated argument reaches has no derivative."""
+    avals: list[Any] = [var.aval for var in step.eqn.invars]
+    whole = step.form in ("op", "custom")
+    if not whole or not any(map(compat.has_gradient, avals)) or not plan.active.isdisjoint(map(str, step.reads)):
+        return False
+
+    def send_back(args: list[Any]) -> Any:
+        outs, pull = jax.vjp(lambda args: compat.evaluate(step.eqn, within, args), args)
+        return pull([jnp.ones(out.shape, out.dtype) if compat.has_gradient(out) else _none(out) for out in outs])
+
+    try:
+        jax.eval_shape(send_back, [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals])
+    except _REFUSALS:
+        return True
+    return False
+
+
+def _none(out: Any) -> Any:
+    return jnp.zeros(out.shape, jax.dtypes.float0)
+
+
+def _refusal(traced: Program, plan: Plan, name: str, error: Exception) -> str:
+    loops = [node for node in traced.graph.nodes if node.op == "while" and not plan.active.isdisjoint(node.inputs)]
+    if "while_loop" in str(error) and loops:
+        return (
+            f"{name} can't be differentiated through the while_loop at {loops[0].source}: JAX doesn't keep the steps "
+            "of a loop that may run any number of times. Write lax.scan, or fori_loop with Python numbers as bounds."
+        )
+    return f"{name} can't be differentiated: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
+
+
+def _check_returned(traced: Program, has_aux: bool) -> None:
+    """One real number, or a pair that begins with one."""
+    name, returned = traced.graph.name, traced.returned
+    pair = isinstance(returned, tuple) and len(returned) == 2
+    if has_aux and not pair:
+        raise NotScalarError(f"{name} returned {describe(returned)}; with has_aux=True it must return (loss, aux).")
+    loss = returned[0] if has_aux else returned
+    if not hasattr(loss, "shape"):
+        hint = "; pass has_aux=True to keep the rest beside it" if pair else ""
+        raise NotScalarError(f"{name} returned {describe(returned)}; a loss is one real number{hint}.")
+    if loss.shape != ():
+        raise NotScalarError(
+            f"{name} returned {describe(loss)}; a loss is one real number. Reduce it: return jnp.mean(...) of it, or "
+            "jnp.sum(...)."
+        )
+    if not jnp.issubdtype(loss.dtype, jnp.floating):
+        hint = "jnp.abs(...) or its real part" if jnp.issubdtype(loss.dtype, jnp.complexfloating) else "a float"
+        raise NotScalarError(f"{name} returned {describe(loss)}; a loss is one real number. Return {hint}.")
+
+
+def describe(returned: Any) -> str:
+    """What a function returned, in a sentence: ``float32[32]``, ``a tuple of 2``."""
+    if hasattr(returned, "shape") and hasattr(returned, "dtype"):
+        return f"{returned.dtype}[{','.join(map(str, returned.shape))}]"
+    if isinstance(returned, tuple | list | dict):
+        return f"a {type(returned).__name__} of {len(returned)}"
+    return "nothing" if returned is None else f"a {type(returned).__name__}"
+
+
+def _leaves_of(argnums: int | Sequence[int], args: tuple[Any, ...], traced: Program) -> list[int]:
+    """Positions of the leaves to differentiate, each checked to have a derivative."""
+    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+    name, arguments = traced.graph.name, traced.arguments
+    if any(not -len(args) <= number < len(args) for number in numbers):
+        raise NotDifferentiableError(f"{name} was called with {len(args)} positional arguments; argnums={argnums!r}.")
+    sizes = [len(jax.tree_util.tree_leaves(arg)) for arg in args]
+    wanted = []
+    for number in numbers:
+        start = sum(sizes[: number % len(args)])
+        for leaf in range(start, start + sizes[number]):
+            _check_leaf(arguments, leaf, name)
+            wanted.append(leaf)
+    return [leaf for leaf in wanted if leaf in arguments.arrays]
+
+
+def _check_leaf(arguments: Arguments, leaf: int, name: str) -> None:
+    if leaf in arguments.arrays:
+        dtype = jnp.result_type(arguments.values[leaf])
+        if not jnp.issubdtype(dtype, jnp.inexact):
+            raise NotDifferentiableError(
+                f"{name} can't be differentiated in {arguments.names[leaf].name}: it is {dtype}, and only "
+                "floating-point arrays have gradients. Pass it as a float, or differentiate another argument "
+                "(argnums=...)."
+            )
+
+
+def _as_arguments(
+    argnums: int | Sequence[int], args: tuple[Any, ...], arguments: Arguments, found: dict[int, Any]
+) -> Any:
+    """Gradients in the structure of the arguments; a leaf that is no array has none."""
+    leaves = [found.get(index) for index in range(len(arguments.values))]
+    parts, start = [], 0
+    for arg in args:
+        treedef: Any = jax.tree_util.tree_structure(arg)
+        parts.append(jax.tree_util.tree_unflatten(treedef, leaves[start : start + treedef.num_leaves]))
+        start += treedef.num_leaves
+    return parts[argnums] if isinstance(argnums, int) else tuple(parts[number] for number in argnums)

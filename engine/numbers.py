@@ -1,0 +1,80 @@
+"""A reading on the host, and how its numbers are written."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from engine.graph import Graph, Literal
+from engine.reading import Reading
+
+Array = Any
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Numbers:
+    """The arrays of one full reading, as NumPy arrays, fetched once each."""
+
+    reading: Reading
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that the reading was taken on."""
+        return self.reading.graph
+
+    @cached_property
+    def _kept(self) -> dict[tuple[str, str], Any]:
+        return {}
+
+    def value(self, id: str) -> Array:
+        """The forward value; entries that did not run are masked."""
+        return self._once("value", id)
+
+    def grad(self, id: str) -> Array:
+        """The gradient, in the value's shape."""
+        return self._once("grad", id)
+
+    def contributions(self, id: str) -> dict[str, Array]:
+        """What each consumer sends back."""
+        key = ("contributions", id)
+        if key not in self._kept:
+            self._kept[key] = {consumer: _host(part) for consumer, part in self.reading.contributions(id).items()}
+        return self._kept[key]
+
+    def operand(self, source: str | Literal, lead: tuple[int, ...]) -> Array:
+        """An operand in one iteration of the loops around."""
+        return np.asarray(source.value) if isinstance(source, Literal) else self.value(source)[lead]
+
+    def _once(self, what: str, id: str) -> Array:
+        key = (what, id)
+        if key not in self._kept:
+            self._kept[key] = _host(getattr(self.reading, what)(id))
+        return self._kept[key]
+
+
+def _host(array: Array) -> Array:
+    return array if isinstance(array, np.ma.MaskedArray) else np.asarray(array)
+
+
+def short(value: Any) -> str:
+    """A number as people write it, with three significant digits: ``0.31``, ``−2.25e−9``, ``∞``."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, complex):
+        sign = "−" if value.imag < 0 else "+"
+        return f"({short(value.real)} {sign} {short(abs(value.imag))}i)"
+    if isinstance(value, int):
+        return str(value).replace("-", "−")
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    text = f"{value:.3g}" if value == 0 or 1e-4 <= abs(value) < 1e5 else f"{value:.2e}"
+    mantissa, e, exponent = text.partition("e")
+    if e:
+        return f"{mantissa}e{int(exponent)}".replace("-", "−")
+    return text.replace("-", "−")

@@ -1,0 +1,178 @@
+"""What to watch of a program: chosen by the user as a :class:`Probe`, resolved on a graph to a :class:`Plan`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from engine import ops
+from engine.errors import EngineError
+from engine.graph import OUTPUT, Graph, Node
+
+_PARTS = ("value", "grad", "contributions")
+_WAYS = ("full", "stats")
+
+
+class ProbeError(EngineError, ValueError):
+    """The probe asks for something that there isn't."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """What a watched step returns. Hashable: a step is compiled for its probe.
+
+    Attributes:
+        nodes: ids, names or scopes to watch; ``None`` for every node.
+        what: any of ``"value"``, ``"grad"`` and ``"contributions"`` (what each consumer sends back).
+        how: ``"full"`` arrays, or ``"stats"``: seven numbers an array.
+    """
+
+    nodes: tuple[str, ...] | None = None
+    what: tuple[str, ...] = _PARTS
+    how: str = "full"
+
+    def __post_init__(self) -> None:
+        given: tuple[object, ...] = (self.nodes, self.what)
+        if any(isinstance(part, str) for part in given):
+            raise ProbeError("Probe takes tuples: write Probe(nodes=('h',), what=('value', 'grad')).")
+        object.__setattr__(self, "nodes", None if self.nodes is None else tuple(self.nodes))
+        object.__setattr__(self, "what", tuple(self.what))
+        unknown = [part for part in self.what if part not in _PARTS]
+        if unknown:
+            raise ProbeError(f"Probe can't record {unknown[0]!r}; what it can: {', '.join(_PARTS)}.")
+        if self.how not in _WAYS:
+            raise ProbeError(f"Probe can't record {self.how!r}; write how='full' or how='stats'.")
+
+
+FULL = Probe()
+STATS = Probe(what=("value", "grad"), how="stats")
+
+
+def as_probe(probe: str | Probe) -> Probe:
+    """A probe from its short form, ``"full"`` or ``"stats"``."""
+    if isinstance(probe, Probe):
+        return probe
+    short = {"full": FULL, "stats": STATS}
+    if probe not in short:
+        raise ProbeError(f"probe={probe!r} is neither 'full' nor 'stats' nor an engine.Probe(...).")
+    return short[probe]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A probe, resolved: which nodes and uses are recorded, and where the backward pass must not go."""
+
+    values: frozenset[str]
+    grads: frozenset[str]
+    uses: frozenset[str]
+    """Keys (:func:`use`) of the uses that have a tap of their own."""
+    how: str
+    active: frozenset[str]
+    """Nodes that depend on an argument that is differentiated."""
+    cut: frozenset[str] = frozenset()
+    """Equations without a derivative whose operands don't depend on such an argument: nothing is sent into them."""
+
+    def forward_only(self) -> Plan:
+        """The same values, no gradients."""
+        return dataclasses.replace(self, grads=frozenset(), uses=frozenset())
+
+
+def resolve(graph: Graph, probe: Probe, arguments: Iterable[str], cut: frozenset[str] = frozenset()) -> Plan:
+    """Which nodes a probe means on a graph.
+
+    Args:
+        graph: the traced function.
+        probe: what to watch.
+        arguments: ids of the argument leaves that are differentiated.
+        cut: ids of equations that turned out to have no derivative.
+
+    Raises:
+        UnknownNodeError: the probe names a node that the graph doesn't have.
+    """
+    chosen = graph.nodes if probe.nodes is None else tuple(_chosen(graph, probe.nodes))
+    active = downstream(graph, arguments)
+    cut = cut | {node.id for node in graph.nodes if node.op == "while" and not active & set(node.inputs)}
+    unread = blocked(graph, cut)
+    ids = frozenset(node.id for node in chosen if node.kind != "reference")
+    floating = frozenset(node.id for node in chosen if has_gradient(node) and not node.note) - unread
+    sources = {recorded(graph, graph.node(id)) for id in ids} if "value" in probe.what else set()
+    return Plan(
+        values=frozenset(source for source in sources if source),
+        grads=floating if {"grad", "contributions"} & set(probe.what) else frozenset(),
+        uses=frozenset(_shared_uses(graph, floating)) if "contributions" in probe.what else frozenset(),
+        how=probe.how,
+        active=active,
+        cut=cut,
+    )
+
+
+def _chosen(graph: Graph, keys: Iterable[str]) -> Iterable[Node]:
+    scopes = {scope.id for scope in graph.scopes}
+    for key in keys:
+        if key in scopes and key not in graph:
+            yield from graph.members(key)
+        else:
+            yield graph.node(key)
+
+
+def recorded(graph: Graph, node: Node) -> str:
+    """The node whose array holds this node's values: what a loop passes in unchanged is recorded once, outside."""
+    while node.kind in ("shared", "slice"):
+        if not node.inputs:
+            return ""
+        node = graph.node(node.inputs[0])
+    return node.id
+
+
+def use(source: object, consumer: object) -> str:
+    """Key of the use of a node by one of its consumers."""
+    return f"{source}>{consumer}"
+
+
+def _shared_uses(graph: Graph, nodes: Iterable[str]) -> Iterable[str]:
+    """Uses that need a tap of their own: with a single consumer the node's gradient is its contribution."""
+    for id in nodes:
+        consumers = graph.consumers(id)
+        if len(consumers) > 1:
+            yield from (use(id, consumer) for consumer in consumers if consumer != OUTPUT)
+
+
+def has_gradient(node: Node) -> bool:
+    """Whether a cotangent of the node exists: real and complex floats, not integers, booleans, keys or references."""
+    return node.kind != "reference" and node.dtype.startswith(("float", "bfloat", "complex"))
+
+
+def downstream(graph: Graph, starts: Iterable[str]) -> frozenset[str]:
+    """Nodes that a gradient could come back from: those reached from ``starts`` through derivatives."""
+    reached = set(starts)
+    before = -1
+    while before < len(reached):  # the carry of a scan leads back to nodes already passed
+        before = len(reached)
+        for node in graph.nodes:
+            if passes(node) and not reached.isdisjoint(graph.sources(node.id)):
+                reached.add(node.id)
+    return frozenset(reached)
+
+
+def upstream(graph: Graph, ends: Iterable[str]) -> frozenset[str]:
+    """Nodes from which ``ends`` are reached through derivatives; the ends themselves too."""
+    reached = set(ends)
+    before = -1
+    while before < len(reached):
+        before = len(reached)
+        for node in reversed(graph.nodes):
+            if node.id in reached and passes(node):
+                reached.update(source for source in graph.sources(node.id) if has_gradient(graph.node(source)))
+    return frozenset(reached)
+
+
+def passes(node: Node) -> bool:
+    """Whether a gradient that arrives at the node can go on to its operands."""
+    return has_gradient(node) and not ops.cuts(node.op)
+
+
+def blocked(graph: Graph, cut: Iterable[str]) -> frozenset[str]:
+    """Nodes whose gradient would have to come back through one of the equations ``cut``, so that it isn't known."""
+    loss = upstream(graph, graph.outputs[:1])
+    heard = [node for node in graph.nodes if node.equation in cut and node.id in loss]
+    return upstream(graph, {source for node in heard for source in node.inputs if has_gradient(graph.node(source))})

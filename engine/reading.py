@@ -1,0 +1,235 @@
+"""What one watched step returned: every value, gradient and contribution asked for, as a pytree."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from engine import stats
+from engine.errors import NoGradientError, NotExecutedError, UnknownNodeError
+from engine.graph import OUTPUT, Graph, Node
+from engine.probe import Plan, blocked, has_gradient, recorded, use
+
+Array = Any
+
+_ZERO = ("rms", "l2", "mean", "std", "min", "max")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Reading:
+    """Values and gradients of the nodes of one step (or, out of ``scan`` and ``vmap``, of many: their axes come first).
+
+    Keys are ids (``%7``) or names (``dense_1/tanh``). Inside a scan an array has the iterations in front, position
+    ``t`` belonging to ``xs[t]``. A value in a branch that some iterations didn't take is a NumPy masked array.
+    """
+
+    values: dict[str, Array]
+    grads: dict[str, Array]
+    uses: dict[str, Array]
+    branches: dict[str, Array]
+    counts: dict[str, Array]
+    graph: Graph
+    plan: Plan
+
+    def __repr__(self) -> str:
+        return f"Reading({self.graph.name}: {len(self.values)} values, {len(self.grads)} gradients, {self.plan.how})"
+
+    def value(self, key: str) -> Array:
+        """The forward value of a node.
+
+        Raises:
+            UnknownNodeError: no such node, or the probe didn't record it.
+            NotExecutedError: it lies in a branch that was not taken.
+        """
+        node = self.graph.node(key)
+        self._need_full(node, "value")
+        return self._masked(node, self._value(node))
+
+    def grad(self, key: str) -> Array:
+        """The gradient of the loss with respect to a node, in the value's shape; zeros where nothing flows.
+
+        Raises:
+            UnknownNodeError: no such node, or the probe didn't record it.
+            NotExecutedError: it lies in a branch that was not taken.
+            NoGradientError: it reads forward only, or its gradient would have to pass through something that does.
+        """
+        node = self.graph.node(key)
+        self._need_full(node, "grad")
+        return self._masked(node, self._grad(node))
+
+    def contributions(self, key: str) -> dict[str, Array]:
+        """What each consumer of a node sends back to it, over all its operands; together they are its gradient.
+
+        Returns:
+            A dictionary by the consumer's id. The loss has one consumer more, ``%output``, whose contribution is the
+            seed 1. A consumer that nothing flows through sends zeros.
+        """
+        node = self.graph.node(key)
+        self._need_full(node, "contributions")
+        total = self._grad(node)
+        consumers = self.graph.consumers(node.id)
+        if len(consumers) == 1:
+            return {consumers[0]: self._masked(node, total)}
+        found = {}
+        for consumer in consumers:
+            sent = jnp.ones_like(total) if consumer == OUTPUT else self.uses.get(use(node.id, consumer))
+            if sent is None and has_gradient(node):
+                raise UnknownNodeError(f"This reading has no contributions of {node.name}; its probe left them out.")
+            found[consumer] = self._masked(node, total if sent is None else sent)
+        return found
+
+    def stats(self, key: str) -> dict[str, dict[str, Any]]:
+        """Statistics over all entries of a node: ``{"value": {...}, "grad": {...}}``.
+
+        Each has ``rms l2 mean std min max zero_fraction nonfinite`` (``nonfinite`` is a count). A node that reads
+        forward only has no ``"grad"``; one of keys or references has neither.
+        """
+        node = self.graph.node(key)
+        mask = self.executed(key)
+        if mask is not None and not isinstance(mask, jax.core.Tracer) and not np.any(mask):
+            raise NotExecutedError(self._not_executed(node))
+        source = recorded(self.graph, node)
+        found = {}
+        if source in self.values and not jnp.issubdtype(self.values[source].dtype, jax.dtypes.extended):
+            full = self.plan.how == "full"
+            found["value"] = self._stats(
+                node, *((self._value(node), node) if full else (self.values[source], self.graph.node(source)))
+            )
+        if node.id in self.grads:
+            found["grad"] = self._stats(node, self.grads[node.id], node)
+        elif "value" in found and not has_gradient(node):
+            found["grad"] = dict(found["value"]) | dict.fromkeys(_ZERO, 0.0) | {"zero_fraction": 1.0, "nonfinite": 0}
+        if not found and node.kind != "reference" and not node.dtype.startswith("key"):
+            raise UnknownNodeError(f"This reading didn't record {node.name}; its probe left it out.")
+        return found
+
+    def executed(self, key: str) -> Array | None:
+        """Whether a node ran: ``None`` if it always does, else a boolean for each iteration of the loops around it."""
+        node = self.graph.node(key)
+        mask = None
+        for place in node.places:
+            ran = None
+            if place.kind == "branch":
+                ran = self.branches[place.owner] == place.size
+            elif place.kind == "while" and place.owner in self.counts:
+                ran = self.counts[place.owner] > 0
+            if ran is not None:
+                mask = ran if mask is None else _widen(mask, ran.ndim) & _widen(ran, mask.ndim)
+        return mask
+
+    def branch(self, key: str) -> Array:
+        """Index of the branch that a cond took; with one entry for each iteration inside a scan."""
+        return self.branches[self.graph.node(key).equation]
+
+    def iterations(self, key: str) -> Array:
+        """How many times the body of a while_loop ran."""
+        return self.counts[self.graph.node(key).equation]
+
+    # ---- how it is kept -------------------------------------------------------------------------------------------
+
+    def _need_full(self, node: Node, what: str) -> None:
+        if self.plan.how != "full":
+            raise UnknownNodeError(
+                f"This reading holds statistics, not arrays: write reading.stats({node.name!r}), "
+                f"or watch with probe='full' to read the {what}."
+            )
+
+    def _value(self, node: Node) -> Array:
+        if node.kind in ("shared", "slice"):  # what a loop passes in unchanged is kept once, outside
+            return self._passed(node)
+        if node.id not in self.values:
+            raise UnknownNodeError(self._missing(node, "value"))
+        return self.values[node.id]
+
+    def _passed(self, node: Node) -> Array:
+        (source,) = node.operands
+        if not isinstance(source, str):
+            return jnp.full((*node.iterations, *node.shape), np.asarray(source.value))
+        outer = self.graph.node(source)
+        array = self._value(outer)
+        if node.kind == "slice":
+            return array
+        axis = array.ndim - len(outer.shape)
+        stacked = jnp.expand_dims(array, axis)
+        return jnp.broadcast_to(stacked, (*array.shape[:axis], node.iterations[-1], *array.shape[axis:]))
+
+    def _grad(self, node: Node) -> Array:
+        if node.note:
+            raise NoGradientError(f"{node.name} has no gradient to read. {node.note}")
+        if not has_gradient(node):
+            return self._zeros(node)
+        if node.id not in self.grads:
+            self._explain_missing(node)
+        return self.grads[node.id]
+
+    def _explain_missing(self, node: Node) -> None:
+        for equation in sorted(self.plan.cut):
+            if node.id in blocked(self.graph, {equation}):
+                op = self.graph.node(equation)
+                reason = op.note or f"JAX has no reverse-mode derivative for {op.op}."
+                raise NoGradientError(
+                    f"{node.name} has no gradient to read: it would come back through {op.name} ({op.source}). {reason}"
+                )
+        raise UnknownNodeError(self._missing(node, "gradient"))
+
+    def _zeros(self, node: Node) -> Array:
+        source = recorded(self.graph, node)
+        full = self.plan.how == "full" and source in self.values
+        shape = self._value(node).shape if full else (*node.iterations, *node.shape)
+        return jnp.zeros(shape, jnp.float32)
+
+    def _masked(self, node: Node, array: Array) -> Array:
+        mask = self.executed(node.id)
+        if mask is None or isinstance(mask, jax.core.Tracer) or np.all(mask):
+            return array
+        if not np.any(mask):
+            raise NotExecutedError(self._not_executed(node))
+        hidden = np.broadcast_to(~np.asarray(_widen(mask, array.ndim)), array.shape)
+        return np.ma.MaskedArray(np.asarray(array), hidden)
+
+    def _stats(self, node: Node, array: Array, kept: Node) -> dict[str, Any]:
+        """Statistics of a node over the loops around it, from what is kept for the node ``kept``: an array, or rows."""
+        xp: ModuleType = jnp if isinstance(array, jax.core.Tracer) else np
+        array = xp.asarray(array)
+        rows = array if self.plan.how == "stats" else _rows(array, len(kept.shape), xp)
+        batch = rows.shape[: rows.ndim - 1 - len(kept.iterations)]
+        weights = xp.ones(rows.shape[:-1], bool)
+        mask = self.executed(kept.id)
+        if mask is not None:
+            weights = weights & _widen(xp.asarray(mask), weights.ndim)
+        weights = weights.reshape((*batch, -1))
+        whole = stats.combine(rows.reshape((*batch, -1, stats.WIDTH)), weights, xp)
+        entries = int(np.prod((*node.iterations, *node.shape), dtype=int)) * weights.mean(-1)
+        return dict(stats.named(whole, entries))
+
+    def _missing(self, node: Node, what: str) -> str:
+        if any(place.kind in ("custom", "while") for place in node.places) and self.plan.how == "full":
+            return (
+                f"The {what} of {node.name} was not recorded: the body it lies in has side effects, or was not watched."
+            )
+        return f"This reading has no {what} of {node.name}; its probe left it out."
+
+    def _not_executed(self, node: Node) -> str:
+        return f"{node.name} was not executed: this step took another branch around it (or a loop that ran zero times)."
+
+
+def _widen(mask: Array, ndim: int) -> Array:
+    """The mask with axes of length 1 behind it, up to ``ndim`` axes."""
+    return mask.reshape((*mask.shape, *[1] * (ndim - mask.ndim)))
+
+
+def _rows(array: Array, axes: int, xp: ModuleType) -> Array:
+    lead = array.shape[: array.ndim - axes]
+    flat = array.reshape(int(np.prod(lead, dtype=int)), *array.shape[array.ndim - axes :])
+    rows = [stats.measure(part, xp) for part in flat]
+    return xp.stack(rows).reshape(*lead, stats.WIDTH) if rows else xp.zeros((*lead, stats.WIDTH))
+
+
+jax.tree_util.register_dataclass(
+    Reading, data_fields=["values", "grads", "uses", "branches", "counts"], meta_fields=["graph", "plan"]
+)

@@ -1,0 +1,270 @@
+"""One walk over a placed program that keeps values, and puts a tap on each value and on each use of it.
+
+A tap is the identity with a second argument, the sink, whose "gradient" is defined as the cotangent that arrives. So
+the gradient of the program with respect to its sinks, which JAX's own reverse mode computes, *is* what flows back
+through every node and every edge. Custom rules, residuals and rematerialisation stay JAX's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.extend.core as jex
+import jax.numpy as jnp
+from jax import lax
+
+from engine import compat, stats
+from engine.graph import Graph, Source
+from engine.probe import Plan, use
+from engine.program import Block, Step
+
+Array = Any
+Tap = Callable[[Array, Array], Array]
+Sinks = dict[str, Array]
+"""For each tap, by the node's id or the key of the use, the argument whose gradient is what arrives there."""
+
+_MATERIALISED = frozenset({"dot_general", "conv_general_dilated", "scan", "while", "cond"})
+
+
+class Record(NamedTuple):
+    """What one run kept, besides its results."""
+
+    values: dict[str, Array]
+    branches: dict[str, Array]
+    """For each cond the index of the branch it took."""
+    counts: dict[str, Array]
+    """For each while_loop how many times its body ran."""
+
+
+def _tap(keep: Callable[[Array], Array]) -> Tap:
+    @jax.custom_vjp
+    def tap(value: Array, sink: Array) -> Array:
+        return value
+
+    def forward(value: Array, sink: Array) -> tuple[Array, None]:
+        return value, None
+
+    def backward(_: None, cotangent: Array) -> tuple[Array, Array]:
+        return cotangent, keep(cotangent)
+
+    tap.defvjp(forward, backward)
+    return tap
+
+
+def copied(value: Array) -> Array:
+    """The same numbers as an array of their own.
+
+    An intermediate that is also an output would be computed apart from what uses it, and XLA could no longer contract
+    a product into the sum that follows it: training with the probe on would differ in the last bit from training with
+    it off. Rounding to the precision it has changes nothing, and lets XLA compute the copy separately.
+    """
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        return value
+    info = jnp.finfo(value.dtype)
+    return lax.reduce_precision(value, exponent_bits=info.nexp, mantissa_bits=info.nmant)
+
+
+def _measured(value: Array) -> Array:
+    return stats.measure(copied(value))
+
+
+TAPS: dict[str, Tap] = {"full": _tap(copied), "stats": _tap(_measured)}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tape:
+    """A placed program and what is watched of it."""
+
+    block: Block
+    graph: Graph
+    plan: Plan
+    tap: Tap | None = None
+    """What joins a value and its sink; the plan's own tap unless given."""
+
+    @cached_property
+    def avals(self) -> dict[str, Any]:
+        """For each node its abstract value."""
+        return dict(self.block.made())
+
+    def sinks(self) -> Sinks:
+        """A zero for every tap: of the array's shape, or of its statistics', with the iterations of loops in front."""
+        return {key: self._sink(key) for key in sorted(self.plan.grads | self.plan.uses)}
+
+    def _sink(self, key: str) -> Array:
+        id = key.partition(">")[0]
+        aval, node = self.avals[id], self.graph.node(id)
+        full = self.plan.how == "full"
+        shape, dtype = (node.shape, aval.dtype) if full else ((stats.WIDTH,), stats.row_dtype(aval.dtype))
+        return compat.zeros((*node.iterations, *shape), dtype, aval)
+
+    def run(self, args: Sequence[Array], sinks: Sinks) -> tuple[list[Array], Record]:
+        """Evaluate the program: its outputs, and the record of what the plan asks for."""
+        return _run(self, self.block, args, sinks)
+
+    def inside(self, sinks: Sinks, *blocks: Block) -> Sinks:
+        """The sinks whose taps lie in these programs."""
+        keys = {key for block in blocks for key in self._keys(block)}
+        return {key: sink for key, sink in sinks.items() if key in keys}
+
+    def _keys(self, block: Block) -> Iterator[str]:
+        yield from (id for id, _ in block.made())
+        yield from (use(source, consumer) for source, consumer in block.uses())
+
+    def forward_only(self) -> Tape:
+        """The same tape without taps."""
+        return dataclasses.replace(self, plan=self.plan.forward_only())
+
+    def wants(self, *blocks: Block) -> bool:
+        """Whether the plan records a value inside these programs."""
+        return any(id in self.plan.values for block in blocks for id, _ in block.made())
+
+
+# ---- the walk ------------------------------------------------------------------------------------------------------
+
+
+def _run(tape: Tape, block: Block, args: Sequence[Array], sinks: Sinks) -> tuple[list[Array], Record]:
+    record = Record({}, {}, {})
+    env: dict[Any, Array] = {}
+
+    def make(source: Source, value: Array, by: str = "") -> Array:
+        value = _tapped(value, source, sinks, tape)
+        _keep(record, tape.plan, source, value, by)
+        return value
+
+    def read(var: Any, source: Source, consumer: Source) -> Array:
+        if isinstance(var, jex.Literal):
+            return make(source, jnp.asarray(var.val)) if isinstance(source, str) else var.val
+        return _tapped(env[var], use(source, consumer), sinks, tape)
+
+    entries = map(make, block.inputs, args) if block.entered else args
+    env.update(zip(block.jaxpr.invars, entries, strict=True))
+    env.update(zip(block.jaxpr.constvars, map(make, block.constants, block.closed.consts), strict=True))
+    for step in block.steps:
+        operands = list(map(read, step.eqn.invars, step.reads, step.consumers))
+        outs = _WALKS.get(step.form, _whole)(tape, block, step, operands, sinks, record)
+        if not step.transparent:
+            outs = [make(source, out, step.eqn.primitive.name) for source, out in zip(step.outs, outs, strict=True)]
+        env.update(zip(step.eqn.outvars, outs, strict=True))
+    returns = block.returns or ("",) * len(block.outputs)
+    return list(map(read, block.jaxpr.outvars, block.outputs, returns)), record
+
+
+def _tapped(value: Array, key: Any, sinks: Sinks, tape: Tape) -> Array:
+    return (tape.tap or TAPS[tape.plan.how])(value, sinks[key]) if key in sinks else value
+
+
+def _keep(record: Record, plan: Plan, source: Source, value: Array, made: str) -> None:
+    if source not in plan.values or not isinstance(source, str):
+        return
+    value = lax.stop_gradient(value)
+    if plan.how == "stats":
+        if jnp.issubdtype(value.dtype, jnp.number) or value.dtype == bool:
+            record.values[source] = _measured(value)
+    else:
+        record.values[source] = value if made in _MATERIALISED else copied(value)
+
+
+def _merge(record: Record, inner: Record) -> None:
+    for mine, theirs in zip(record, inner, strict=True):
+        mine.update(theirs)
+
+
+def _whole(tape: Tape, block: Block, step: Step, args: list[Array], sinks: Sinks, record: Record) -> list[Array]:
+    """An equation that JAX runs, and differentiates, as one."""
+    if step.id in tape.plan.cut:
+        args = list(map(lax.stop_gradient, args))
+    return compat.evaluate(step.eqn, block.jaxpr, args)
+
+
+def _custom(tape: Tape, block: Block, step: Step, args: list[Array], sinks: Sinks, record: Record) -> list[Array]:
+    """A function with a rule of its own: run whole; its body, if asked for, is run beside it, forward only."""
+    (body,) = step.blocks
+    if tape.wants(body) and not compat.effects(body.closed):
+        _merge(record, _run(tape.forward_only(), body, list(map(lax.stop_gradient, args)), {})[1])
+    return _whole(tape, block, step, args, sinks, record)
+
+
+def _jit(tape: Tape, block: Block, step: Step, args: list[Array], sinks: Sinks, record: Record) -> list[Array]:
+    (body,) = step.blocks
+    call = compat.call_jit if step.form == "jit" else compat.call_remat
+    outs, inner = call(step.eqn, partial(_run, tape, body), args, tape.inside(sinks, body))
+    _merge(record, inner)
+    return list(outs)
+
+
+def _scan(tape: Tape, block: Block, step: Step, args: list[Array], sinks: Sinks, record: Record) -> list[Array]:
+    """Sinks are scanned like inputs, so cotangents come back per iteration; values go out stacked."""
+    (body,) = step.blocks
+    parts = compat.scan_parts(step.eqn)
+    consts, carry, xs = _cut(args, parts.consts, parts.consts + parts.carry)
+
+    def iterate(carry: list[Array], given: tuple[list[Array], Sinks]) -> tuple[list[Array], Any]:
+        xs, own = given
+        outs, inner = _run(tape, body, [*consts, *carry, *xs], own)
+        return outs[: parts.carry], (outs[parts.carry :], inner)
+
+    given = (xs, tape.inside(sinks, body))
+    carry, (ys, inner) = lax.scan(iterate, carry, given, parts.length, reverse=parts.reverse, unroll=parts.unroll)
+    _merge(record, inner)
+    return [*carry, *ys]
+
+
+def _cond(tape: Tape, block: Block, step: Step, args: list[Array], sinks: Sinks, record: Record) -> list[Array]:
+    """Every branch returns the record of all of them, zeros for what it doesn't compute; the index says which ran."""
+    index, *operands = args
+    own = tape.inside(sinks, *step.blocks)
+    branches = [partial(_run, tape, body) for body in step.blocks]
+    blanks = [jax.eval_shape(branch, operands, own)[1] for branch in branches]
+
+    def padded(branch: Callable[..., Any], operands: list[Array], own: Sinks) -> Any:
+        outs, inner = branch(operands, own)
+        filled = Record({}, {}, {})
+        for blank in blanks:
+            _merge(filled, jax.tree.map(lambda leaf: compat.zeros(leaf.shape, leaf.dtype, leaf), blank))
+        _merge(filled, inner)
+        return outs, filled
+
+    outs, inner = lax.switch(index, [partial(padded, branch) for branch in branches], operands, own)
+    _merge(record, inner)
+    record.branches[step.id] = index
+    return list(outs)
+
+
+def _while(tape: Tape, block: Block, step: Step, args: list[Array], sinks: Sinks, record: Record) -> list[Array]:
+    """Forward only. Where its inside is watched, the loop also carries the record of its last iteration."""
+    condition, body = step.blocks
+    if step.id in tape.plan.cut:
+        args = list(map(lax.stop_gradient, args))
+    if not tape.wants(condition, body) or compat.effects(condition.closed) or compat.effects(body.closed):
+        return compat.evaluate(step.eqn, block.jaxpr, args)
+    seen, used = compat.while_parts(step.eqn)
+    watched, shared, carry = _cut(args, seen, seen + used)
+    forward = tape.forward_only()
+
+    def go_on(state: Any) -> Array:
+        return compat.jaxpr_outputs(condition.closed, [*watched, *state[0]])[0]
+
+    def iterate(state: Any) -> Any:
+        carry, _, count = state
+        outs, inner = _run(forward, body, [*shared, *carry], {})
+        _merge(inner, _run(forward, condition, [*watched, *carry], {})[1])
+        return outs, inner, count + 1
+
+    first = (carry, None, jnp.zeros((), jnp.int32))
+    blank = jax.eval_shape(iterate, first)[1]
+    zeros = jax.tree.map(lambda leaf: compat.zeros(leaf.shape, leaf.dtype, leaf), blank)
+    outs, inner, count = lax.while_loop(go_on, iterate, (carry, zeros, first[2]))
+    _merge(record, inner)
+    record.counts[step.id] = count
+    return list(outs)
+
+
+_WALKS = {"jit": _jit, "remat": _jit, "scan": _scan, "cond": _cond, "while": _while, "custom": _custom}
+
+
+def _cut(items: Sequence[Array], first: int, second: int) -> tuple[list[Array], list[Array], list[Array]]:
+    return list(items[:first]), list(items[first:second]), list(items[second:])

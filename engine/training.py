@@ -1,0 +1,74 @@
+"""One training step, watched: the loss, the gradients, the update that an Optax optimiser makes of them, the reading."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import optax
+
+from engine.grad import value_and_grad
+from engine.probe import Probe
+from engine.reading import Reading
+from engine.tasks.catalogue import Problem
+
+Array = Any
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainState:
+    """Parameters and what the optimiser remembers of the way here."""
+
+    params: tuple[Any, ...]
+    optimiser: Any
+    step: int = 0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Step:
+    """What one step did: the pass at the old parameters, and the new ones."""
+
+    before: TrainState
+    after: TrainState
+    loss: Array
+    loss_after: Array
+    """On the same batch, with the new parameters."""
+    grads: tuple[Any, ...]
+    reading: Reading
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trainer:
+    """A problem and its compiled step."""
+
+    problem: Problem
+    start: TrainState
+    advance: Callable[[TrainState], Step]
+
+
+def trainer(problem: Problem, optimiser: optax.GradientTransformation | None = None, probe: str | Probe = "full") -> Trainer:
+    """Compile one step of a problem; plain gradient descent at the problem's rate unless an optimiser is given."""
+    chosen = optimiser or optax.sgd(problem.rate)
+    count = len(problem.params)
+    watched = value_and_grad(problem.fun, argnums=tuple(range(count)), probe=probe)
+
+    @jax.jit
+    def compiled(params: Any, memory: Any, batch: Any) -> Any:
+        loss, grads, reading = watched(*params, *batch)
+        updates, memory = chosen.update(grads, memory, params)
+        params = optax.apply_updates(params, updates)
+        return loss, grads, reading, params, memory
+
+    @jax.jit
+    def evaluated(params: Any, batch: Any) -> Array:
+        return problem.fun(*params, *batch)
+
+    def advance(state: TrainState) -> Step:
+        batch = problem.batch(state.step)
+        loss, grads, reading, params, memory = compiled(state.params, state.optimiser, batch)
+        after = TrainState(params, memory, state.step + 1)
+        return Step(state, after, loss, evaluated(params, batch), grads, reading)
+
+    return Trainer(problem, TrainState(problem.params, chosen.init(problem.params)), advance)
