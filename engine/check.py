@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -22,7 +22,7 @@ from engine.graph import Graph, Node
 from engine.probe import has_gradient
 from engine.reading import Reading
 from engine.tape import Sinks, Tape
-from engine.trace import program
+from engine.trace import Program, program
 
 Array = Any
 
@@ -130,53 +130,100 @@ def check(fun: Callable[..., Any], *args: Any, has_aux: bool = False, seed: int 
     Returns:
         A :class:`Report`; ``print`` it for a table.
     """
-    value, grads, reading = jax.jit(value_and_grad(fun, has_aux=has_aux))(*args, **kwargs)
-    wanted, exact = jax.jit(jax.value_and_grad(fun, has_aux=has_aux))(*args, **kwargs)
-    return compare(fun, (args, kwargs), (value, grads, reading), (wanted, exact), seed)
+    value, grads, reading = value_and_grad(fun, has_aux=has_aux)(*args, **kwargs)
+    exact = jax.value_and_grad(fun, has_aux=has_aux)(*args, **kwargs)
+    return Checker.of(fun, (args, kwargs), reading).report((args, kwargs), (value, grads, reading), exact, seed)
 
 
-def compare(
-    fun: Callable[..., Any],
-    given: tuple[Any, Any],
-    mine: tuple[Any, Any, Reading],
-    jaxs: tuple[Any, Any],
-    seed: int = 0,
-) -> Report:
-    """The report for results already computed: ``mine`` by the engine, ``jaxs`` by ``jax.value_and_grad``."""
-    value, grads, reading = mine
-    tolerance = _tolerance(reading.graph)
-    loss, arguments = (
-        max(jax.tree.leaves(jax.tree.map(relative_error, *pair)), default=0.0)
-        for pair in ((value, jaxs[0]), (grads, jaxs[1]))
-    )
-    return Report(reading.graph.name, loss, arguments, tuple(_checks(fun, given, reading, tolerance, seed)), tolerance)
+@dataclasses.dataclass(frozen=True, eq=False)
+class Checker:
+    """A program as a function of what is added to each node; compiled once, for many steps."""
+
+    loss: Callable[[list[Array], Sinks], Array]
+    slope: Callable[[list[Array], Sinks], Sinks]
+    sinks: Sinks
+    program: Program
+
+    @classmethod
+    def of(cls, fun: Callable[..., Any], given: tuple[Any, Any], reading: Reading) -> Checker:
+        """The same program as the reading's, with additions in place of taps."""
+        traced = program(fun, *given)
+        plan = dataclasses.replace(reading.plan, values=frozenset(), uses=frozenset(), how="full")
+        tape = Tape(traced.block, traced.graph, plan, tap=operator.add)
+
+        def loss(arrays: list[Array], sinks: Sinks) -> Array:
+            return tape.run(arrays, sinks)[0][0]
+
+        return cls(jax.jit(loss), jax.jit(jax.grad(loss, argnums=1)), tape.sinks(), traced)
+
+    def report(
+        self, given: tuple[Any, Any], mine: tuple[Any, Any, Reading], exact: tuple[Any, Any], seed: int = 0
+    ) -> Report:
+        """The proof at one point.
+
+        Args:
+            given: ``(args, kwargs)``.
+            mine: what the engine's ``value_and_grad`` returned there.
+            exact: what ``jax.value_and_grad`` of the untouched function returned there.
+            seed: of the random directions.
+        """
+        leaves = jax.tree.leaves(given)
+        arrays = [jnp.asarray(leaves[index]) for index in self.program.arguments.arrays]
+        loss, arguments = (
+            max(jax.tree.leaves(jax.tree.map(relative_error, *pair)), default=0.0)
+            for pair in zip(mine[:2], exact, strict=True)
+        )
+        reading = mine[2]
+        point = _Point(self, arrays, reading, np.random.default_rng(seed))
+        declared = _before_declarations(reading.graph)
+        nodes = tuple(point.check(id, id in declared) for id in self.sinks)
+        return Report(reading.graph.name, loss, arguments, nodes, point.tolerance)
+
+
+class _Point:
+    """Where a program is checked: the slopes there, and how far rounding moves them."""
+
+    def __init__(self, checker: Checker, arrays: list[Array], reading: Reading, rng: np.random.Generator) -> None:
+        self.checker, self.arrays, self.reading, self.rng = checker, arrays, reading, rng
+        self.tolerance = _tolerance(reading.graph)
+        sinks = checker.sinks
+        roundings = [_rounding(sinks, reading, rng) for _ in range(ROUNDINGS)]
+        self.exact, self.rough = (checker.slope(arrays, nudge) for nudge in (sinks, roundings[0]))
+        here, *moved = (float(checker.loss(arrays, nudge)) for nudge in (sinks, *roundings))
+        self.noise = max(abs(loss - here) for loss in moved) + abs(here) * _epsilon(jnp.float32)
+
+    def check(self, id: str, declared: bool) -> NodeCheck:
+        """One node's gradient against the slopes and the differences."""
+        gradient = np.ma.filled(_array(self.reading.grads[id]), 0)
+        exact, rough = np.asarray(self.exact[id]), np.asarray(self.rough[id])
+        floor = 10 * largest(rough - exact) / self.tolerance
+        node = self.reading.graph.node(id)
+        total = _total(self.reading, node)
+        errors = relative_error(gradient, exact, floor), relative_error(total, gradient, floor)
+        return NodeCheck(id, node.name, *errors, self._numeric(id, gradient), self.tolerance, declared)
+
+    def _numeric(self, id: str, gradient: Array) -> float | None:
+        """Relative error of the slope along a random direction, by central differences: the best of three steps."""
+        if not gradient.size or not np.isfinite(gradient.astype(np.complex128)).all() or np.iscomplexobj(gradient):
+            return None
+        direction = self.rng.choice([-1.0, 1.0], size=gradient.shape)
+        slope = float(np.sum(gradient.astype(np.float64) * direction))
+        errors = []
+        for step in _epsilon(gradient.dtype) ** np.array([1 / 4, 1 / 3, 1 / 2]):
+            rise = self._loss_at(id, direction * step) - self._loss_at(id, -direction * step)
+            if np.isfinite(rise) and abs(slope) * step > 100 * self.noise:
+                errors.append(abs(rise / (2 * step) - slope) / abs(slope))
+        return min(errors, default=None)
+
+    def _loss_at(self, id: str, nudge: Array) -> float:
+        sinks = self.checker.sinks
+        return float(self.checker.loss(self.arrays, sinks | {id: jnp.asarray(nudge, sinks[id].dtype)}))
 
 
 def _tolerance(graph: Graph) -> float:
     """For the coarsest numbers in the program: 16-bit floats agree to their own precision only."""
     epsilons = [_epsilon(jnp.dtype(node.dtype)) for node in graph.nodes if has_gradient(node)]
     return min(GRADIENT_TOLERANCE * max(epsilons, default=0.0), 0.1)
-
-
-def _checks(
-    fun: Callable[..., Any], given: tuple[Any, Any], reading: Reading, tolerance: float, seed: int
-) -> list[NodeCheck]:
-    rng = np.random.default_rng(seed)
-    nudged = Nudged.of(fun, given, reading)
-    roundings = [_rounding(nudged.sinks, reading, rng) for _ in range(ROUNDINGS)]
-    exact, rough = nudged.gradients(nudged.sinks), nudged.gradients(roundings[0])
-    losses = [float(nudged.loss(sinks)) for sinks in (nudged.sinks, *roundings)]
-    noise = max(abs(loss - losses[0]) for loss in losses[1:]) + abs(losses[0]) * _epsilon(jnp.float32)
-    declared = _before_declarations(reading.graph)
-    found = []
-    for id, wanted in exact.items():
-        gradient = np.ma.filled(_array(reading.grads[id]), 0)
-        floor = 10 * largest(np.asarray(rough[id]) - np.asarray(wanted)) / tolerance
-        total = _total(reading, reading.graph.node(id))
-        errors = relative_error(gradient, wanted, floor), relative_error(total, gradient, floor)
-        numeric = _numeric(nudged, id, gradient, noise, rng)
-        found.append(NodeCheck(id, reading.graph.node(id).name, *errors, numeric, tolerance, id in declared))
-    return found
 
 
 def _rounding(sinks: Sinks, reading: Reading, rng: np.random.Generator) -> Sinks:
@@ -213,51 +260,6 @@ def _total(reading: Reading, node: Node) -> Array:
     except EngineError:  # not executed: nothing is sent
         parts = []
     return sum(parts, start=np.zeros_like(_array(reading.grads[node.id])))
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Nudged:
-    """The program as a function of what is added to each node."""
-
-    loss: Callable[[Sinks], Array]
-    slope: Callable[[Sinks], Sinks]
-    sinks: Sinks
-
-    @classmethod
-    def of(cls, fun: Callable[..., Any], given: tuple[Any, Any], reading: Reading) -> Nudged:
-        """The same program as the reading's, with additions in place of taps."""
-        traced = program(fun, *given)
-        plan = dataclasses.replace(reading.plan, values=frozenset(), uses=frozenset(), how="full")
-        tape = Tape(traced.block, traced.graph, plan, tap=operator.add)
-        arrays = [jnp.asarray(array) for array in traced.arguments.traced]
-
-        def loss(sinks: Sinks) -> Array:
-            return tape.run(arrays, sinks)[0][0]
-
-        return cls(jax.jit(loss), jax.jit(jax.grad(loss)), tape.sinks())
-
-    def gradients(self, sinks: Sinks) -> Mapping[str, Array]:
-        """The derivative of the loss in what is added to each node, by JAX."""
-        return dict(self.slope(sinks))
-
-    def along(self, id: str, direction: Array, step: float) -> float:
-        """The loss with a step along a direction added to one node."""
-        moved = jnp.asarray(direction * step, self.sinks[id].dtype)
-        return float(self.loss(self.sinks | {id: moved}))
-
-
-def _numeric(nudged: Nudged, id: str, gradient: Array, noise: float, rng: np.random.Generator) -> float | None:
-    """Relative error of the slope along a random direction, by central differences: the best of three step sizes."""
-    if not gradient.size or not np.isfinite(gradient.astype(np.complex128)).all() or np.iscomplexobj(gradient):
-        return None
-    direction = rng.choice([-1.0, 1.0], size=gradient.shape)
-    slope = float(np.sum(gradient.astype(np.float64) * direction))
-    errors = []
-    for step in _epsilon(gradient.dtype) ** np.array([1 / 4, 1 / 3, 1 / 2]):
-        rise = nudged.along(id, direction, step) - nudged.along(id, direction, -step)
-        if np.isfinite(rise) and abs(slope) * step > 100 * noise:
-            errors.append(abs(rise / (2 * step) - slope) / abs(slope))
-    return min(errors, default=None)
 
 
 def _epsilon(dtype: Any) -> float:

@@ -23,7 +23,7 @@ from engine.use import Factor, Index, Product, Use, within
 Array = Any
 
 SHOWN = 4
-"""A sum of more products shows its first three."""
+"""A sum of more products shows its three largest."""
 
 _SPELLED_OUT = 1 << 14
 """Sums over larger arrays than this aren't written out product by product."""
@@ -42,7 +42,7 @@ class Term:
     total: float | complex
     """The number the step computed."""
     products: tuple[Product, ...] = ()
-    """The first products of the sum that gives it; empty where it isn't spelled out."""
+    """The products whose sum gives it, or the three largest of many; empty where it isn't spelled out."""
     hidden: int = 0
     """How many products more there are."""
     words: str = ""
@@ -82,13 +82,14 @@ class Sentence:
         return f"{left} = {middle} = {right}" if middle not in ("", right) else f"{left} = {right}"
 
 
-def explain(numbers: Numbers, key: str, index: Index | None = None) -> Sentence:
+def explain(numbers: Numbers, key: str, index: Index | None = None, plumbing: bool = False) -> Sentence:
     """The gradient of one entry of a node, as what its consumers send.
 
     Args:
         numbers: a full reading on the host.
         key: id or name of the node.
         index: which entry, iterations of loops first; the one with the largest gradient if left out.
+        plumbing: whether a reshape or a broadcast counts as a consumer; else what comes after it speaks.
 
     Returns:
         The sentence; ``str`` of it is the line to show.
@@ -101,7 +102,7 @@ def explain(numbers: Numbers, key: str, index: Index | None = None) -> Sentence:
     if index is None:
         index = strongest(gradient)
     total = gradient[index].item() if gradient.size else 0.0
-    terms = tuple(_terms(numbers, node, index))
+    terms = tuple(_terms(numbers, node, index, plumbing))
     return Sentence(node.id, node.name, index, terms, total, _words(numbers.graph, node, terms))
 
 
@@ -113,7 +114,7 @@ def strongest(array: Array) -> Index:
     return tuple(map(int, np.unravel_index(int(np.argmax(sizes)), array.shape)))
 
 
-def _terms(numbers: Numbers, node: Node, index: Index) -> Iterator[Term]:
+def _terms(numbers: Numbers, node: Node, index: Index, plumbing: bool) -> Iterator[Term]:
     if not numbers.grad(node.id).size:
         return
     sent = numbers.contributions(node.id)
@@ -125,7 +126,20 @@ def _terms(numbers: Numbers, node: Node, index: Index) -> Iterator[Term]:
             yield _term(consumers[0], scope.label, total, products, ops.describe(scope.name).words)
             continue
         for consumer in consumers:
-            yield _from(numbers, node, consumer, index, sent[consumer][index].item())
+            own = sent[consumer][index].item()
+            beyond = None if plumbing else _beyond(numbers, node, consumer, index, own)
+            if beyond is not None:
+                yield from _terms(numbers, numbers.graph.node(consumer), beyond, plumbing)
+            else:
+                yield _from(numbers, node, consumer, index, own)
+
+
+def _beyond(numbers: Numbers, node: Node, consumer: str, index: Index, total: Any) -> Index | None:
+    """Where an entry is in the result of a reshape or the like, which only moves it; ``None`` for other consumers."""
+    if consumer == OUTPUT or not ops.is_plumbing(numbers.graph.node(consumer).op):
+        return None
+    products = _trusted(_products(numbers, node, consumer, index), total)
+    return products[0][0].index if len(products) == 1 and products[0][0].node == consumer else None
 
 
 def _groups(graph: Graph, node: Node, consumers: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
@@ -162,8 +176,16 @@ def _from(numbers: Numbers, node: Node, consumer: str, index: Index, total: Any)
 
 
 def _term(consumer: str, title: str, total: Any, products: Sequence[Product], words: str) -> Term:
-    shown = len(products) if len(products) <= SHOWN else SHOWN - 1
-    return Term(consumer, title, total, tuple(products[:shown]), len(products) - shown, words)
+    shown = _largest(products, [abs(math.prod(factor.value for factor in product)) for product in products])
+    return Term(consumer, title, total, tuple(shown), len(products) - len(shown), words)
+
+
+def _largest(items: Sequence[Any], sizes: Sequence[float]) -> list[Any]:
+    """The few that a line has room for: all of them, or the three largest, in their own order."""
+    if len(items) <= SHOWN:
+        return list(items)
+    chosen = sorted(range(len(items)), key=lambda i: -sizes[i])[: SHOWN - 1]
+    return [items[i] for i in sorted(chosen)]
 
 
 def rule_name(node: Node) -> str:
@@ -297,8 +319,10 @@ def _dot(node: Node, entries: list[Array], index: Index) -> str:
         lines.append(operand[tuple(place)])
     if lines[0].ndim != 1:
         return ""
-    pairs = [f"{_bracket(short(x.item()))}·{_bracket(short(y.item()))}" for x, y in zip(*lines, strict=True)]
-    return " + ".join(pairs if len(pairs) <= SHOWN else [*pairs[: SHOWN - 1], f"… {len(pairs) - SHOWN + 1} more"])
+    pairs = [(x.item(), y.item()) for x, y in zip(*lines, strict=True)]
+    shown = _largest(pairs, [abs(x * y) for x, y in pairs])
+    text = [f"{_bracket(short(x))}·{_bracket(short(y))}" for x, y in shown]
+    return " + ".join([*text, f"… {len(pairs) - len(shown)} more"] if len(shown) < len(pairs) else text)
 
 
 def _bracket(text: str) -> str:

@@ -118,14 +118,20 @@ def after_parameters(
     place = {node.id: node.scope for node in nodes}
     prefixes: dict[str, tuple[str, ...]] = {}
     for edge in edges:
-        leaf, scope = used.get(edge.source), place.get(edge.target, "")
-        while leaf and scope:
-            path = (leaf.argument, *leaf.keys)
-            prefixes[scope] = _common(prefixes[scope], path) if scope in prefixes else path
-            scope = known[scope].parent
+        leaf = used.get(edge.source)
+        path = (leaf.argument, *leaf.keys) if leaf else ()
+        for around in _outwards(place.get(edge.target, ""), known) if path else ():
+            prefixes[around] = _common(prefixes[around], path) if around in prefixes else path
     return tuple(
         _labelled(scope, prefixes.get(scope.id, ()), prefixes.get(scope.parent, ())) for scope in known.values()
     )
+
+
+def _outwards(scope: str, known: dict[str, Scope]) -> Iterable[str]:
+    while scope:
+        yield scope
+        scope = known[scope].parent
+    yield ""
 
 
 def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:

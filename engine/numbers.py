@@ -73,6 +73,7 @@ def short(value: Any) -> str:
         return "NaN"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
+    value += 0.0  # no negative zero
     text = f"{value:.3g}" if value == 0 or 1e-4 <= abs(value) < 1e5 else f"{value:.2e}"
     mantissa, e, exponent = text.partition("e")
     if e:

@@ -1,4 +1,4 @@
-"""One training step, watched: the loss, the gradients, the update that an Optax optimiser makes of them, the reading."""
+"""One training step, watched: the loss, the gradients, the update that Optax makes of them, and the reading."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ class Trainer:
     advance: Callable[[TrainState], Step]
 
 
-def trainer(problem: Problem, optimiser: optax.GradientTransformation | None = None, probe: str | Probe = "full") -> Trainer:
+def trainer(
+    problem: Problem, optimiser: optax.GradientTransformation | None = None, probe: str | Probe = "full"
+) -> Trainer:
     """Compile one step of a problem; plain gradient descent at the problem's rate unless an optimiser is given."""
     chosen = optimiser or optax.sgd(problem.rate)
     count = len(problem.params)

@@ -7,6 +7,7 @@ differences are an oracle too.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import namedtuple
 from collections.abc import Callable
 from functools import partial
@@ -159,7 +160,7 @@ def solve(a, b):
 @case(normal(3, 3))
 def decompositions(a):
     spd = a @ a.T + 3 * jnp.eye(3)
-    u, s, vt = jnp.linalg.svd(a + 3 * jnp.diag(jnp.arange(3.0)), full_matrices=False)
+    _, s, _ = jnp.linalg.svd(a + 3 * jnp.diag(jnp.arange(3.0)), full_matrices=False)
     return jnp.sum(jnp.linalg.cholesky(spd)) + jnp.sum(jnp.log(s)) + jnp.sum(jnp.linalg.eigvalsh(spd) ** 0.5)
 
 
@@ -196,7 +197,7 @@ def joining(x, y):
 
 @case(normal(6))
 def sorting(x):
-    values, indices = lax.top_k(x, 3)
+    values, _ = lax.top_k(x, 3)
     return jnp.sum(jnp.sort(x) * jnp.arange(6.0)) + jnp.sum(values**2) + jnp.sum(x[jnp.argsort(x)[:2]])
 
 
@@ -354,7 +355,7 @@ def gradient_inside(x):
 
 @case(normal(3))
 def hessian_vector_inside(x):
-    f = lambda y: jnp.sum(jnp.tanh(y) ** 3)  # noqa: E731
+    f = lambda y: jnp.sum(jnp.tanh(y) ** 3)
     return jnp.sum(jax.jvp(jax.grad(f), (x,), (x,))[1])
 
 
@@ -456,7 +457,7 @@ def branch_in_scan(xs):
 
 @case(normal(3), np.float32(0.4))
 def scan_in_branch(x, p):
-    loop = lambda y: lax.scan(lambda c, v: (c + jnp.sin(v), c), 0.0, y)[0]  # noqa: E731
+    loop = lambda y: lax.scan(lambda c, v: (c + jnp.sin(v), c), 0.0, y)[0]
     return lax.cond(p > 0, loop, jnp.sum, x * 2)
 
 
@@ -599,7 +600,7 @@ def dense(layer, x):
 
 
 def _layers(*sizes: int) -> list[dict[str, Any]]:
-    pairs = enumerate(zip(sizes, sizes[1:], strict=False))
+    pairs = enumerate(itertools.pairwise(sizes))
     return [
         {"w": normal(n, m, seed=i) / np.float32(np.sqrt(n)), "b": normal(m, seed=i + 50) * 0.1} for i, (n, m) in pairs
     ]

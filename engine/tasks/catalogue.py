@@ -73,6 +73,8 @@ class Problem:
     note: str = ""
     """What one step is taken on: ``32 of 1,797 images``."""
     image: tuple[int, int] | None = None
+    measure: str = "loss"
+    """What the number is called that gets smaller."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,8 +96,9 @@ def product(x: Array, y: Array, z: Array) -> Array:
 
 
 def _product(settings: Settings) -> Problem:
-    params = tuple(np.float32(value) for value in (-2.0, 5.0, -4.0))
-    return Problem("f = (x + y) · z", product, params, lambda step: (), settings.rate, "x = −2, y = 5, z = −4 at the start")
+    start = tuple(np.float32(value) for value in (-2.0, 5.0, -4.0))
+    note = "x = −2, y = 5, z = −4 at the start"
+    return Problem("f = (x + y) · z", product, start, lambda step: (), settings.rate, note, measure="f")
 
 
 def _classifier(settings: Settings, given: data.Data, title: str, things: str) -> Problem:

@@ -40,7 +40,8 @@ def digits() -> Data:
     table = np.loadtxt(path, delimiter=",", dtype=np.float32)
     order = np.random.default_rng(0).permutation(len(table))
     pixels, labels = table[order, :-1] / 16, table[order, -1].astype(int)
-    return Data(pixels, np.eye(10, dtype=np.float32)[labels], tuple("0123456789"), image=(8, 8))
+    one_hot: Array = np.eye(10, dtype=np.float32)[labels]
+    return Data(pixels.astype(np.float32), one_hot, tuple("0123456789"), image=(8, 8))
 
 
 def spiral(count: int = 400, noise: float = 0.05, seed: int = 0) -> Data:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,7 +34,7 @@ def init_mlp(sizes: Sequence[int], seed: int) -> Params:
     """
     rng = np.random.default_rng(seed)
     layers = []
-    for n, m in zip(sizes, sizes[1:], strict=False):
+    for n, m in itertools.pairwise(sizes):
         layers.append({"w": rng.normal(size=(n, m), scale=n**-0.5).astype(np.float32), "b": np.zeros(m, np.float32)})
     return {"layers": layers}
 

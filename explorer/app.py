@@ -1,0 +1,204 @@
+"""Session + views -> page. Messages from the browser become calls of the session; what changed goes back."""
+
+from __future__ import annotations
+
+import dataclasses
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import panel as pn
+from bokeh.document import Document
+
+from explorer import assets, late
+from explorer.errors import ExplorerError
+from explorer.views.bar import TrainingBar
+from explorer.views.graph import GraphView
+from explorer.views.setup import SetupView
+from explorer.views.training import LossCurve
+
+if TYPE_CHECKING:
+    from explorer.session import Session
+
+Message = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Opening:
+    """What a new page starts with."""
+
+    target: str = ""
+    """``MODULE:FUNCTION``, or nothing for the first task."""
+    graphviz: str = "bundled"
+
+
+class Page:
+    """One tab. A worker of its own computes, so that the page answers while it does."""
+
+    def __init__(self, opening: Opening, document: Document) -> None:
+        self._opening = opening
+        self._document = document
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="page")
+        self._session: Session | None = None
+        self._runs = 0
+        self._look = "light"
+        self.graph = GraphView(self._received, page=True, sizing_mode="stretch_width")
+        self.training = TrainingBar(self._received, sizing_mode="stretch_width")
+        self.setup = SetupView(self._received, sizing_mode="stretch_width")
+        self.curve = LossCurve()
+        self._worker.submit(self._guarded, Page._begin, {})
+
+    def close(self) -> None:
+        """The tab is gone: finish nothing more."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    # ---- from the browser -----------------------------------------------------------------------------------------
+
+    def _received(self, message: Message) -> None:
+        does = _MESSAGES.get(str(message.get("type")))
+        if does is not None:
+            self._worker.submit(self._guarded, does, message)
+
+    def _guarded(self, does: Callable[[Page, Message], None], message: Message) -> None:
+        """Run in the worker; whatever goes wrong is told on the page, and the page goes on."""
+        try:
+            if self._session is None and does is not Page._begin:
+                return
+            does(self, message)
+        except ExplorerError as error:
+            self._later(self._tell, text=str(error))
+        except Exception as error:  # noqa: BLE001 - the outermost edge of a page: a bug must not leave it silent
+            expected = isinstance(error, late.load("engine.errors").EngineError)
+            if not expected:
+                traceback.print_exc()
+            self._later(self._tell, text=str(error) if expected else f"Something went wrong: {error}")
+
+    def _begin(self, message: Message) -> None:
+        module = late.load("explorer.session")
+        self._session = module.open_session(self._opening.target, self._opening.graphviz)
+        self._push(scene=True)
+
+    def _choose(self, message: Message) -> None:
+        session = self._known
+        try:
+            session.choose_text(str(message["name"]), str(message["value"]))
+        except late.load("engine.errors").EngineError as error:
+            self._later(self._set_form, form=session.form() | {"error": str(error)})
+            return
+        self._push(scene=True)
+
+    def _train(self, message: Message) -> None:
+        self._known.train()
+        self._runs += 1
+        self._push(scene=False)
+
+    def _reset(self, message: Message) -> None:
+        self._known.reset()
+        self._push(scene=False)
+
+    def _granularity(self, message: Message) -> None:
+        self._known.set_granularity(str(message["value"]))
+        self._push(scene=True)
+
+    def _toggle(self, message: Message) -> None:
+        self._known.toggle(str(message["scope"]))
+        self._push(scene=True)
+
+    def _reveal(self, message: Message) -> None:
+        self._known.reveal(str(message["node"]))
+        self._push(scene=True)
+
+    def _plumbing(self, message: Message) -> None:
+        self._known.show_plumbing(bool(message["value"]))
+        self._push(scene=True)
+
+    def _resize(self, message: Message) -> None:
+        before = self._known.scene
+        self._known.resize(float(message["width"]), float(message["height"]))
+        if self._known.scene != before:
+            self._push(scene=True)
+
+    def _explain(self, message: Message) -> None:
+        found = self._known.explain(str(message["node"]), tuple(map(int, message["index"])))
+        self._later(self._answer, type="explained", box=message["box"], sentence=found)
+
+    def _fetch(self, message: Message) -> None:
+        found = self._known.region(str(message["node"]))
+        self._later(self._answer, type="fetched", box=message["box"], found=found)
+
+    def _export(self, message: Message) -> None:
+        look = "dark" if message.get("theme") == "dark" else "light"
+        text = self._known.picture(int(message["position"]), look)
+        self._later(self._answer, type="saved", name=f"{self._known.graph.name}.svg", text=text)
+
+    def _themed(self, message: Message) -> None:
+        self._look = "dark" if message.get("theme") == "dark" else "light"
+        self._later(self.curve.dress, look=self._look)
+
+    # ---- to the browser -------------------------------------------------------------------------------------------
+
+    @property
+    def _known(self) -> Session:
+        assert self._session is not None
+        return self._session
+
+    def _push(self, scene: bool) -> None:
+        """Send what changed: the scene if the fold or the program did, the numbers always, then the proof."""
+        session = self._known
+        picture = {"scene": session.scene.as_dict() if scene else None, "figures": session.figures.as_dict()}
+        self._later(self._show, picture=picture, status=session.status() | {"run": self._runs}, form=session.form())
+        self._later(self._prove, proof=session.proof())
+
+    def _show(self, picture: dict[str, Any], status: dict[str, Any], form: dict[str, Any]) -> None:
+        self.graph.param.update(picture=picture, status=status, proof={})
+        self.training.status = status
+        self.setup.form = form
+        after = status["losses_after"] if status["trained"] else None
+        self.curve.show(status["losses"], after, status["measure"])
+
+    def _prove(self, proof: dict[str, Any]) -> None:
+        self.graph.proof = proof
+
+    def _set_form(self, form: dict[str, Any]) -> None:
+        self.setup.form = form
+
+    def _answer(self, **message: Any) -> None:
+        self.graph.tell(**message)
+
+    def _tell(self, text: str) -> None:
+        self.graph.tell(type="failed", text=text)
+
+    def _later(self, does: Callable[..., None], **arguments: Any) -> None:
+        """In the page's own thread, as Bokeh asks."""
+        self._document.add_next_tick_callback(lambda: does(**arguments))
+
+
+_MESSAGES: dict[str, Callable[[Page, Message], None]] = {
+    "choose": Page._choose,
+    "train": Page._train,
+    "reset": Page._reset,
+    "granularity": Page._granularity,
+    "toggle": Page._toggle,
+    "reveal": Page._reveal,
+    "plumbing": Page._plumbing,
+    "resize": Page._resize,
+    "explain": Page._explain,
+    "fetch": Page._fetch,
+    "export": Page._export,
+    "theme": Page._themed,
+}
+
+
+def make_page(opening: Opening) -> pn.Template:
+    """A page for a new tab."""
+    document = pn.state.curdoc
+    page = Page(opening, document)
+    template = pn.Template(assets.text("page.html"))
+    template.add_variable("page_css", assets.variables() + assets.text("page.css"))
+    template.add_panel("graph", page.graph)
+    template.add_panel("training", page.training)
+    template.add_panel("setup", page.setup)
+    template.add_panel("chart", pn.pane.Bokeh(page.curve.figure, sizing_mode="stretch_width", height=164))
+    pn.state.on_session_destroyed(lambda context: page.close())
+    return template

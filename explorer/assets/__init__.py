@@ -1,0 +1,57 @@
+"""What a browser loads: ES modules and style sheets, read from the package."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+
+from explorer import theme
+
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w/]+\.js)";\n', re.MULTILINE)
+
+
+@cache
+def text(name: str) -> str:
+    """A file of this folder."""
+    return files(__name__).joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def module(entry: str) -> str:
+    """One ES module made of an entry file and everything that it imports, each once, in the order needed.
+
+    Panel, a notebook and a saved page each take one text. The files only import each other's exports by name, and no
+    two of them define the same name at their top level (a test holds that), so putting them in a row is enough.
+    """
+    seen: dict[str, str] = {}
+
+    def collect(name: str) -> None:
+        if name in seen:
+            return
+        seen[name] = ""
+        source = text(name)
+        folder = name.rpartition("/")[0]
+        for found in _IMPORT.finditer(source):
+            collect(f"{folder}/{found[1]}" if folder else found[1])
+        body = _IMPORT.sub("", source)
+        del seen[name]  # again, at the end: after what it needs
+        seen[name] = body if name == entry else body.replace("\nexport ", "\n")
+
+    collect(entry)
+    return "\n".join(seen.values())
+
+
+def variables() -> str:
+    """The colours of both themes as CSS variables, for the page and for each component."""
+    rules = []
+    for name, ink in theme.INK.items():
+        declared = "".join(f"--{key}: {colour};" for key, colour in ink.items())
+        rules.append(f':root[data-theme="{name}"], .root[data-theme="{name}"] {{ {declared} }}')
+    return "\n".join(rules)
+
+
+def look() -> dict[str, object]:
+    """What the view needs to draw numbers: palettes, colours, and the fixed scale."""
+    scale = {"low": theme.LOW, "high": theme.HIGH, "levels": theme.LEVELS}
+    return {"palettes": theme.PALETTES, "ink": theme.INK, "scale": scale}

@@ -1,0 +1,283 @@
+// The drawing surface: a base that is repainted only where something changed, and an overlay for what moves.
+
+import { drawBox, drawCluster, drawWire, prepareDrawing, signOf } from "./draw.js";
+import { currentStop, flowing } from "./store.js";
+
+const CELL = 400;
+const READABLE = 0.72;
+const MARCH_MS = 3500;
+const EDGE = { top: 54, bottom: 46, side: 26 }; // the tools and the scale of colours lie there
+
+/** The two canvases, and zoom and pan over them. */
+export function createCanvas(host, store, look) {
+  const base = document.createElement("canvas");
+  const over = document.createElement("canvas");
+  base.className = "base";
+  over.className = "over";
+  base.setAttribute("aria-hidden", "true");
+  over.setAttribute("aria-hidden", "true");
+  host.append(base, over);
+  const view = { scale: 1, x: 0, y: 0, width: 0, height: 0, ratio: 1, fitted: 1 };
+  const context = base.getContext("2d", { alpha: false });
+  const top = over.getContext("2d");
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  const watchers = [];
+  let grid = new Map();
+  let marching = 0;
+  let frame = 0;
+  let hovered = null;
+
+  function measure() {
+    const ratio = Math.min(window.devicePixelRatio || 1, 2);
+    const { clientWidth: width, clientHeight: height } = host;
+    if (!width || !height || (width === view.width && height === view.height && ratio === view.ratio)) return false;
+    Object.assign(view, { width, height, ratio });
+    for (const canvas of [base, over]) {
+      canvas.width = Math.round(width * ratio);
+      canvas.height = Math.round(height * ratio);
+      canvas.style.width = `${width}px`;
+      canvas.style.height = `${height}px`;
+    }
+    return true;
+  }
+
+  // ---- what is where ----
+
+  function index(scene) {
+    grid = new Map();
+    const put = (kind, thing, { x, y, w, h }) => {
+      for (let i = Math.floor(x / CELL); i <= Math.floor((x + w) / CELL); i++) {
+        for (let j = Math.floor(y / CELL); j <= Math.floor((y + h) / CELL); j++) {
+          const key = `${i},${j}`;
+          if (!grid.has(key)) grid.set(key, { clusters: [], wires: [], boxes: [] });
+          grid.get(key)[kind].push(thing);
+        }
+      }
+    };
+    for (const cluster of scene.clusters) put("clusters", cluster, cluster);
+    for (const wire of scene.wires) put("wires", wire, wire.bounds);
+    for (const box of scene.boxes) put("boxes", box, { x: box.x - 2, y: box.y - 2, w: box.w + 12, h: box.h + 12 });
+  }
+
+  function within({ x, y, w, h }) {
+    const found = { clusters: new Set(), wires: new Set(), boxes: new Set() };
+    for (let i = Math.floor(x / CELL); i <= Math.floor((x + w) / CELL); i++) {
+      for (let j = Math.floor(y / CELL); j <= Math.floor((y + h) / CELL); j++) {
+        const cell = grid.get(`${i},${j}`);
+        if (cell) for (const kind of ["clusters", "wires", "boxes"]) for (const thing of cell[kind]) found[kind].add(thing);
+      }
+    }
+    return found;
+  }
+
+  const touches = (a, b) => a.x <= b.x + b.w && b.x <= a.x + a.w && a.y <= b.y + b.h && b.y <= a.y + a.h;
+
+  // ---- painting ----
+
+  function place(target) {
+    const { ratio, scale, x, y } = view;
+    target.setTransform(ratio * scale, 0, 0, ratio * scale, ratio * x, ratio * y);
+  }
+
+  function seen() {
+    return { x: -view.x / view.scale, y: -view.y / view.scale, w: view.width / view.scale, h: view.height / view.scale };
+  }
+
+  function paint(area) {
+    const { state } = store;
+    const ink = look.ink[state.theme];
+    context.save();
+    place(context);
+    context.beginPath();
+    context.rect(area.x, area.y, area.w, area.h);
+    context.clip();
+    context.fillStyle = ink.page;
+    context.fillRect(area.x, area.y, area.w, area.h);
+    const { clusters, wires, boxes } = within(area);
+    const ordered = [...clusters].sort((a, b) => a.depth - b.depth);
+    for (const cluster of ordered) if (touches(cluster, area)) drawCluster(context, cluster, ink, view.scale);
+    for (const wire of wires) if (touches(wire.bounds, area)) drawWire(context, wire, state, ink, view.scale);
+    for (const box of boxes) {
+      if (touches({ x: box.x - 2, y: box.y - 2, w: box.w + 12, h: box.h + 12 }, area)) drawBox(context, box, state, look, view.scale);
+    }
+    context.restore();
+  }
+
+  function paintAll() {
+    if (!store.state.scene || !view.width) return;
+    paint(seen());
+    paintOver();
+    for (const watcher of watchers) watcher(view);
+  }
+
+  /** Repaint what a step from one position to another changed. */
+  function paintStep(before, after) {
+    const { scene } = store.state;
+    const window = seen();
+    const stops = scene.stops.slice(Math.min(before, after), Math.max(before, after));
+    if (stops.length > 40) return paintAll();
+    for (const stop of stops) {
+      const box = scene.byId.get(stop.box);
+      const area = { x: box.x - 6, y: box.y - 6, w: box.w + 18, h: box.h + 18 };
+      if (touches(area, window)) paint(clipped(area, window));
+      for (const wire of flowing(scene, stop)) if (touches(wire.bounds, window)) paint(clipped(wire.bounds, window));
+    }
+    paintOver();
+  }
+
+  function clipped(area, window) {
+    const x = Math.max(area.x, window.x);
+    const y = Math.max(area.y, window.y);
+    return { x, y, w: Math.min(area.x + area.w, window.x + window.w) - x, h: Math.min(area.y + area.h, window.y + window.h) - y };
+  }
+
+  function paintOver(time = performance.now()) {
+    const { state } = store;
+    top.setTransform(1, 0, 0, 1, 0, 0);
+    top.clearRect(0, 0, over.width, over.height);
+    if (!state.scene) return;
+    place(top);
+    const ink = look.ink[state.theme];
+    const stop = currentStop(state);
+    const back = stop && stop.phase === "Backward";
+    for (const wire of flowing(state.scene, stop)) {
+      top.strokeStyle = ink[back ? "backward" : "forward"];
+      top.lineWidth = Math.max(3, 2 / view.scale);
+      top.setLineDash([8, 6]);
+      top.lineDashOffset = ((back ? 1 : -1) * (time / 28)) % 14;
+      top.stroke(wire.drawing);
+    }
+    top.setLineDash([]);
+    ring(state.scene.byId.get(hovered), ink.pale, 1.5, 3);
+    ring(state.scene.byId.get(state.selected), ink.accent, 2, 4);
+    if (stop) {
+      const hue = { Backward: "backward", Update: "update" }[stop.phase] || "forward";
+      ring(state.scene.byId.get(stop.box), ink[hue], 3.5, 4);
+    }
+  }
+
+  function ring(box, colour, width, gap) {
+    if (!box) return;
+    top.strokeStyle = colour;
+    top.lineWidth = Math.max(width, (0.7 * width) / view.scale);
+    top.beginPath();
+    top.roundRect(box.x - gap, box.y - gap, box.w + 2 * gap, box.h + 2 * gap, 9);
+    top.stroke();
+  }
+
+  function march() {
+    cancelAnimationFrame(frame);
+    if (still.matches) return;
+    marching = performance.now() + MARCH_MS;
+    const tick = (time) => {
+      paintOver(time);
+      if (time < marching && host.isConnected) frame = requestAnimationFrame(tick);
+    };
+    frame = requestAnimationFrame(tick);
+  }
+
+  // ---- zoom and pan ----
+
+  function fit() {
+    const { scene } = store.state;
+    if (!scene || !view.width) return;
+    const room = { width: view.width - 2 * EDGE.side, height: view.height - EDGE.top - EDGE.bottom };
+    const scale = Math.min(room.width / scene.width, room.height / scene.height, 1.35);
+    const y = EDGE.top + (room.height - scene.height * scale) / 2;
+    view.fitted = scale;
+    Object.assign(view, { scale, x: (view.width - scene.width * scale) / 2, y });
+    paintAll();
+  }
+
+  /** At first: everything if it can be read, else the beginning at a readable size. */
+  function open() {
+    fit();
+    const first = store.state.scene && store.state.scene.boxes[0];
+    if (first && view.fitted < 0.4 && store.state.scene.boxes.length < 400) {
+      view.scale = READABLE;
+      centre(first, true);
+    }
+  }
+
+  function zoom(factor, x = view.width / 2, y = view.height / 2) {
+    const scale = Math.min(Math.max(view.scale * factor, view.fitted * 0.5, 0.02), 4);
+    const change = scale / view.scale;
+    Object.assign(view, { scale, x: x - (x - view.x) * change, y: y - (y - view.y) * change });
+    paintAll();
+  }
+
+  function pan(dx, dy) {
+    view.x += dx;
+    view.y += dy;
+    paintAll();
+  }
+
+  function centre(box, lead = false) {
+    const along = lead ? 0.22 : 0.5;
+    const { scene } = store.state;
+    const across = scene.direction === "TB" ? [0.5, along] : [along, 0.5];
+    view.x = across[0] * view.width - (box.x + box.w / 2) * view.scale;
+    view.y = across[1] * view.height - (box.y + box.h / 2) * view.scale;
+    // what fits one way stays in the middle that way: following a long line doesn't bob
+    if (scene.width * view.scale < view.width - 2 * EDGE.side) view.x = (view.width - scene.width * view.scale) / 2;
+    const tall = view.height - EDGE.top - EDGE.bottom;
+    if (scene.height * view.scale < tall) view.y = EDGE.top + (tall - scene.height * view.scale) / 2;
+    paintAll();
+  }
+
+  /** Keep a box in sight. */
+  function follow(box) {
+    const edge = 24;
+    const x = view.x + box.x * view.scale;
+    const y = view.y + box.y * view.scale;
+    const [w, h] = [box.w * view.scale, box.h * view.scale];
+    if (x >= edge && y >= edge && x + w <= view.width - edge && y + h <= view.height - edge) return false;
+    centre(box);
+    return true;
+  }
+
+  function at(x, y) {
+    const point = { x: (x - view.x) / view.scale, y: (y - view.y) / view.scale, w: 0, h: 0 };
+    const { boxes, clusters } = within(point);
+    for (const box of boxes) {
+      if (touches(box, point)) return { box, sign: Boolean(box.opens) && touches(signOf(box, false), point) };
+    }
+    for (const cluster of [...clusters].sort((a, b) => b.depth - a.depth)) {
+      if (touches(signOf(cluster, true), point)) return { cluster, sign: true };
+    }
+    return {};
+  }
+
+  return {
+    view,
+    at,
+    fit,
+    zoom,
+    pan,
+    centre,
+    follow,
+    paintAll,
+    paintOver,
+    paintStep,
+    march,
+    hover(id) {
+      if (id !== hovered) {
+        hovered = id;
+        paintOver();
+      }
+    },
+    onPaint: (watcher) => watchers.push(watcher),
+    resize() {
+      const fitted = Math.abs(view.scale - view.fitted) < 1e-6;
+      if (measure()) fitted ? fit() : paintAll();
+    },
+    show(scene, keep) {
+      measure();
+      scene.clusters.forEach((cluster) => (cluster.depth = cluster.id.split("/").length));
+      prepareDrawing(scene, context);
+      index(scene);
+      keep ? paintAll() : open();
+    },
+    stop: () => cancelAnimationFrame(frame),
+  };
+}

@@ -1,0 +1,206 @@
+// How boxes, wires and open scopes look on a canvas, in the coordinates of the scene.
+
+import { pixels } from "./palette.js";
+import { stateOf } from "./store.js";
+
+const FONT = 'Inter, "Segoe UI", system-ui, -apple-system, Helvetica, Arial, sans-serif';
+
+/** Paths and fitted texts, made once for each scene. */
+export function prepareDrawing(scene, context) {
+  for (const wire of scene.wires) {
+    const [x, y, ...rest] = wire.path;
+    const path = new Path2D();
+    path.moveTo(x, y);
+    for (let i = 0; i < rest.length; i += 6) path.bezierCurveTo(...rest.slice(i, i + 6));
+    wire.drawing = path;
+    wire.bounds = bounds(wire.path);
+    wire.ends = { start: angle(wire.path, 0), end: angle(wire.path, wire.path.length - 4) };
+  }
+  for (const box of scene.boxes) {
+    const inset = insetOf(box);
+    context.font = `600 14px ${FONT}`;
+    box.fitted = fit(context, box.label, box.w - inset - (box.opens ? 28 : 8));
+    context.font = `400 10.5px ${FONT}`;
+    box.fittedDetail = fit(context, box.detail || box.shape, box.w - inset - 8);
+  }
+}
+
+function bounds(path) {
+  let [x0, y0, x1, y1] = [Infinity, Infinity, -Infinity, -Infinity];
+  for (let i = 0; i < path.length; i += 2) {
+    x0 = Math.min(x0, path[i]);
+    x1 = Math.max(x1, path[i]);
+    y0 = Math.min(y0, path[i + 1]);
+    y1 = Math.max(y1, path[i + 1]);
+  }
+  return { x: x0 - 8, y: y0 - 8, w: x1 - x0 + 16, h: y1 - y0 + 16 };
+}
+
+function angle(path, at) {
+  return Math.atan2(path[at + 3] - path[at + 1], path[at + 2] - path[at]);
+}
+
+function fit(context, text, width) {
+  if (context.measureText(text).width <= width) return text;
+  let size = text.length;
+  while (size > 1 && context.measureText(text.slice(0, size) + "…").width > width) size--;
+  return text.slice(0, size) + "…";
+}
+
+/** An open scope: a sheet with its name and a way to close it. */
+export function drawCluster(context, cluster, ink, scale) {
+  context.fillStyle = ink.cluster;
+  context.strokeStyle = ink.line;
+  context.lineWidth = Math.max(1, 0.7 / scale);
+  roundRect(context, cluster, 10);
+  context.fill();
+  context.stroke();
+  if (scale < 0.28) return;
+  context.font = `600 12px ${FONT}`;
+  context.fillStyle = ink.quiet;
+  context.fillText(fit(context, cluster.label, cluster.w - 44), cluster.x + 12, cluster.y + 18);
+  sign(context, cluster.x + cluster.w - 24, cluster.y + 7, "−", ink);
+}
+
+/** Where the sign that opens or closes something is. */
+export function signOf(thing, open) {
+  return open ? { x: thing.x + thing.w - 24, y: thing.y + 7, w: 15, h: 15 } : { x: thing.x + thing.w - 22, y: thing.y + 6, w: 15, h: 15 };
+}
+
+function sign(context, x, y, text, ink) {
+  context.strokeStyle = ink.quiet;
+  context.lineWidth = 1;
+  roundRect(context, { x, y, w: 15, h: 15 }, 4);
+  context.stroke();
+  context.font = `600 12px ${FONT}`;
+  context.fillStyle = ink.quiet;
+  context.textAlign = "center";
+  context.fillText(text, x + 7.5, y + 11.5);
+  context.textAlign = "start";
+}
+
+/** A wire in the hue of what has passed along it. */
+export function drawWire(context, wire, state, ink, scale) {
+  const back = state.position >= wire.from.gradientAt && wire.kind !== "look";
+  const forth = state.position >= wire.to.valueAt && state.position >= wire.from.valueAt;
+  const strength = state.figures ? state.figures.wires[wire.index] || 0 : 0;
+  const thick = back ? 1 + 4 * strength : 1.5;
+  context.strokeStyle = back ? ink.backward : forth ? ink.forward : ink.pale;
+  context.lineWidth = Math.max(thick, 0.8 / scale);
+  context.setLineDash(wire.kind === "carry" ? [7, 4] : wire.kind === "look" ? [2, 4] : back ? [6, 3] : []);
+  context.stroke(wire.drawing);
+  context.setLineDash([]);
+  if (scale < 0.22) return;
+  const path = wire.path;
+  context.fillStyle = context.strokeStyle;
+  if (back) arrow(context, path[0], path[1], wire.ends.start + Math.PI);
+  else arrow(context, path[path.length - 2], path[path.length - 1], wire.ends.end);
+  if (wire.count > 1 && scale > 0.5) {
+    const middle = Math.floor(path.length / 4) * 2;
+    context.font = `500 9px ${FONT}`;
+    context.fillStyle = ink.quiet;
+    context.fillText(`×${wire.count}`, path[middle] + 3, path[middle + 1] - 4);
+  }
+}
+
+function arrow(context, x, y, direction) {
+  const size = 7;
+  context.beginPath();
+  context.moveTo(x, y);
+  context.lineTo(x - size * Math.cos(direction - 0.4), y - size * Math.sin(direction - 0.4));
+  context.lineTo(x - size * Math.cos(direction + 0.4), y - size * Math.sin(direction + 0.4));
+  context.fill();
+}
+
+/** A box: name, thumbnails of value and gradient as far as they are reached, and their root mean squares. */
+export function drawBox(context, box, state, look, scale) {
+  const ink = look.ink[state.theme];
+  const reached = stateOf(box, state.position);
+  const own = state.figures && state.figures.boxes[box.id];
+  context.fillStyle = ink.panel;
+  context.strokeStyle = reached === "gradient" ? ink.backward : reached === "value" ? ink.forward : ink.pale;
+  context.lineWidth = Math.max(1.5, 0.8 / scale);
+  if (box.kind === "fold") stack(context, box);
+  roundRect(context, box, box.kind === "parameter" ? 18 : 7);
+  if (reached === "not reached") context.setLineDash([4, 3]);
+  context.fill();
+  context.stroke();
+  context.setLineDash([]);
+  if (scale * box.h < 12) {
+    if (own) drawTiny(context, box, own, reached, look, state.theme);
+    return;
+  }
+  if (scale > 0.28) drawTexts(context, box, ink, reached);
+  if (own) drawNumbers(context, box, own, reached, look, state.theme, scale);
+}
+
+function stack(context, box) {
+  for (const shift of [6, 3]) {
+    roundRect(context, { x: box.x + shift, y: box.y + shift, w: box.w, h: box.h }, 7);
+    context.fill();
+    context.stroke();
+  }
+}
+
+function drawTexts(context, box, ink, reached) {
+  const inset = insetOf(box);
+  context.fillStyle = reached === "not reached" ? ink.quiet : ink.text;
+  context.font = `600 14px ${FONT}`;
+  context.fillText(box.fitted, box.x + inset, box.y + 18);
+  context.fillStyle = ink.quiet;
+  context.font = `400 10.5px ${FONT}`;
+  context.fillText(box.fittedDetail, box.x + inset, box.y + 32);
+  if (box.opens) sign(context, box.x + box.w - 22, box.y + 6, "+", ink);
+}
+
+function drawTiny(context, box, own, reached, look, theme) {
+  const picture = reached === "gradient" ? own.grad : reached === "value" ? own.value : null;
+  if (!picture) return;
+  context.globalAlpha = 0.25 + 0.75 * picture.strength;
+  context.fillStyle = look.ink[theme][reached === "gradient" ? "backward" : "forward"];
+  context.fillRect(box.x, box.y, box.w, box.h);
+  context.globalAlpha = 1;
+}
+
+function drawNumbers(context, box, own, reached, look, theme, scale) {
+  const inset = insetOf(box);
+  const half = (box.w - 2 * inset - 8) / 2;
+  const ink = look.ink[theme];
+  const places = [
+    [own.value, box.x + inset, reached !== "not reached", ink.text, "value"],
+    [own.grad, box.x + inset + 8 + half, reached === "gradient", ink.backward, "gradient"],
+  ];
+  for (const [picture, x, there, colour, name] of places) {
+    if (!picture || !there) continue;
+    const [top, bottom] = [box.y + 38, box.y + box.h - 16];
+    if (picture.rows * picture.columns > 1) {
+      context.imageSmoothingEnabled = false;
+      context.drawImage(pixels(picture, look, theme), x, top, half, bottom - top);
+      context.strokeStyle = ink.line;
+      context.lineWidth = 0.7;
+      context.strokeRect(x, top, half, bottom - top);
+      if (scale > 0.45) caption(context, `rms ${picture.rms}`, x, box.y + box.h - 5, ink);
+    } else if (scale > 0.3) {
+      context.fillStyle = colour;
+      context.font = `600 15px ${FONT}`;
+      context.fillText(picture.rms, x, (top + bottom) / 2 + 6);
+      if (scale > 0.45) caption(context, name, x, box.y + box.h - 5, ink);
+    }
+  }
+}
+
+function caption(context, text, x, y, ink) {
+  context.fillStyle = ink.quiet;
+  context.font = `500 9.5px ${FONT}`;
+  context.fillText(text, x, y);
+}
+
+/** Room at the left of a box's texts; a parameter's corners are rounder. */
+function insetOf(box) {
+  return box.kind === "parameter" ? 13 : 9;
+}
+
+function roundRect(context, { x, y, w, h }, radius) {
+  context.beginPath();
+  context.roundRect(x, y, w, h, radius);
+}

@@ -1,0 +1,124 @@
+// An array that one can read: colours on the fixed scale, each entry's number under the pointer or the arrow keys.
+
+import { make } from "./dom.js";
+import { colourOf, floats, pixels, short } from "./palette.js";
+
+const WIDE = 300;
+const TALL = 190;
+
+/** A picture of an array; `choose(index)` is called for the entry that is clicked. */
+export function createHeatmap(label, store, look, choose) {
+  const canvas = make("canvas", { class: "heatmap", role: "img", tabindex: "0" });
+  const readout = make("output", { class: "readout", "aria-live": "polite" });
+  const element = make("figure", { class: "array" }, canvas, readout);
+  let shown = null;
+  let cursor = null;
+
+  function show(picture, chosen) {
+    shown = null;
+    element.hidden = !picture;
+    if (!picture) return;
+    const numbers = picture.data ? floats(picture.data) : null;
+    const [rows, columns] = numbers && !picture.grey ? table(picture.shape) : [picture.rows, picture.columns];
+    const cell = Math.max(Math.min(WIDE / columns, TALL / rows, 26), 1);
+    const ratio = Math.min(window.devicePixelRatio || 1, 2);
+    const width = Math.max(Math.round(columns * cell), 4);
+    const height = Math.max(Math.round(rows * cell), 4);
+    Object.assign(canvas, { width: width * ratio, height: height * ratio });
+    Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
+    canvas.hidden = picture.shape.length === 0;
+    canvas.setAttribute("aria-label", `${label}, ${picture.shape.join(" × ") || "one number"}; ${picture.summary || picture.rms}`);
+    shown = { picture, numbers, rows, columns, width, height, ratio, chosen: chosen ? flat(chosen, picture.shape) : -1 };
+    cursor = null;
+    paint();
+    readout.textContent = canvas.hidden ? picture.rms : rest();
+  }
+
+  function rest() {
+    const { picture, numbers } = shown;
+    if (picture.grey) return "The first images of the batch.";
+    return numbers ? picture.summary : `${picture.summary} · too large to show whole: each cell is the strongest of several`;
+  }
+
+  function paint() {
+    const { picture, numbers, rows, columns, ratio } = shown;
+    const context = canvas.getContext("2d");
+    const [w, h] = [canvas.width / columns, canvas.height / rows];
+    context.imageSmoothingEnabled = false;
+    if (!numbers || picture.grey) {
+      context.drawImage(pixels(picture, look, store.state.theme), 0, 0, canvas.width, canvas.height);
+    } else {
+      for (let i = 0; i < numbers.length; i++) {
+        context.fillStyle = colourOf(numbers[i], look, store.state.theme);
+        const [x, y] = [(i % columns) * w, Math.floor(i / columns) * h];
+        context.fillRect(x, y, Math.ceil(w), Math.ceil(h));
+      }
+    }
+    const ink = look.ink[store.state.theme];
+    for (const [at, colour, width] of [[shown.chosen, ink.accent, 2], [cursor ?? -1, ink.text, 1.5]]) {
+      if (at < 0 || !numbers || picture.grey) continue;
+      context.strokeStyle = colour;
+      context.lineWidth = width * ratio;
+      context.strokeRect((at % columns) * w, Math.floor(at / columns) * h, w, h);
+    }
+  }
+
+  function point(at) {
+    if (!shown || !shown.numbers || shown.picture.grey || at < 0 || at >= shown.numbers.length) return;
+    cursor = at;
+    paint();
+    const { shape } = shown.picture;
+    readout.textContent = `[${unflat(at, shape).join(", ")}]  ${short(shown.numbers[at])}`;
+  }
+
+  function under(event) {
+    const box = canvas.getBoundingClientRect();
+    const column = Math.floor(((event.clientX - box.left) / box.width) * shown.columns);
+    const row = Math.floor(((event.clientY - box.top) / box.height) * shown.rows);
+    return Math.min(Math.max(row, 0), shown.rows - 1) * shown.columns + Math.min(Math.max(column, 0), shown.columns - 1);
+  }
+
+  canvas.addEventListener("pointermove", (event) => shown && point(under(event)));
+  canvas.addEventListener("pointerleave", () => {
+    if (!shown) return;
+    cursor = null;
+    paint();
+    readout.textContent = rest();
+  });
+  canvas.addEventListener("click", (event) => pick(shown ? under(event) : -1));
+  canvas.addEventListener("keydown", (event) => {
+    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -shown?.columns, ArrowDown: shown?.columns };
+    if (!shown || !shown.numbers) return;
+    if (event.key in steps) point(Math.min(Math.max((cursor ?? Math.max(shown.chosen, 0)) + steps[event.key], 0), shown.numbers.length - 1));
+    else if (event.key === "Enter" && cursor !== null) pick(cursor);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+
+  function pick(at) {
+    if (choose && shown && shown.numbers && !shown.picture.grey && at >= 0) choose(unflat(at, shown.picture.shape));
+  }
+
+  return { element, show };
+}
+
+/** Rows and columns of an array as drawn: the last axis across; a long vector on several lines. */
+function table(shape) {
+  const count = shape.reduce((product, size) => product * size, 1);
+  const columns = shape.length ? shape[shape.length - 1] : 1;
+  return [Math.max(Math.round(count / Math.max(columns, 1)), 1), Math.max(columns, 1)];
+}
+
+function flat(index, shape) {
+  return index.reduce((place, i, axis) => place * shape[axis] + i, 0);
+}
+
+function unflat(at, shape) {
+  const index = [];
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    index.unshift(at % shape[axis]);
+    at = Math.floor(at / shape[axis]);
+  }
+  return index;
+}

@@ -1,0 +1,214 @@
+// The selected box in full: what it computes, its value, its gradient, and the chain rule as a sentence in numbers.
+
+import { make } from "./dom.js";
+import { createHeatmap } from "./heatmap.js";
+import { currentStop, stateOf } from "./store.js";
+
+/** The inspector; `actions` lead to other boxes and ask for what was not sent ahead. */
+export function createInspector(store, look, actions) {
+  const value = createHeatmap("Value", store, look, (index) => actions.ask(index));
+  const gradient = createHeatmap("Gradient", store, look, (index) => actions.ask(index));
+  const element = make("section", { class: "inspector", role: "region", "aria-label": "Inspector" });
+  const extras = new Map(); // what was fetched for large arrays, and sentences for other entries
+
+  function show() {
+    const { state } = store;
+    const box = state.scene && state.scene.byId.get(state.selected);
+    if (!box) {
+      element.replaceChildren(make("p", { class: "hint" }, "Press → to take the first step, or click a box to look inside it."));
+      return;
+    }
+    const own = state.figures && state.figures.boxes[box.id];
+    const extra = extras.get(box.id) || {};
+    const spoken = extra.sentence || (own && own.sentence);
+    const index = spoken ? spoken.index : null;
+    const reached = stateOf(box, state.position);
+    const stop = currentStop(state);
+    const back = stop && (stop.phase === "Backward" || stop.phase === "Update") && reached === "gradient";
+    const forward = reached === "not reached" ? waiting(box, box.valueAt, "The pass has not reached it yet.") : forwardCard(box, own, extra, index);
+    const backward = reached === "gradient" ? backwardCard(box, own, extra, spoken) : reached === "value" ? beforeGradient(box, own) : null;
+    const cards = [forward, backward].filter(Boolean);
+    element.replaceChildren(
+      heading(box),
+      ...(stop && stop.phase === "Update" ? updateCard(box) : []),
+      ...(back ? cards.reverse() : cards),
+      ...(stop && stop.phase === "Update" ? [] : updateCard(box)),
+      ...(box.source ? [make("p", { class: "source", title: box.source }, `made at ${lastParts(box.source)}`)] : []),
+    );
+  }
+
+  function heading(box) {
+    const kinds = { parameter: "parameter", input: "data", constant: "constant", fold: "", operation: "" };
+    return make(
+      "header",
+      {},
+      make("h2", { title: box.name }, box.label, box.detail ? make("small", {}, ` ${box.detail}`) : null),
+      make("p", { class: "facts", title: box.name }, [kinds[box.kind] || box.operation, box.shape].join(" · ")),
+      box.opens ? make("button", { type: "button", class: "quiet", onclick: () => actions.toggle(box.opens) }, "Open") : null,
+    );
+  }
+
+  function forwardCard(box, own, extra, index) {
+    const picture = extra.value || (own && own.value);
+    value.show(picture, index);
+    const given = box.kind === "parameter" || box.kind === "input" || box.kind === "constant";
+    return card(
+      "forward",
+      "Value",
+      picture && picture.shape.length ? `rms ${picture.rms}` : "",
+      given ? null : make("p", { class: "formula" }, box.forward),
+      own && own.computed ? make("p", { class: "computed" }, ...computed(own.computed, box, index)) : null,
+      value.element,
+      large(picture),
+    );
+  }
+
+  function backwardCard(box, own, extra, spoken) {
+    const picture = extra.grad || (own && own.grad);
+    gradient.show(picture, spoken ? spoken.index : null);
+    const graded = spoken ? sentence(spoken) : own && own.missing ? make("p", { class: "note" }, own.missing) : null;
+    return card(
+      "backward",
+      "Gradient  ∂L/∂" + shortName(box),
+      picture && picture.shape.length ? `rms ${picture.rms}` : "",
+      graded,
+      gradient.element,
+      large(picture),
+      badge(store.state.proof[box.id]),
+      box.note ? make("p", { class: "note" }, box.note) : null,
+    );
+  }
+
+  function beforeGradient(box, own) {
+    if (box.gradientAt !== Infinity) return waiting(box, box.gradientAt, "Its gradient is not reached yet: that is the way back.");
+    const why = box.note || (own && own.missing) || "The step needs no gradient here: it isn't a parameter, and nothing it depends on is.";
+    return card("backward", "Gradient", "", make("p", { class: "note" }, why));
+  }
+
+  function waiting(box, position, words) {
+    return make(
+      "div",
+      { class: "card waiting" },
+      make("p", {}, words),
+      make("button", { type: "button", class: "quiet", onclick: () => actions.go(position) }, "Go there"),
+    );
+  }
+
+  function updateCard(box) {
+    const { status, position } = store.state;
+    const stop = currentStop(store.state);
+    if (box.updateAt === Infinity || position < box.updateAt || !stop) return [];
+    const moved = status && status.updates ? box.holds.filter(([, id]) => status.updates[id]) : [];
+    return [
+      card(
+        "update",
+        "Update",
+        status ? `rate ${status.rate}` : "",
+        make("p", { class: "formula" }, "w ← w − rate · ∂L/∂w"),
+        ...moved.map(([name, id]) => make("p", { class: "computed" }, make("b", {}, name), `  ${status.updates[id]}`)),
+      ),
+    ];
+  }
+
+  function sentence(spoken) {
+    const line = make("p", { class: "sentence" });
+    line.append(make("span", { class: "left" }, `∂L/∂${spoken.name}`, place(spoken.index)), " = ");
+    spoken.terms.forEach((term, number) => {
+      if (number) line.append(" + ");
+      line.append(termOf(term, spoken.terms.length > 1));
+    });
+    const plain = spoken.terms.length === 1 && !spoken.terms[0].products.length;
+    if (!plain) line.append(spoken.terms.length ? " = " : "", make("b", {}, spoken.total));
+    return make(
+      "div",
+      { class: "chain" },
+      line,
+      make("p", { class: "words" }, spoken.words),
+      spoken.terms.length > 1
+        ? make("ul", { class: "terms" }, ...spoken.terms.map((term) => make("li", {}, link(term.consumer, term.title), ` sends ${term.total}: ${term.words}`)))
+        : null,
+    );
+  }
+
+  function termOf(term, several) {
+    if (!term.products.length) return make("span", { class: "term" }, link(term.consumer, term.total, `what ${term.title} sends back`));
+    const group = make("span", { class: "term" });
+    const bracket = several && term.products.length > 1;
+    if (bracket) group.append("(");
+    term.products.forEach((product, number) => {
+      if (number) group.append(" + ");
+      product.forEach((factor, position) => {
+        if (position) group.append(" · ");
+        group.append(factorOf(factor));
+      });
+    });
+    if (term.hidden) group.append(make("span", { class: "more" }, ` + … ${term.hidden} more`));
+    if (bracket) group.append(")");
+    return group;
+  }
+
+  function factorOf(factor) {
+    const says = {
+      gradient: `gradient that arrived at ${factor.place}`,
+      saved: `${factor.how ? factor.how + ", from " : ""}the forward value of ${factor.place}, saved and reused`,
+      number: factor.how || "a number of the rule",
+    }[factor.role];
+    const text = factor.text.startsWith("−") ? `(${factor.text})` : factor.text;
+    if (!factor.node) return make("span", { class: "factor number", title: says }, text);
+    const button = link(factor.node, text, says);
+    button.classList.add("factor", factor.role);
+    return button;
+  }
+
+  function link(node, text, title = "") {
+    return make("button", { type: "button", class: "link", title: title || "Go to it", onclick: () => actions.select(node) }, text);
+  }
+
+  function large(picture) {
+    if (!picture || picture.data || picture.shape.length === 0 || picture.grey || picture.fetched) return null;
+    const count = picture.shape.reduce((product, size) => product * size, 1);
+    return count > 4096 ? null : make("button", { type: "button", class: "quiet", onclick: () => actions.fetch() }, "Fetch the numbers");
+  }
+
+  store.subscribe((changed) => {
+    if (changed.has("scene") || changed.has("figures")) extras.clear();
+    if (["scene", "figures", "selected", "position", "proof", "status", "theme"].some((key) => changed.has(key))) show();
+  });
+  show();
+  return {
+    element,
+    extend(id, more) {
+      extras.set(id, { ...(extras.get(id) || {}), ...more });
+      show();
+    },
+  };
+}
+
+function card(kind, title, aside, ...children) {
+  return make("div", { class: `card ${kind}` }, make("h3", {}, make("span", {}, title), make("small", {}, aside)), ...children);
+}
+
+function badge(proof) {
+  if (!proof) return null;
+  const numeric = proof.numeric ? `central differences: off by ${proof.numeric}` : "central differences: below what floats resolve";
+  const words = `${proof.ok ? "✓ agrees with jax.grad" : "✗ does not agree with jax.grad"}: off by ${proof.exact} · ${numeric} (relative)`;
+  return make("p", { class: proof.ok ? "badge good" : "badge bad", title: proof.verdict || "Checked at this very step." }, words);
+}
+
+function place(index) {
+  return index && index.length ? make("sub", {}, `[${index.join(", ")}]`) : "";
+}
+
+/** `tanh[3, 1] = 0.604 = tanh(0.7)`: which entry, its number, and how it came about. */
+function computed(text, box, index) {
+  return [shortName(box), place(index), " = ", text];
+}
+
+function shortName(box) {
+  const last = box.name.split("/").pop();
+  return last.includes(".") ? last.slice(last.indexOf(".") + 1) : last;
+}
+
+function lastParts(source) {
+  return source.split(/[\\/]/).slice(-2).join("/");
+}

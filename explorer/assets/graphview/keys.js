@@ -1,0 +1,56 @@
+// The keyboard: everything that a mouse can do.
+
+const HELP = [
+  ["→  ←", "one step forward, one step back"],
+  ["Home  End", "start and end of the pass"],
+  ["F  L  B  U", "jump to Forward, Loss, Backward, Update"],
+  ["Space", "play and pause"],
+  ["Enter", "open the selected fold; Shift + Enter folds what is around it"],
+  ["T", "train one step"],
+  ["+  −  0", "zoom in, zoom out, fit"],
+  ["/", "find a node"],
+  ["?", "this help; Esc closes it"],
+];
+
+/** What each key does, for the help. */
+export function helpRows() {
+  return HELP;
+}
+
+/** Listen for keys on the page; returns a function that stops listening. */
+export function listen(target, commands) {
+  const table = {
+    ArrowRight: commands.forward,
+    ArrowLeft: commands.back,
+    Home: commands.home,
+    End: commands.end,
+    " ": commands.play,
+    Enter: commands.open,
+    "+": () => commands.zoom(1.25),
+    "=": () => commands.zoom(1.25),
+    "-": () => commands.zoom(1 / 1.25),
+    0: commands.fit,
+    "?": commands.help,
+    "/": commands.find,
+    t: commands.train,
+    Escape: commands.escape,
+  };
+  for (const letter of "FLBU") table[letter.toLowerCase()] = () => commands.jump(letter);
+
+  function pressed(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const focus = event.composedPath()[0];
+    const kind = focus instanceof Element ? focus.tagName : "";
+    const typing = kind === "INPUT" || kind === "TEXTAREA" || kind === "SELECT" || (focus instanceof Element && focus.isContentEditable);
+    if (typing && event.key !== "Escape") return;
+    const pressing = kind === "BUTTON" || kind === "A" || kind === "SUMMARY";
+    if (pressing && (event.key === " " || event.key === "Enter")) return;
+    const command = table[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!command) return;
+    event.preventDefault();
+    command(event);
+  }
+
+  target.addEventListener("keydown", pressed);
+  return () => target.removeEventListener("keydown", pressed);
+}

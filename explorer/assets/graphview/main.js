@@ -1,0 +1,331 @@
+// The graph view: track, graph, inspector and table on one state. Panel calls `render`; a saved page calls `mount`.
+
+import { createCanvas } from "./canvas.js";
+import { make } from "./dom.js";
+import { createInspector } from "./inspector.js";
+import { helpRows, listen } from "./keys.js";
+import { createStore, prepared } from "./store.js";
+import { createTable } from "./table.js";
+import { createLegend, createMinimap, createTools } from "./tools.js";
+import { createTrack } from "./track.js";
+
+const TRAIN_MS = 2600;
+
+/** Build the view. `send` takes messages to the server; without a server it does nothing. */
+export function mount(root, look, send, wholePage) {
+  const store = createStore();
+  store.set({ theme: themeOf() });
+  const stage = make("div", { class: "stage" });
+  const note = make("p", { class: "stage-note", hidden: true });
+  const message = make("p", { class: "message", role: "status", hidden: true });
+  const cover = make("div", { class: "cover" }, make("p", {}, "Tracing the network…"));
+  const help = helpDialog();
+  const canvas = createCanvas(stage, store, look);
+  let pending = null; // node to select once the scene that shows it has come
+  let table = null;
+  let tableShown = false;
+  let lastRun = 0;
+
+  const actions = {
+    granularity: (value) => send({ type: "granularity", value }),
+    toggle: (scope) => send({ type: "toggle", scope }),
+    plumbing: (value) => send({ type: "plumbing", value }),
+    go: (position) => track.go(position),
+    select,
+    ask: (index) => send({ type: "explain", node: selectedBox().node, box: selectedBox().id, index }),
+    fetch: () => send({ type: "fetch", node: selectedBox().node, box: selectedBox().id }),
+    save: () => send({ type: "export", position: store.state.position, theme: store.state.theme }),
+    table: () => {
+      tableShown = !tableShown;
+      table.toggle(tableShown);
+      tools.showTable(tableShown);
+    },
+    played: () => trained(),
+  };
+  const track = createTrack(store, actions);
+  const tools = createTools(store, canvas, look, actions);
+  const legend = createLegend(store, look);
+  const minimap = createMinimap(store, canvas, look);
+  const inspector = createInspector(store, look, actions);
+  table = createTable(store, actions);
+  stage.append(tools.element, minimap.element, legend.element, note, message, cover);
+  root.append(make("div", { class: "explorer" }, track.element, stage, inspector.element, table.element, table.live, help));
+
+  function selectedBox() {
+    return store.state.scene.byId.get(store.state.selected);
+  }
+
+  /** Select the box that shows a node; open what it is folded into first. */
+  function select(node) {
+    const { scene } = store.state;
+    const box = scene.boxes.find((own) => own.node === node || own.id === node);
+    if (box) {
+      store.set({ selected: box.id });
+      if (!canvas.follow(box)) canvas.paintOver();
+    } else if (node && !node.startsWith("%output")) {
+      pending = node;
+      send({ type: "reveal", node });
+    }
+  }
+
+  // ---- pointer on the graph ----
+
+  let grabbed = null;
+  const touching = new Map();
+  stage.addEventListener("pointerdown", (event) => {
+    if (event.target.tagName !== "CANVAS" || event.target === minimap.element) return;
+    grabbed = { x: event.clientX, y: event.clientY, moved: false };
+    touching.set(event.pointerId, event);
+    stage.setPointerCapture(event.pointerId);
+  });
+  stage.addEventListener("pointermove", (event) => {
+    const place = local(event);
+    if (touching.size === 2 && touching.has(event.pointerId)) return pinch(event);
+    if (grabbed && touching.has(event.pointerId)) {
+      const [dx, dy] = [event.clientX - grabbed.x, event.clientY - grabbed.y];
+      if (!grabbed.moved && Math.hypot(dx, dy) < 4) return;
+      canvas.pan(dx, dy);
+      Object.assign(grabbed, { x: event.clientX, y: event.clientY, moved: true });
+    } else {
+      const { box, cluster, sign } = canvas.at(place.x, place.y);
+      canvas.hover(box ? box.id : null);
+      stage.style.cursor = box || cluster ? "pointer" : "grab";
+      stage.title = sign ? (box ? "Open" : "Fold") : box ? `${box.name} · ${box.operation} · ${box.shape}` : "";
+    }
+  });
+  for (const ending of ["pointerup", "pointercancel"]) {
+    stage.addEventListener(ending, (event) => {
+      const click = grabbed && !grabbed.moved && touching.size === 1 && ending === "pointerup";
+      touching.delete(event.pointerId);
+      if (!touching.size) grabbed = null;
+      if (!click) return;
+      const { box, cluster, sign } = canvas.at(local(event).x, local(event).y);
+      if (box && sign) actions.toggle(box.opens);
+      else if (cluster && sign) actions.toggle(cluster.id);
+      else if (box) select(box.id);
+    });
+  }
+  stage.addEventListener("dblclick", (event) => {
+    const { box } = canvas.at(local(event).x, local(event).y);
+    if (box && box.opens) actions.toggle(box.opens);
+  });
+  stage.addEventListener(
+    "wheel",
+    (event) => {
+      if (event.target.tagName !== "CANVAS") return;
+      event.preventDefault();
+      const place = local(event);
+      canvas.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)), place.x, place.y);
+    },
+    { passive: false },
+  );
+
+  function local(event) {
+    const box = stage.getBoundingClientRect();
+    return { x: event.clientX - box.left, y: event.clientY - box.top };
+  }
+
+  function pinch(event) {
+    const before = [...touching.values()];
+    touching.set(event.pointerId, event);
+    const after = [...touching.values()];
+    const spread = ([a, b]) => Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+    const middle = local({ clientX: (after[0].clientX + after[1].clientX) / 2, clientY: (after[0].clientY + after[1].clientY) / 2 });
+    grabbed.moved = true;
+    if (spread(before) > 0) canvas.zoom(spread(after) / spread(before), middle.x, middle.y);
+  }
+
+  // ---- keys ----
+
+  const stopListening = listen(wholePage ? window : root, {
+    forward: () => track.step(1),
+    back: () => track.step(-1),
+    home: () => track.go(0),
+    end: () => track.go(track.last()),
+    jump: (letter) => track.jump(letter),
+    play: () => track.toggle(),
+    open: (event) => {
+      const box = selectedBox();
+      if (box && event.shiftKey && box.parent) actions.toggle(box.parent);
+      else if (box && box.opens && !event.shiftKey) actions.toggle(box.opens);
+    },
+    zoom: (factor) => canvas.zoom(factor),
+    fit: () => canvas.fit(),
+    help: () => help.showModal(),
+    find: () => tools.search.focus(),
+    train: () => train(),
+    escape: () => (help.open ? help.close() : document.activeElement && document.activeElement.blur()),
+  });
+
+  function helpDialog() {
+    const rows = helpRows().map(([keys, does]) => make("tr", {}, make("th", { scope: "row" }, keys), make("td", {}, does)));
+    const close = make("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, "Close");
+    const dialog = make("dialog", { class: "help", "aria-label": "Help" }, make("h2", {}, "Keys"), make("table", {}, ...rows), close);
+    return dialog;
+  }
+
+  // ---- training ----
+
+  function train() {
+    track.pause();
+    say("");
+    send({ type: "train" });
+  }
+
+  /** Walk the pass that trained, from its start to its update. */
+  function walk() {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
+      track.go(track.last());
+      trained();
+      return;
+    }
+    track.go(0);
+    track.start(Math.max(TRAIN_MS / Math.max(track.last(), 1), 16));
+  }
+
+  function trained() {
+    const { status } = store.state;
+    if (status && status.trained && status.run) say(`${status.measure} ${status.before} → ${status.after}`, status.on);
+  }
+
+  function say(text, aside = "") {
+    message.replaceChildren(make("b", {}, text), aside ? ` on ${aside}` : "");
+    message.hidden = !text;
+  }
+
+  // ---- changes ----
+
+  let painted = 0;
+  store.subscribe((changed, state) => {
+    root.dataset.theme = state.theme;
+    if (!state.scene) return;
+    if (changed.has("position") || changed.has("scene")) say("");
+    if (changed.has("scene")) canvas.show(state.scene, false);
+    else if (changed.has("theme") || changed.has("figures")) canvas.paintAll();
+    else if (changed.has("position")) {
+      const stop = state.position > 0 && state.scene.stops[state.position - 1];
+      const box = stop && state.scene.byId.get(stop.box);
+      if (!box || canvas.view.scale <= canvas.view.fitted * 1.05 || !canvas.follow(box)) canvas.paintStep(painted, state.position);
+      minimap.paint();
+      canvas.march();
+    } else if (changed.has("selected")) canvas.paintOver();
+    painted = state.position;
+    note.hidden = !state.scene.notes.length;
+    note.textContent = state.scene.notes.join(" ");
+  });
+
+  let settling = 0;
+  const resized = new ResizeObserver(() => {
+    canvas.resize();
+    clearTimeout(settling);
+    settling = setTimeout(() => send({ type: "resize", width: stage.clientWidth, height: stage.clientHeight }), 200);
+  });
+  resized.observe(stage);
+  send({ type: "theme", theme: themeOf() });
+  const themed = new MutationObserver(() => {
+    store.set({ theme: themeOf() });
+    send({ type: "theme", theme: themeOf() });
+  });
+  themed.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+
+  return {
+    store,
+    /** Show a scene and its numbers; the playhead stays at the same share of the pass. */
+    show(scene, figures) {
+      const { state } = store;
+      const before = state.scene;
+      const next = scene ? prepared(scene) : before;
+      const changes = { figures };
+      if (scene) {
+        const stop = before && state.position > 0 ? before.stops[state.position - 1] : null;
+        Object.assign(changes, { scene: next, position: kept(next, stop, before, state.position), selected: keptBox(next, state.selected) });
+      }
+      store.set(changes);
+      cover.hidden = true;
+      if (scene && pending) {
+        const node = pending;
+        pending = null;
+        select(node);
+      }
+      root.dispatchEvent(new CustomEvent("shown", { bubbles: true, composed: true }));
+    },
+    status(status) {
+      store.set({ status, granularity: status.granularity, plumbing: status.plumbing });
+      if (status.run && status.run !== lastRun) {
+        lastRun = status.run;
+        walk();
+      }
+    },
+    proof: (proof) => store.set({ proof }),
+    extend: (box, more) => inspector.extend(box, more),
+    fail(text) {
+      cover.hidden = Boolean(store.state.scene);
+      cover.replaceChildren(make("p", { role: "alert" }, text));
+      say(text);
+    },
+    train,
+    remove() {
+      track.pause();
+      canvas.stop();
+      stopListening();
+      resized.disconnect();
+      themed.disconnect();
+    },
+  };
+}
+
+/** Where the playhead goes in a new scene: the same phase and box, or the same share of the pass. */
+function kept(scene, stop, before, position) {
+  if (!before || !stop) return 0;
+  const same = scene.stops.findIndex((own) => own.box === stop.box && own.phase === stop.phase);
+  if (same >= 0) return same + 1;
+  if (position === before.stops.length) return scene.stops.length;
+  const [old, own] = [before, scene].map((any) => any.phases.find((phase) => phase.name === stop.phase));
+  const share = (position - old.first) / Math.max(old.count - 1, 1);
+  return own.count ? own.first + Math.round(share * (own.count - 1)) : 0;
+}
+
+function keptBox(scene, id) {
+  return scene.byId.has(id) ? id : null;
+}
+
+function themeOf() {
+  const chosen = document.documentElement.dataset.theme;
+  if (chosen) return chosen;
+  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}
+
+/** Panel's entry. */
+export function render({ model, el }) {
+  const root = document.createElement("div");
+  root.className = "root";
+  const view = mount(root, model.look, (data) => model.send_msg(data), model.page);
+  const show = () => model.picture && model.picture.figures && view.show(model.picture.scene, model.picture.figures);
+  const take = {
+    explained: ({ box, sentence }) => view.extend(box, { sentence }),
+    fetched: ({ box, found }) => view.extend(box, found),
+    failed: ({ text }) => view.fail(text),
+    saved: ({ name, text }) => download(name, text),
+    train: () => view.train(),
+  };
+  model.on("picture", show);
+  model.on("status", () => view.status(model.status));
+  model.on("proof", () => view.proof(model.proof));
+  model.on("msg:custom", (event) => {
+    const data = event.data || event;
+    if (take[data.type]) take[data.type](data);
+  });
+  model.on("remove", () => view.remove());
+  if (model.status && model.status.title) view.status(model.status);
+  show();
+  root.explorer = view;
+  return root;
+}
+
+function download(name, text) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}

@@ -1,0 +1,41 @@
+// The set-up panel: settings as native controls. What there is to set comes as data.
+
+import { make } from "./dom.js";
+
+/** Panel's entry. */
+export function render({ model }) {
+  const root = make("form", { class: "setup", "aria-label": "Set-up", onsubmit: (event) => event.preventDefault() });
+  const problem = make("p", { class: "problem", role: "alert", hidden: true });
+
+  function send(name, value) {
+    model.send_msg({ type: "choose", name, value });
+  }
+
+  function control(field) {
+    if (field.options) {
+      const options = field.options.map(([value, text]) => make("option", { value, selected: value === field.value }, text));
+      return make("select", { id: field.name, onchange: (event) => send(field.name, event.target.value) }, ...options);
+    }
+    return make("input", {
+      id: field.name,
+      type: "number",
+      min: field.low,
+      max: field.high,
+      step: field.step,
+      value: field.value,
+      onchange: (event) => send(field.name, event.target.value),
+    });
+  }
+
+  function show() {
+    const { fields, words, error } = model.form;
+    problem.hidden = !error;
+    problem.textContent = error || "";
+    const rows = fields.map((field) => make("div", { class: "row" }, make("label", { for: field.name }, field.label), control(field)));
+    root.replaceChildren(...rows.slice(0, 1), make("p", { class: "words" }, words), ...rows.slice(1), problem);
+  }
+
+  model.on("form", show);
+  show();
+  return root;
+}

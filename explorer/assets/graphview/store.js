@@ -1,0 +1,94 @@
+// What the view knows, and who is told when it changes. Moving the playhead never leaves the browser.
+
+const NEVER = Infinity;
+
+/** State with subscribers: `set` merges, then tells each subscriber which keys changed. */
+export function createStore() {
+  const listeners = [];
+  const state = {
+    scene: null, // shapes, texts, and derived: byId, stops
+    figures: null,
+    status: null,
+    proof: {},
+    position: 0, // number of stops passed
+    selected: null, // id of a box
+    theme: "light",
+    playing: false,
+    speed: 1,
+    granularity: "layer",
+    plumbing: false,
+    busy: "",
+  };
+  return {
+    state,
+    subscribe(listener) {
+      listeners.push(listener);
+    },
+    set(changes) {
+      const changed = new Set();
+      for (const [key, value] of Object.entries(changes)) {
+        if (state[key] !== value) {
+          state[key] = value;
+          changed.add(key);
+        }
+      }
+      if (changed.size) for (const listener of listeners) listener(changed, state);
+    },
+  };
+}
+
+/** A scene with what follows from it: boxes by id, and at which position each box's value and gradient is reached. */
+export function prepared(given) {
+  const scene = structuredClone(given); // what Panel handed over stays plain data
+  const byId = new Map();
+  for (const box of scene.boxes) {
+    byId.set(box.id, box);
+    Object.assign(box, { valueAt: 0, gradientAt: NEVER, updateAt: NEVER, into: [], out: [] });
+  }
+  scene.stops.forEach((stop, index) => {
+    const box = byId.get(stop.box);
+    const position = index + 1;
+    if (stop.phase === "Forward" || stop.phase === "Loss") box.valueAt = position;
+    else if (stop.phase === "Backward") box.gradientAt = position;
+    else box.updateAt = position;
+  });
+  scene.wires.forEach((wire, index) => {
+    wire.index = index;
+    wire.from = byId.get(wire.source);
+    wire.to = byId.get(wire.target);
+    wire.from.out.push(wire);
+    wire.to.into.push(wire);
+  });
+  scene.byId = byId;
+  scene.phases = ["Forward", "Loss", "Backward", "Update"].map((name) => {
+    const first = scene.stops.findIndex((stop) => stop.phase === name);
+    return { name, first: first + 1, count: scene.stops.filter((stop) => stop.phase === name).length };
+  });
+  return scene;
+}
+
+/** How far the pass has come at a box: `not reached`, `value` or `gradient`. */
+export function stateOf(box, position) {
+  if (position >= box.gradientAt) return "gradient";
+  return position >= box.valueAt ? "value" : "not reached";
+}
+
+/** The stop that the playhead stands at; none at the very start. */
+export function currentStop(state) {
+  return state.scene && state.position > 0 ? state.scene.stops[state.position - 1] : null;
+}
+
+/** What the playhead says: `Backward · dense_1/tanh`. */
+export function spoken(state) {
+  const stop = currentStop(state);
+  if (!stop) return "Start · the inputs";
+  return `${stop.phase} · ${state.scene.byId.get(stop.box).name}`;
+}
+
+/** Wires along which something moves at a stop. */
+export function flowing(scene, stop) {
+  if (!stop) return [];
+  const box = scene.byId.get(stop.box);
+  if (stop.phase === "Forward" || stop.phase === "Loss") return box.into.filter((wire) => wire.kind !== "carry");
+  return stop.phase === "Backward" ? box.out.filter((wire) => wire.kind !== "look") : [];
+}

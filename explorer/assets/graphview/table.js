@@ -1,0 +1,71 @@
+// The table twin of the graph: everything the picture says, as rows, for screen readers and for those who prefer it.
+
+import { make } from "./dom.js";
+import { spoken, stateOf } from "./store.js";
+
+/** The table and a line that says each step aloud. */
+export function createTable(store, actions) {
+  const body = make("tbody");
+  const head = make("tr", {}, ...["Name", "Operation", "Shape", "Value", "Gradient", "State"].map((text) => make("th", { scope: "col" }, text)));
+  const table = make("table", { "aria-label": "Compute graph" }, make("thead", {}, head), body);
+  const element = make("div", { class: "twin", tabindex: "-1" }, table);
+  const live = make("p", { class: "live", role: "status", "aria-live": "polite" });
+  const rows = new Map();
+
+  function build() {
+    rows.clear();
+    const { scene } = store.state;
+    for (const box of scene.boxes) {
+      const name = make("button", { type: "button", class: "link", onclick: () => actions.select(box.node) }, box.name);
+      const cells = [make("td", {}, box.operation), make("td", {}, box.shape), make("td"), make("td"), make("td")];
+      rows.set(box.id, { box, cells, row: make("tr", {}, make("th", { scope: "row" }, name), ...cells) });
+    }
+    body.replaceChildren(...[...rows.values()].map(({ row }) => row));
+  }
+
+  function fill(entry) {
+    const { figures, position } = store.state;
+    const own = figures && figures.boxes[entry.box.id];
+    const state = stateOf(entry.box, position);
+    const texts = [
+      state === "not reached" ? "–" : textOf(own && own.value),
+      state === "gradient" ? textOf(own && own.grad) : "–",
+      state,
+    ];
+    texts.forEach((text, i) => {
+      const cell = entry.cells[i + 2];
+      if (cell.textContent !== text) cell.textContent = text;
+    });
+    entry.row.dataset.state = state;
+  }
+
+  let before = 0;
+  store.subscribe((changed) => {
+    const { scene, position } = store.state;
+    if (!scene) return;
+    if (changed.has("scene")) build();
+    if (changed.has("scene") || changed.has("figures")) rows.forEach(fill);
+    else if (changed.has("position")) {
+      const stops = scene.stops.slice(Math.min(before, position), Math.max(before, position));
+      for (const stop of stops) fill(rows.get(stop.box));
+    }
+    if (changed.has("position")) live.textContent = aloud();
+    before = position;
+  });
+
+  function aloud() {
+    const { scene, position, figures } = store.state;
+    const stop = position > 0 ? scene.stops[position - 1] : null;
+    const own = stop && figures && figures.boxes[stop.box];
+    if (!own) return spoken(store.state);
+    const picture = stop.phase === "Backward" ? own.grad : own.value;
+    return `${spoken(store.state)}${picture ? `, ${stop.phase === "Backward" ? "gradient" : "value"} ${textOf(picture)}` : ""}`;
+  }
+
+  return { element, live, toggle: (shown) => element.classList.toggle("shown", shown) };
+}
+
+function textOf(picture) {
+  if (!picture) return "–";
+  return picture.shape.length ? `rms ${picture.rms}` : picture.rms;
+}

@@ -1,0 +1,74 @@
+"""The command line. Heavy modules are imported when a command needs them; this is the only place that exits."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from engine.version import __version__
+from explorer import late
+
+DESCRIPTION = "The place where people understand backpropagation, on their own JAX code."
+
+EPILOG = """\
+examples:
+  backprop-explorer                              the page, with a network that reads handwritten digits
+  backprop-explorer serve my_model:loss          the page, with your own loss function
+  backprop-explorer trace my_model:loss          its compute graph, as text
+  backprop-explorer trace my_model:loss --svg    ... as a picture (also --json, --dot)
+  backprop-explorer check my_model:loss          every gradient against JAX and against differences
+
+your own function brings its example arguments in one way: beside `loss` stands `loss_args`,
+a tuple of arguments or a function that returns one. The first argument is differentiated.
+"""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: list[str]) -> int:
+    """Run the command line; the exit status."""
+    arguments = parser().parse_args(argv or ["serve"])
+    commands = late.load("explorer.commands")
+    try:
+        return int(commands.COMMANDS[arguments.command](arguments))
+    except commands.Refused as error:
+        print(f"backprop-explorer: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `... | head` has read enough
+        return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be written on the command line."""
+    top = argparse.ArgumentParser(
+        prog="backprop-explorer",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"backprop-explorer {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="command", required=True)
+    serve = commands.add_parser("serve", help="serve the page on this machine (what happens without a command)")
+    serve.add_argument("target", nargs="?", default="", metavar="MODULE:FUNCTION", help="your own loss function")
+    serve.add_argument("--port", type=int, default=5006, help="port to listen on (default 5006, or the next free one)")
+    serve.add_argument("--address", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    serve.add_argument("--no-browser", action="store_true", help="don't open a browser")
+    trace = commands.add_parser("trace", help="the compute graph of a function")
+    trace.add_argument("target", metavar="MODULE:FUNCTION")
+    form = trace.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as JSON: nodes, edges, scopes")
+    form.add_argument("--dot", action="store_true", help="as DOT, for Graphviz")
+    form.add_argument("--svg", action="store_true", help="as a picture")
+    form.add_argument("--open", action="store_true", help="on the page, in the browser")
+    trace.add_argument("--operations", action="store_true", help="unfold every function to its operations")
+    trace.add_argument("-o", "--output", metavar="FILE", help="write to a file instead of the screen")
+    check = commands.add_parser("check", help="every gradient against jax.grad and against central differences")
+    check.add_argument("target", metavar="MODULE:FUNCTION")
+    for command in (serve, trace):
+        command.add_argument(
+            "--graphviz", choices=("bundled", "system"), default="bundled", help="which Graphviz lays the graph out"
+        )
+    return top

@@ -1,0 +1,83 @@
+"""What each command does."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from explorer import late
+from explorer.errors import ExplorerError
+
+Arguments = argparse.Namespace
+
+
+class Refused(ExplorerError):  # noqa: N818 - named after what happened
+    """What was asked for can't be done; the message says why and what to write instead."""
+
+
+def serve(arguments: Arguments) -> int:
+    """Serve the page."""
+    server = late.load("explorer.server")
+    app = late.load("explorer.app")
+    if arguments.target:
+        _load(arguments.target)  # a misspelt name is told here, not on a page that stays empty
+    return _told(
+        lambda: server.serve(
+            app.Opening(arguments.target, arguments.graphviz),
+            arguments.port,
+            arguments.address,
+            not arguments.no_browser,
+        )
+    )
+
+
+def trace(arguments: Arguments) -> int:
+    """Print the graph of a function."""
+    if arguments.open:
+        arguments.port, arguments.address, arguments.no_browser = 5006, "127.0.0.1", False
+        return serve(arguments)
+    target = _load(arguments.target)
+    drawing = late.load("explorer.drawing")
+    form = next((name for name in ("json", "dot", "svg") if getattr(arguments, name)), "text")
+    return _told(lambda: _write(drawing.draw(target, form, arguments.operations, arguments.graphviz), arguments.output))
+
+
+def check(arguments: Arguments) -> int:
+    """Print the proof for a function; status 1 where something doesn't agree."""
+    target = _load(arguments.target)
+    checker = late.load("engine.check")
+    report: list[Any] = []
+    _told(lambda: report.append(checker.check(target.fun, *target.args)))
+    print(report[0])
+    return 0 if report[0].ok else 1
+
+
+def _load(text: str) -> Any:
+    found: list[Any] = []
+    _told(lambda: found.append(late.load("explorer.target").load(text)))
+    return found[0]
+
+
+def _told(does: Callable[[], Any]) -> int:
+    """Do it; a user's mistake becomes one sentence."""
+    try:
+        does()
+    except (ExplorerError, late.load("engine.errors").EngineError) as error:
+        raise Refused(str(error)) from error
+    return 0
+
+
+def _write(text: str, path: str | None) -> None:
+    if path is None:
+        print(text)
+        return
+    try:
+        Path(path).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise Refused(f"Can't write {path}: {error.strerror}.") from error
+    print(f"Wrote {path}.")
+
+
+COMMANDS: dict[str, Callable[[Arguments], int]] = {"serve": serve, "trace": trace, "check": check}

@@ -1,0 +1,263 @@
+"""A reading -> Figures: for each box its pictures, its numbers as text, and the sentence that explains its gradient."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from engine.errors import EngineError
+from engine.explain import Sentence, Term, compute, explain
+from engine.fold import Folded
+from engine.graph import OUTPUT, Node
+from engine.numbers import Numbers, short
+from explorer import theme
+
+Array = Any
+
+THUMB = (28, 16)
+"""Most columns and rows of a small picture."""
+
+WHOLE = 4096
+"""Arrays of at most this many entries go to the browser whole."""
+
+BUDGET = 1_500_000
+"""Most entries that go to the browser with one reading; the rest is fetched when it is looked at."""
+
+EXPLAINED = 400
+"""Sentences are made ahead for the first boxes; for more they are fetched when looked at."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """An array as seen: colours on the fixed scale, and the numbers behind them where they fit."""
+
+    rows: int
+    columns: int
+    codes: str
+    """One byte a cell, base64."""
+    shape: tuple[int, ...]
+    data: str = ""
+    """float32, base64, in C order; empty if the array is too large to send ahead."""
+    rms: str = ""
+    strength: float = 0.0
+    """Root mean square on the fixed scale, 0 to 1."""
+    summary: str = ""
+    grey: bool = False
+    """Whether the codes are brightness, from 0 to 255: a photograph rather than numbers on the scale."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BoxFigures:
+    """The numbers of one box."""
+
+    value: Picture | None
+    grad: Picture | None
+    missing: str = ""
+    """Why there is no gradient (or no value)."""
+    computed: str = ""
+    sentence: Mapping[str, Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Figures:
+    """The numbers of one step, for what is seen."""
+
+    boxes: Mapping[str, BoxFigures]
+    wires: tuple[float, ...]
+    """For each wire the strength of what is sent back along it, 0 to 1."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures as plain data, for a browser."""
+        return dataclasses.asdict(self)
+
+
+def figures(
+    folded: Folded, numbers: Numbers, images: Mapping[str, tuple[int, int]] | None = None, plumbing: bool = False
+) -> Figures:
+    """Everything the screen says about one step.
+
+    Args:
+        folded: what is seen.
+        numbers: the full reading, on the host.
+        images: for nodes whose rows are pictures, their height and width.
+        plumbing: whether reshapes and the like are seen, and so spoken of.
+    """
+    left = BUDGET
+    found = {}
+    for position, box in enumerate(folded.boxes):
+        node = numbers.graph.node(box.shows)
+        spoken = (
+            explain(numbers, node.id, None, plumbing) if position < EXPLAINED and _readable(numbers, node) else None
+        )
+        own = _box(numbers, node, (images or {}).get(node.id), left > 0, spoken)
+        left -= sum(picture.rows * picture.columns for picture in (own.value, own.grad) if picture)
+        found[box.id] = own
+    return Figures(found, tuple(_strength(numbers, wire.uses) for wire in folded.wires))
+
+
+def _box(
+    numbers: Numbers, node: Node, image: tuple[int, int] | None, whole: bool, spoken: Sentence | None
+) -> BoxFigures:
+    value, why = _read(numbers.value, node.id)
+    grad, why_not = _read(numbers.grad, node.id)
+    return BoxFigures(
+        value=None if value is None else picture(value, image, whole),
+        grad=None if grad is None else picture(grad, None, whole),
+        missing=why or why_not,
+        computed=compute(numbers, node.id, spoken.index) if spoken and value is not None else "",
+        sentence=sentence(spoken, numbers) if spoken else None,
+    )
+
+
+def _readable(numbers: Numbers, node: Node) -> bool:
+    return _read(numbers.grad, node.id)[0] is not None
+
+
+def _read(read: Any, id: str) -> tuple[Array | None, str]:
+    try:
+        array = read(id)
+    except EngineError as error:
+        return None, str(error)
+    if array.dtype.kind not in "biufcV" and str(array.dtype) != "bfloat16":
+        return None, "It holds keys, not numbers."
+    return array, ""
+
+
+def picture(array: Array, image: tuple[int, int] | None = None, whole: bool = True) -> Picture:
+    """An array as a picture of rows and columns."""
+    small = mosaic(array, image) if image else shrunk(as_table(array), THUMB)
+    codes = (np.clip(small, 0, 1) * 255).astype(np.uint8) if image else theme.codes(small)
+    send = whole and array.size <= WHOLE and not np.iscomplexobj(array)
+    rms = _rms(array)
+    return Picture(
+        rows=small.shape[0],
+        columns=small.shape[1],
+        codes=_encode(codes),
+        shape=tuple(array.shape),
+        data=_encode(np.ma.filled(array, np.nan).astype(np.float32)) if send and array.dtype.kind != "b" else "",
+        rms=short(array.reshape(-1)[0].item()) if array.size == 1 else short(rms),
+        strength=theme.level(rms),
+        summary=summary(array),
+        grey=image is not None,
+    )
+
+
+def as_table(array: Array) -> Array:
+    """An array as rows and columns: vectors as a row, higher ranks with all but the last axis as rows."""
+    if array.ndim == 0:
+        return array.reshape(1, 1)
+    return array.reshape(-1, array.shape[-1]) if array.size else np.zeros((1, 1), np.float32)
+
+
+def mosaic(array: Array, image: tuple[int, int], across: int = 4, down: int = 2) -> Array:
+    """The first examples as pictures side by side."""
+    height, width = image
+    count = min(len(array), across * down)
+    sheet = np.zeros((down * height, across * width), np.float32)
+    for index in range(count):
+        row, column = divmod(index, across)
+        sheet[row * height : (row + 1) * height, column * width : (column + 1) * width] = array[index].reshape(image)
+    return sheet
+
+
+def shrunk(table: Array, most: tuple[int, int]) -> Array:
+    """A table with fewer cells: each shows the entry of the largest magnitude among those that it stands for."""
+    for axis, limit in ((1, most[0]), (0, most[1])):
+        size = table.shape[axis]
+        if size > limit:
+            edges = np.linspace(0, size, limit + 1).astype(int)[:-1]
+            parts = np.split(table, edges[1:], axis=axis)
+            table = np.ma.stack([_strongest(part, axis) for part in parts], axis=axis)
+    return table
+
+
+def _strongest(part: Array, axis: int) -> Array:
+    sizes = np.nan_to_num(np.abs(np.ma.filled(part, 0).astype(np.complex128)), nan=np.inf)
+    best = np.expand_dims(np.argmax(sizes, axis=axis), axis)
+    return np.take_along_axis(np.ma.asarray(part), best, axis=axis).squeeze(axis)
+
+
+def _encode(array: Array) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
+
+
+def _rms(array: Array) -> float:
+    values = np.abs(np.ma.filled(array, 0).astype(np.complex128)).reshape(-1)
+    peak = float(values.max(initial=0.0))
+    if not np.isfinite(peak) or peak == 0:
+        return peak
+    return peak * float(np.sqrt(np.mean((values / peak) ** 2)))
+
+
+def summary(array: Array) -> str:
+    """``mean 0.02 · from −0.9 to 0.8 · 12 % zero``."""
+    if array.size <= 1 or array.dtype.kind in "bc":
+        return ""
+    flat = (
+        np.ma.compressed(array).astype(np.float64)
+        if np.ma.isMaskedArray(array)
+        else np.asarray(array, np.float64).reshape(-1)
+    )
+    bad = int(np.sum(~np.isfinite(flat)))
+    with np.errstate(all="ignore"):
+        parts = [f"mean {short(float(flat.mean()))}", f"from {short(float(flat.min()))} to {short(float(flat.max()))}"]
+    zero = float(np.mean(flat == 0))
+    parts += [f"{zero:.0%} exactly zero".replace("%", " %")] if zero else []
+    parts += [f"{bad} not finite"] if bad else []
+    return " · ".join(parts)
+
+
+def _strength(numbers: Numbers, uses: Iterable[tuple[str, str]]) -> float:
+    total = 0.0
+    for source, consumer in uses:
+        try:
+            sent = numbers.contributions(source).get(consumer)
+        except EngineError:
+            sent = None
+        total = max(total, _rms(sent)) if sent is not None else total
+    return theme.level(total)
+
+
+# ---- sentences -----------------------------------------------------------------------------------------------------
+
+
+def sentence(spoken: Sentence, numbers: Numbers) -> dict[str, Any]:
+    """A sentence as plain data: texts, and for each number the place it comes from."""
+    return {
+        "node": spoken.node,
+        "name": brief(spoken.name),
+        "index": list(spoken.index),
+        "terms": [_term(term, numbers) for term in spoken.terms],
+        "total": short(spoken.total),
+        "words": spoken.words,
+        "text": str(spoken),
+    }
+
+
+def brief(name: str) -> str:
+    """A node's name where its place is plain: ``tanh`` of ``mlp/tanh``, ``layers.0.w`` of ``params.layers.0.w``."""
+    last = name.rpartition("/")[2]
+    return last.partition(".")[2] or last
+
+
+def _term(term: Term, numbers: Numbers) -> dict[str, Any]:
+    products = [[_factor(factor, numbers) for factor in product] for product in term.products]
+    title = "the seed" if term.consumer == OUTPUT else term.title
+    return {
+        "consumer": term.consumer,
+        "title": title,
+        "products": products,
+        "hidden": term.hidden,
+        "total": short(term.total),
+        "words": term.words,
+    }
+
+
+def _factor(factor: Any, numbers: Numbers) -> dict[str, Any]:
+    name = numbers.graph.node(factor.node).name if factor.node else ""
+    place = f"{name}[{', '.join(map(str, factor.index))}]" if factor.index else name
+    return {"text": short(factor.value), "role": factor.role, "node": factor.node, "place": place, "how": factor.text}

@@ -1,0 +1,23 @@
+"""Late imports, by name, in one place: the first page is served while JAX is still being imported.
+
+Importing JAX takes as long as everything that the server itself needs; a browser takes as long again to load the page.
+Doing one after the other would double the time to the first picture.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from types import ModuleType
+
+
+def load(name: str) -> ModuleType:
+    """The module of this name, imported now if it hasn't been."""
+    return importlib.import_module(name)
+
+
+def begin(name: str) -> threading.Thread:
+    """Start importing a module beside whatever else happens."""
+    thread = threading.Thread(target=load, args=(name,), name=f"import {name}", daemon=True)
+    thread.start()
+    return thread

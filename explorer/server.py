@@ -1,0 +1,71 @@
+"""Serving the page on this machine."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import webbrowser
+from typing import Any
+
+import panel as pn
+
+from explorer import late
+from explorer.app import Opening, make_page
+from explorer.errors import ExplorerError
+
+TRIES = 20
+
+_LIFETIME_MS = 4000
+"""How long a tab may be away (a reload, a sleeping phone) before its session ends."""
+
+
+def serve(opening: Opening, port: int, address: str = "127.0.0.1", browser: bool = True) -> None:
+    """Serve until interrupted; prints the address once it answers."""
+    free = free_port(address, port)
+    if free != port:
+        print(f"Port {port} is in use; taking {free}.")
+    server = start(opening, free, address)
+    late.begin("explorer.session")
+    url = f"http://{'localhost' if address in ('', '0.0.0.0') else address}:{free}/"
+    print(f"Backprop Explorer is at {url}   (Ctrl+C stops it)", flush=True)
+    if browser:
+        webbrowser.open(url)
+    try:
+        server.io_loop.start()
+    except KeyboardInterrupt:
+        print("Stopped.")
+    finally:
+        server.stop()
+
+
+def start(opening: Opening, port: int, address: str = "127.0.0.1") -> Any:
+    """A server that listens but whose loop doesn't run yet."""
+    return pn.io.server.get_server(
+        {"/": lambda: make_page(opening)},
+        port=port,
+        address=address,
+        show=False,
+        start=False,
+        title="Backprop Explorer",
+        unused_session_lifetime_milliseconds=_LIFETIME_MS,
+        check_unused_sessions_milliseconds=1000,
+    )
+
+
+def free_port(address: str, wanted: int) -> int:
+    """The port asked for, or the next one that is free.
+
+    Raises:
+        ExplorerError: none of the next twenty is.
+    """
+    for port in range(wanted, wanted + TRIES):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError as error:
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                    raise ExplorerError(f"Can't listen on {address}:{port}: {error.strerror}.") from error
+                continue
+            return port
+    raise ExplorerError(f"Ports {wanted} to {wanted + TRIES - 1} are all in use; name another with --port.")

@@ -1,0 +1,84 @@
+"""The order in which a pass is told: which box is next, in Forward, Loss, Backward and Update."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from engine import ops
+from engine.fold import Box, Folded
+from engine.graph import Graph
+from engine.probe import has_gradient
+
+PHASES = ("Forward", "Loss", "Backward", "Update")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stop:
+    """One position of the playhead: in a phase, at a box."""
+
+    phase: str
+    box: str
+
+
+def stops(folded: Folded, parameters: Iterable[str]) -> tuple[Stop, ...]:
+    """Every position of the playhead but the first, where only the inputs are known.
+
+    Args:
+        folded: what is seen.
+        parameters: ids of the argument leaves that are differentiated.
+
+    Returns:
+        Forward in the order of the program; Loss: what comes after the last use of a parameter; Backward in reverse, a
+        parameter right after the last of its consumers; Update: every box that holds parameters.
+    """
+    leaves = set(parameters)
+    graph = folded.graph
+    before = _before_parameters(graph, leaves)
+    computed = [box for box in folded.boxes if not _given(graph, box)]
+    late = [box for box in computed if before.isdisjoint(box.members)] or computed[-1:]
+    early = [box for box in computed if box not in late]
+    holders = [box for box in folded.boxes if not leaves.isdisjoint(box.members)]
+    return (
+        *(Stop("Forward", box.id) for box in early),
+        *(Stop("Loss", box.id) for box in late),
+        *(Stop("Backward", box.id) for box in _backward(folded, early + late, holders)),
+        *(Stop("Update", box.id) for box in holders),
+    )
+
+
+def _given(graph: Graph, box: Box) -> bool:
+    return graph.node(box.shows).op in ("input", "constant") and not box.scope
+
+
+def _before_parameters(graph: Graph, leaves: set[str]) -> set[str]:
+    """Nodes that use a parameter, and those that lead to such a node."""
+    entering = set(leaves)
+    for node in graph.nodes:  # what a loop or a reshape passes on of a parameter is still the parameter
+        same = node.kind in ("shared", "slice") or ops.is_plumbing(node.op)
+        if same and not entering.isdisjoint(node.inputs):
+            entering.add(node.id)
+    found = {node.id for node in graph.nodes if not entering.isdisjoint(node.inputs)}
+    for node in reversed(graph.nodes):
+        if node.id in found:
+            found.update(graph.sources(node.id))
+    return found
+
+
+def _backward(folded: Folded, computed: list[Box], holders: list[Box]) -> list[Box]:
+    graph = folded.graph
+    readable = {
+        box.id for box in folded.boxes if has_gradient(graph.node(box.shows)) and not graph.node(box.shows).note
+    }
+    waiting = {box.id: box for box in holders if _given(graph, box)}
+    users: dict[str, set[str]] = {id: set() for id in waiting}
+    for wire in folded.wires:
+        if wire.source in users and wire.kind == "use":
+            users[wire.source].add(wire.target)
+    order, done = [], set()
+    for box in reversed(computed):
+        done.add(box.id)
+        order += [box] if box.id in readable else []
+        ready = [id for id in waiting if users[id] <= done and id in readable]
+        order += [waiting.pop(id) for id in ready]
+    return order

@@ -1,0 +1,88 @@
+"""``MODULE:FUNCTION`` -> a function and the arguments to call it on.
+
+A function brings its example arguments in one way: beside ``loss`` in the same module stands ``loss_args``, a tuple of
+arguments, or a function without parameters that returns one. It is imported as Python imports it; nothing is evaluated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from engine.graph import closest
+from explorer.errors import TargetError
+
+CONVENTION = """Put its example arguments beside it, in the same module:
+
+    def {name}_args():
+        return params, x, y        # whatever {name} is called with; the first argument is differentiated"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A function of the user's and example arguments."""
+
+    name: str
+    fun: Callable[..., Any]
+    args: tuple[Any, ...]
+
+
+def load(text: str) -> Target:
+    """The function that ``MODULE:FUNCTION`` names, with its example arguments.
+
+    Raises:
+        TargetError: there is no such module or function, or it brings no example arguments.
+    """
+    module_name, colon, name = text.partition(":")
+    if not colon or not module_name or not name:
+        raise TargetError(f"{text!r} isn't of the form MODULE:FUNCTION, such as my_model:loss.")
+    module = _module(module_name)
+    fun = _function(module, module_name, name)
+    return Target(name, fun, _arguments(module, module_name, name))
+
+
+def _module(name: str) -> Any:
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name.removesuffix(".py").replace(os.sep, "."))
+    except ModuleNotFoundError as error:
+        if error.name and not name.startswith(error.name):
+            raise TargetError(f"Module {name!r} needs {error.name!r}, which is not installed.") from error
+        raise TargetError(
+            f"No module {name!r}: it was looked for in {here} and on Python's path. "
+            "Go to the folder that it lies in, or install it."
+        ) from error
+    # A module may raise anything at all while it is imported; what it said is what its author needs to see.
+    except Exception as error:
+        raise TargetError(f"Module {name!r} failed while it was imported: {type(error).__name__}: {error}") from error
+
+
+def _function(module: Any, module_name: str, name: str) -> Callable[..., Any]:
+    found = getattr(module, name, None)
+    if found is None:
+        names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise TargetError(f"Module {module_name!r} has no function {name!r}.{closest(name, names)}")
+    if not callable(found):
+        raise TargetError(f"{module_name}:{name} is a {type(found).__name__}, not a function.")
+    return found
+
+
+def _arguments(module: Any, module_name: str, name: str) -> tuple[Any, ...]:
+    given = getattr(module, f"{name}_args", None)
+    if given is None:
+        raise TargetError(f"{module_name}:{name} has no example arguments. {CONVENTION.format(name=name)}")
+    if callable(given):
+        try:
+            given = given()
+        # The user's own code again, as in importing it.
+        except Exception as error:
+            raise TargetError(f"{module_name}:{name}_args failed: {type(error).__name__}: {error}") from error
+    if not isinstance(given, tuple):
+        raise TargetError(f"{module_name}:{name}_args must be a tuple of arguments, and is a {type(given).__name__}.")
+    return given

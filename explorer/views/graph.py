@@ -1,0 +1,35 @@
+"""The graph with its track, inspector and table, as one ES module; moving the playhead never leaves the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import param
+from panel.custom import JSComponent
+
+from explorer import assets
+
+
+class GraphView(JSComponent):  # type: ignore[misc]
+    """Shows a scene and its figures. What the person does arrives at ``on_message`` as plain data."""
+
+    look = param.Dict(default=assets.look(), doc="Palettes and colours.")
+    picture = param.Dict(default={}, doc="``scene`` (or None where it stays) and ``figures``.")
+    status = param.Dict(default={}, doc="The training as text and numbers.")
+    proof = param.Dict(default={}, doc="For each box how well its gradient agrees.")
+    page = param.Boolean(default=False, doc="Whether keys are listened for on the whole page.")
+
+    _esm = assets.module("graphview/main.js")
+    _stylesheets: ClassVar[list[str]] = [assets.variables(), assets.text("graphview.css")]
+
+    def __init__(self, on_message: Callable[[dict[str, Any]], None], **params: Any) -> None:
+        super().__init__(**params)
+        self._on_message = on_message
+
+    def _handle_msg(self, data: dict[str, Any]) -> None:
+        self._on_message(data)
+
+    def tell(self, **data: Any) -> None:
+        """Send a message to the browser."""
+        self._send_msg(data)
