@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -33,10 +34,14 @@ class Step:
     before: TrainState
     after: TrainState
     loss: Array
-    loss_after: Array
-    """On the same batch, with the new parameters."""
     grads: tuple[Any, ...]
     reading: Reading
+    evaluate: Callable[[TrainState], Array]
+
+    @cached_property
+    def loss_after(self) -> Array:
+        """The loss on the same batch, with the new parameters; computed when asked for."""
+        return self.evaluate(self.after)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,6 +76,6 @@ def trainer(
         batch = problem.batch(state.step)
         loss, grads, reading, params, memory = compiled(state.params, state.optimiser, batch)
         after = TrainState(params, memory, state.step + 1)
-        return Step(state, after, loss, evaluated(params, batch), grads, reading)
+        return Step(state, after, loss, grads, reading, lambda state: evaluated(state.params, batch))
 
     return Trainer(problem, TrainState(problem.params, chosen.init(problem.params)), advance)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 
+Soon = Callable[[Callable[[], Any]], Any]
+"""Has something done once the page is on its way: two threads that compute take turns, and the page comes first."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Opening:
@@ -36,18 +41,23 @@ class Opening:
 class Page:
     """One tab. A worker of its own computes, so that the page answers while it does."""
 
-    def __init__(self, opening: Opening, document: Document) -> None:
+    def __init__(self, opening: Opening, document: Document, soon: Soon) -> None:
         self._opening = opening
         self._document = document
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="page")
         self._session: Session | None = None
+        self._lock = threading.Lock()
+        self._waiting: list[Callable[[], None]] | None = []
         self._runs = 0
+        self._version = 0
+        self._sent: Any = None
+        self._plain: dict[str, Any] = {}
         self._look = "light"
         self.graph = GraphView(self._received, page=True, sizing_mode="stretch_width")
         self.training = TrainingBar(self._received, sizing_mode="stretch_width")
         self.setup = SetupView(self._received, sizing_mode="stretch_width")
         self.curve = LossCurve()
-        self._worker.submit(self._guarded, Page._begin, {})
+        soon(lambda: self._worker.submit(self._guarded, Page._begin, {}))
 
     def close(self) -> None:
         """The tab is gone: finish nothing more."""
@@ -77,7 +87,9 @@ class Page:
     def _begin(self, message: Message) -> None:
         module = late.load("explorer.session")
         self._session = module.open_session(self._opening.target, self._opening.graphviz)
-        self._push(scene=True)
+        self._push_scene()
+        self._push()
+        late.calm()
 
     def _choose(self, message: Message) -> None:
         session = self._known
@@ -86,38 +98,38 @@ class Page:
         except late.load("engine.errors").EngineError as error:
             self._later(self._set_form, form=session.form() | {"error": str(error)})
             return
-        self._push(scene=True)
+        self._push()
 
     def _train(self, message: Message) -> None:
         self._known.train()
         self._runs += 1
-        self._push(scene=False)
+        self._push()
 
     def _reset(self, message: Message) -> None:
         self._known.reset()
-        self._push(scene=False)
+        self._push()
 
     def _granularity(self, message: Message) -> None:
         self._known.set_granularity(str(message["value"]))
-        self._push(scene=True)
+        self._push()
 
     def _toggle(self, message: Message) -> None:
         self._known.toggle(str(message["scope"]))
-        self._push(scene=True)
+        self._push()
 
     def _reveal(self, message: Message) -> None:
         self._known.reveal(str(message["node"]))
-        self._push(scene=True)
+        self._push()
 
     def _plumbing(self, message: Message) -> None:
         self._known.show_plumbing(bool(message["value"]))
-        self._push(scene=True)
+        self._push()
 
     def _resize(self, message: Message) -> None:
         before = self._known.scene
         self._known.resize(float(message["width"]), float(message["height"]))
         if self._known.scene != before:
-            self._push(scene=True)
+            self._push()
 
     def _explain(self, message: Message) -> None:
         found = self._known.explain(str(message["node"]), tuple(map(int, message["index"])))
@@ -143,15 +155,36 @@ class Page:
         assert self._session is not None
         return self._session
 
-    def _push(self, scene: bool) -> None:
-        """Send what changed: the scene if the fold or the program did, the numbers always, then the proof."""
+    def _push_scene(self) -> None:
+        """The graph alone: it is known before the step is compiled."""
+        scene = self._scene()
+        self._later(self._draw, scene=scene)
+
+    def _push(self) -> None:
+        """Send what there is to see: the scene, its numbers, and then the proof."""
         session = self._known
-        picture = {"scene": session.scene.as_dict() if scene else None, "figures": session.figures.as_dict()}
-        self._later(self._show, picture=picture, status=session.status() | {"run": self._runs}, form=session.form())
+        scene, figures = self._scene(), session.figures.as_dict()
+        status = session.status() | {"run": self._runs}
+        self._later(self._show, scene=scene, figures=figures, status=status, form=session.form())
         self._later(self._prove, proof=session.proof())
 
-    def _show(self, picture: dict[str, Any], status: dict[str, Any], form: dict[str, Any]) -> None:
-        self.graph.param.update(picture=picture, status=status, proof={})
+    def _scene(self) -> dict[str, Any]:
+        """The scene as plain data, with a number that changes when it does."""
+        scene = self._known.scene
+        if scene is not self._sent:
+            self._sent = scene
+            self._version += 1
+            self._plain = scene.as_dict() | {"version": self._version}
+        return self._plain
+
+    def _draw(self, scene: dict[str, Any]) -> None:
+        self.graph.scene = scene
+
+    def _show(
+        self, scene: dict[str, Any], figures: dict[str, Any], status: dict[str, Any], form: dict[str, Any]
+    ) -> None:
+        figures = figures | {"version": scene["version"]}
+        self.graph.param.update(scene=scene, figures=figures, status=status, proof={})
         self.training.status = status
         self.setup.form = form
         after = status["losses_after"] if status["trained"] else None
@@ -170,8 +203,20 @@ class Page:
         self.graph.tell(type="failed", text=text)
 
     def _later(self, does: Callable[..., None], **arguments: Any) -> None:
-        """In the page's own thread, as Bokeh asks."""
-        self._document.add_next_tick_callback(lambda: does(**arguments))
+        """In the page's own thread, as Bokeh asks, and not before the browser has the page: it would be lost."""
+        call = partial(does, **arguments)
+        with self._lock:
+            if self._waiting is not None:
+                self._waiting.append(call)
+                return
+        self._document.add_next_tick_callback(call)
+
+    def opened(self) -> None:
+        """The browser has the page: from now on it can be told what changes."""
+        with self._lock:
+            waiting, self._waiting = self._waiting or [], None
+        for call in waiting:
+            self._document.add_next_tick_callback(call)
 
 
 _MESSAGES: dict[str, Callable[[Page, Message], None]] = {
@@ -190,10 +235,10 @@ _MESSAGES: dict[str, Callable[[Page, Message], None]] = {
 }
 
 
-def make_page(opening: Opening) -> pn.Template:
+def make_page(opening: Opening, soon: Soon) -> pn.Template:
     """A page for a new tab."""
-    document = pn.state.curdoc
-    page = Page(opening, document)
+    page = Page(opening, pn.state.curdoc, soon)
+    pn.state.onload(page.opened)
     template = pn.Template(assets.text("page.html"))
     template.add_variable("page_css", assets.variables() + assets.text("page.css"))
     template.add_panel("graph", page.graph)

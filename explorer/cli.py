@@ -31,6 +31,8 @@ def main(argv: list[str] | None = None) -> None:
 def run(argv: list[str]) -> int:
     """Run the command line; the exit status."""
     arguments = parser().parse_args(argv or ["serve"])
+    if arguments.command == "serve":
+        late.hurry()
     commands = late.load("explorer.commands")
     try:
         return int(commands.COMMANDS[arguments.command](arguments))

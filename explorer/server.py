@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 import webbrowser
+from collections.abc import Callable
 from typing import Any
 
 import panel as pn
@@ -14,6 +16,14 @@ from explorer.app import Opening, make_page
 from explorer.errors import ExplorerError
 
 TRIES = 20
+
+_TURN_SECONDS = 0.0005
+"""How long a thread may compute before another gets its turn: the page must be answered while JAX is imported."""
+
+_GRACE_SECONDS = 1.5
+"""How long JAX waits to be imported for a first page to be asked for: served first, it is painted while JAX comes."""
+
+_FIRST_SECONDS = 0.02
 
 _LIFETIME_MS = 4000
 """How long a tab may be away (a reload, a sleeping phone) before its session ends."""
@@ -25,7 +35,8 @@ def serve(opening: Opening, port: int, address: str = "127.0.0.1", browser: bool
     if free != port:
         print(f"Port {port} is in use; taking {free}.")
     server = start(opening, free, address)
-    late.begin("explorer.session")
+    sys.setswitchinterval(_TURN_SECONDS)
+    server.io_loop.call_later(_GRACE_SECONDS, late.begin, "explorer.session")
     url = f"http://{'localhost' if address in ('', '0.0.0.0') else address}:{free}/"
     print(f"Backprop Explorer is at {url}   (Ctrl+C stops it)", flush=True)
     if browser:
@@ -40,8 +51,13 @@ def serve(opening: Opening, port: int, address: str = "127.0.0.1", browser: bool
 
 def start(opening: Opening, port: int, address: str = "127.0.0.1") -> Any:
     """A server that listens but whose loop doesn't run yet."""
-    return pn.io.server.get_server(
-        {"/": lambda: make_page(opening)},
+
+    def soon(does: Callable[[], Any]) -> None:
+        # pages are made in other threads, too, and only this way of asking is safe from them
+        server.io_loop.add_callback(server.io_loop.call_later, _FIRST_SECONDS, does)
+
+    server = pn.io.server.get_server(
+        {"/": lambda: make_page(opening, soon)},
         port=port,
         address=address,
         show=False,
@@ -50,6 +66,7 @@ def start(opening: Opening, port: int, address: str = "127.0.0.1") -> Any:
         unused_session_lifetime_milliseconds=_LIFETIME_MS,
         check_unused_sessions_milliseconds=1000,
     )
+    return server
 
 
 def free_port(address: str, wanted: int) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import platform
 import threading
 from collections.abc import Mapping
 from functools import cached_property, partial
@@ -21,6 +23,7 @@ from engine.numbers import Numbers, short
 from engine.tasks import TASKS, Problem, Settings, problem
 from engine.tasks.catalogue import LIMITS, SettingsError
 from engine.tasks.models import ACTIVATIONS
+from engine.trace import trace
 from engine.training import Step, Trainer, trainer
 from explorer import svg
 from explorer.dot_process import Bundled, Engine, open_engine
@@ -95,8 +98,7 @@ class Session:
 
     def reset(self) -> None:
         """Back to the first step, from the same seed."""
-        self._show(self.trainer.advance(self.trainer.start))
-        self.losses = [float(self.step.loss)]
+        self._forget("step", "numbers", "figures")
         self.trained = False
 
     def train(self) -> None:
@@ -109,22 +111,31 @@ class Session:
     def _start(self) -> None:
         self.problem = _own_problem(self.target, self.settings) if self.target else problem(self.settings)
         self.trainer: Trainer = trainer(self.problem)
-        self.step: Step = self.trainer.advance(self.trainer.start)
-        self.losses = [float(self.step.loss)]
-        self.trained = False
-        self.graph: Graph = in_parts(self.step.reading.graph)
+        self.graph: Graph = in_parts(trace(self.problem.fun, *self.problem.params, *self.problem.batch(0)))
         count = sum(len(jax.tree.leaves(tree)) for tree in self.problem.params)
         self.parameters = self.graph.inputs[:count]
+        self.losses: list[float] = []
+        self.trained = False
         self.notes: list[str] = []
         self.opened = self._default()
-        self._forget("_checker", "_untouched")
+        self._forget("_checker", "_untouched", "step", "numbers")
         self._refold()
-        self._show(self.step)
+
+    @cached_property
+    def step(self) -> Step:
+        """The step that is shown; the first one is compiled and taken when its numbers are first asked for."""
+        first = self.trainer.advance(self.trainer.start)
+        self.losses = [float(first.loss)]
+        return first
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """The numbers of that step, on the host."""
+        return Numbers(dataclasses.replace(self.step.reading, graph=self.graph))
 
     def _show(self, step: Step) -> None:
-        self.step = step
-        self.numbers = Numbers(dataclasses.replace(step.reading, graph=self.graph))
-        self._forget("figures")
+        self._forget("numbers", "figures")
+        self.__dict__["step"] = step
 
     # ---- how it is folded -----------------------------------------------------------------------------------------
 
@@ -219,7 +230,7 @@ class Session:
             raise error
         self.graph = smaller
         self.opened = self._default()
-        self.numbers = Numbers(dataclasses.replace(self.step.reading, graph=smaller))
+        self._forget("numbers", "figures")
         self.notes.append(f"{error} It is shown in parts.")
 
     @property
@@ -274,7 +285,8 @@ class Session:
 
     def status(self) -> dict[str, Any]:
         """The training as text and numbers."""
-        before, after = float(self.step.loss), float(self.step.loss_after)
+        before = float(self.step.loss)  # and with it the losses so far
+        after = float(self.step.loss_after) if self.trained else before
         return {
             "title": self.problem.title,
             "granularity": self.granularity,
@@ -348,8 +360,19 @@ def _field(name: str, value: Any) -> dict[str, Any]:
 
 def open_session(target: str = "", graphviz: str = "bundled") -> Session:
     """A session for a new page: of one's own function, or of the first task."""
+    remember_compiled()
     engine = shared_engine() if graphviz == "bundled" else open_engine(graphviz)
     return Session(target=load(target) if target else None, engine=engine)
+
+
+def remember_compiled() -> None:
+    """Keep compiled steps between runs, in the user's cache folder: the second start needs no compiler."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    # compiled for this very machine: a home folder may be shared with others
+    folder = os.path.join(base, "backprop-explorer", f"{platform.node()}-{platform.machine()}-jax{jax.__version__}")
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 _engine_lock = threading.Lock()

@@ -15,7 +15,8 @@ class GraphView(JSComponent):  # type: ignore[misc]
     """Shows a scene and its figures. What the person does arrives at ``on_message`` as plain data."""
 
     look = param.Dict(default=assets.look(), doc="Palettes and colours.")
-    picture = param.Dict(default={}, doc="``scene`` (or None where it stays) and ``figures``.")
+    scene = param.Dict(default={}, doc="What is drawn, with a ``version``.")
+    figures = param.Dict(default={}, doc="The numbers of the scene of the same ``version``.")
     status = param.Dict(default={}, doc="The training as text and numbers.")
     proof = param.Dict(default={}, doc="For each box how well its gradient agrees.")
     page = param.Boolean(default=False, doc="Whether keys are listened for on the whole page.")

@@ -268,8 +268,9 @@ export function createCanvas(host, store, look) {
     },
     onPaint: (watcher) => watchers.push(watcher),
     resize() {
+      const first = !view.width; // a scene may come before the page has given the canvas any room
       const fitted = Math.abs(view.scale - view.fitted) < 1e-6;
-      if (measure()) fitted ? fit() : paintAll();
+      if (measure()) first ? open() : fitted ? fit() : paintAll();
     },
     show(scene, keep) {
       measure();

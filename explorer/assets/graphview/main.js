@@ -247,7 +247,7 @@ export function mount(root, look, send, wholePage) {
         pending = null;
         select(node);
       }
-      root.dispatchEvent(new CustomEvent("shown", { bubbles: true, composed: true }));
+      window.dispatchEvent(new CustomEvent("shown")); // root itself may not be in the page yet
     },
     status(status) {
       store.set({ status, granularity: status.granularity, plumbing: status.plumbing });
@@ -300,7 +300,18 @@ export function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "root";
   const view = mount(root, model.look, (data) => model.send_msg(data), model.page);
-  const show = () => model.picture && model.picture.figures && view.show(model.picture.scene, model.picture.figures);
+  let shown = 0;
+
+  /** Show what has come: a scene at once, numbers if they are of that scene. */
+  function show() {
+    const { scene, figures } = model;
+    if (!scene || !scene.boxes) return;
+    const fresh = scene.version !== shown;
+    const numbers = figures && figures.version === scene.version ? figures : null;
+    shown = scene.version;
+    if (fresh || numbers) view.show(fresh ? scene : null, numbers);
+  }
+
   const take = {
     explained: ({ box, sentence }) => view.extend(box, { sentence }),
     fetched: ({ box, found }) => view.extend(box, found),
@@ -308,7 +319,8 @@ export function render({ model, el }) {
     saved: ({ name, text }) => download(name, text),
     train: () => view.train(),
   };
-  model.on("picture", show);
+  model.on("scene", show);
+  model.on("figures", show);
   model.on("status", () => view.status(model.status));
   model.on("proof", () => view.proof(model.proof));
   model.on("msg:custom", (event) => {
