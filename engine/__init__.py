@@ -1,5 +1,6 @@
 """Backpropagation of any JAX function, node by node: the graph, and what one step computed on it."""
 
+from engine.check import NodeCheck, Report, check
 from engine.errors import (
     EngineError,
     NoGradientError,
@@ -23,6 +24,7 @@ __all__ = [
     "Literal",
     "NoGradientError",
     "Node",
+    "NodeCheck",
     "NotDifferentiableError",
     "NotExecutedError",
     "NotScalarError",
@@ -30,9 +32,11 @@ __all__ = [
     "Probe",
     "ProbeError",
     "Reading",
+    "Report",
     "Scope",
     "TraceError",
     "UnknownNodeError",
+    "check",
     "trace",
     "value_and_grad",
 ]
