@@ -23,6 +23,7 @@ from engine.compat import Frame
 
 _LIBRARIES = ("jax", "jaxlib", "numpy", "optax", "flax", "equinox", "haiku", "chex", "jaxtyping", "beartype", "einops")
 _MODEL_LIBRARIES = ("flax", "equinox", "haiku")
+_FORWARDERS = ("BoundMethod",)
 _RENAMED = {"rewriting_take": "index", "rewriting_scatter": "set"}
 _READABLE = ("function", "module")
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -179,8 +180,8 @@ def origin(code: CodeType) -> str:
     if package is None:
         return "library" if _standard(path) else "function"
     owner, _, method = code.co_qualname.rpartition(".")
-    if package in _MODEL_LIBRARIES and method == "__call__" and owner.isidentifier() and not owner.startswith("_"):
-        return "module"
+    if package in _MODEL_LIBRARIES and method == "__call__" and owner.isidentifier():
+        return "library" if owner.startswith("_") or owner in _FORWARDERS else "module"
     return "library"
 
 

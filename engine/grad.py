@@ -90,7 +90,8 @@ def _with_detours(attempt: Callable[[frozenset[str]], Any], traced: Program, sta
     """
     try:
         return attempt(frozenset())
-    except _REFUSALS:
+    except _REFUSALS as first:
+        error = first
         plan = resolve(traced.graph, Probe(what=()), starts)
         cut = frozenset(step.id for block, step in traced.block.walk() if _refuses(block.jaxpr, step, plan))
         if cut:

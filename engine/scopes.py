@@ -41,7 +41,7 @@ def paths(called: Sequence[tuple[Call, ...]], stacks: Sequence[str], hidden: Seq
     names = [_scope_names(stack) for stack in stacks]
     inner = [[Token(call.name, call.kind, call) for call in own] for own in called]
     own_names = [_absorb(tokens, name) for tokens, name in zip(inner, names, strict=True)]
-    found = _insert(inner, own_names)
+    found = _merged(_insert(inner, own_names))
     worth = Counter(path[-1].key for path, plain in zip(found, hidden, strict=True) if path and not plain)
     return [_pruned(path, worth) for path in found]
 
@@ -97,6 +97,23 @@ def _common(paths: list[list[Token]]) -> list[Token]:
     while length < len(first) and all(path[length : length + 1] == [first[length]] for path in paths):
         length += 1
     return first[:length]
+
+
+def _merged(found: list[Path]) -> list[Path]:
+    """Without the call of a module that fills a named scope: ``head`` around ``Dense`` is the module ``head``."""
+    extents = Counter(token.key for path in found for token in path)
+
+    def merge(path: Path) -> Path:
+        kept: list[Token] = []
+        for token in path:
+            kinds = kept[-1].kind if kept else "", token.kind
+            if kinds == ("named", "module") and extents[kept[-1].key] == extents[token.key]:
+                kept[-1] = dataclasses.replace(kept[-1], kind="module")
+            else:
+                kept.append(token)
+        return tuple(kept)
+
+    return [merge(path) for path in found]
 
 
 def _pruned(path: Path, worth: Counter[Hashable]) -> Path:
