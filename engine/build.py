@@ -86,9 +86,9 @@ class _Builder:
         block = self.block(closed, inputs, Around())
         start = len(jaxpr.invars) + len(jaxpr.constvars) + len(jaxpr.eqns)
         outputs = []
-        for index, (out, var) in enumerate(zip(block.outputs, jaxpr.outvars, strict=True)):
+        for index, (out, result) in enumerate(zip(block.outputs, jaxpr.outvars, strict=True)):
             number = isinstance(out, Literal)
-            outputs.append(self._add(_node(f"%{start + index}", var, "constant"), "constant") if number else out)
+            outputs.append(self._add(_node(f"%{start + index}", result, "constant"), "constant") if number else out)
         returns = (OUTPUT, *[""] * (len(outputs) - 1)) if outputs else ()
         self._return(outputs[:1], returns[:1], Around())
         return dataclasses.replace(block, outputs=tuple(outputs), returns=returns, entered=True)

@@ -197,7 +197,7 @@ def summary(array: Array) -> str:
     """``mean 0.02 · from −0.9 to 0.8 · 12 % zero``."""
     if array.size <= 1 or array.dtype.kind in "bc":
         return ""
-    flat = (
+    flat: Array = (
         np.ma.compressed(array).astype(np.float64)
         if np.ma.isMaskedArray(array)
         else np.asarray(array, np.float64).reshape(-1)
