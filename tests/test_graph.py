@@ -11,7 +11,9 @@ import pytest
 
 import engine
 from engine.graph import KINDS
-from tests.programs import CASES, Case, jitted_nested, recurrent
+from tests.programs import CASES, Case
+from tests.programs.calls import jitted_nested
+from tests.programs.loops import recurrent
 
 
 def loss(w, x):

@@ -10,7 +10,8 @@ import pytest
 import engine
 from engine.calls import Call
 from engine.scopes import paths
-from tests.programs import CASES, mlp, transformer
+from tests.programs import CASES
+from tests.programs.networks import mlp, transformer
 
 VECTOR = np.ones(3, np.float32)
 
