@@ -132,12 +132,17 @@ class _View:
 
     def _neighbour(self, node: Node) -> str:
         """The node that a piece of plumbing is folded into: what it reads, or else what reads it."""
-        if self.plumbing or not ops.is_plumbing(node.op) or node.id in self.graph.outputs:
+        if not self._loose(node):
             return ""
-        if node.inputs:
-            return node.inputs[0]
-        users = [user for user in self.graph.consumers(node.id) if user != OUTPUT]
-        return users[0] if users else ""
+        return node.inputs[0] if node.inputs else self._reader(node)
+
+    def _loose(self, node: Node) -> bool:
+        return not self.plumbing and ops.is_plumbing(node.op) and node.id not in self.graph.outputs
+
+    def _reader(self, node: Node) -> str:
+        """The first node that computes with what plumbing makes of a number in the program."""
+        users = (self.graph.node(user) for user in self.graph.consumers(node.id) if user != OUTPUT)
+        return next(filter(None, (self._reader(user) if self._loose(user) else user.id for user in users)), "")
 
     def box(self, id: str, members: tuple[str, ...]) -> Box:
         """A box for the nodes it stands for."""

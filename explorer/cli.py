@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from engine.version import __version__
@@ -30,17 +31,34 @@ def main(argv: list[str] | None = None) -> None:
 
 def run(argv: list[str]) -> int:
     """Run the command line; the exit status."""
-    arguments = parser().parse_args(argv or ["serve"])
+    arguments = parser().parse_args(_spelled_out(argv))
     if arguments.command == "serve":
         late.hurry()
     commands = late.load("explorer.commands")
     try:
-        return int(commands.COMMANDS[arguments.command](arguments))
+        status = int(commands.COMMANDS[arguments.command](arguments))
+        sys.stdout.flush()
     except commands.Refused as error:
         print(f"backprop-explorer: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     except BrokenPipeError:  # `... | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is there anyone to read the rest at exit
         return 0
+    return status
+
+
+def _spelled_out(argv: list[str]) -> list[str]:
+    """``serve`` is what happens without a command; its options alone are enough."""
+    named = argv and (not argv[0].startswith("-") or argv[0] in ("-h", "--help", "--version"))
+    return argv if named else ["serve", *argv]
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; ports are numbers from 1 to 65535")
+    return int(text)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,7 +73,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="command", required=True)
     serve = commands.add_parser("serve", help="serve the page on this machine (what happens without a command)")
     serve.add_argument("target", nargs="?", default="", metavar="MODULE:FUNCTION", help="your own loss function")
-    serve.add_argument("--port", type=int, default=5006, help="port to listen on (default 5006, or the next free one)")
+    serve.add_argument(
+        "--port", type=_port, default=5006, help="port to listen on (default 5006, or the next free one)"
+    )
     serve.add_argument("--address", default="127.0.0.1", help="address to listen on (default: this machine only)")
     serve.add_argument("--no-browser", action="store_true", help="don't open a browser")
     trace = commands.add_parser("trace", help="the compute graph of a function")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import graphviz
@@ -89,7 +90,7 @@ def _cell(width: int, height: int, port: str = "") -> str:
 
 def document(folded: Folded) -> str:
     """The folded graph as a DOT document of its own, with names and clusters, for ``dot`` and other programs."""
-    dot = graphviz.Digraph(graphviz.quoting.quote(folded.graph.name).strip('"'))
+    dot = graphviz.Digraph(literal(folded.graph.name))
     dot.attr("node", shape="box", style="rounded", fontname="Helvetica")
     names = {box.id: f"n{index}" for index, box in enumerate(folded.boxes)}
     _cluster(dot, folded, "", names)
@@ -114,5 +115,14 @@ def _cluster(dot: graphviz.Digraph, folded: Folded, scope: str, names: dict[str,
 
 
 def literal(text: str) -> str:
-    """Text that DOT shows as it is: no markup, no escapes but line breaks."""
-    return graphviz.nohtml(text.replace("\\", "\\\\").replace("\n", "\\n"))
+    """Text that DOT shows as it is: no markup, no entities, no escapes but line breaks."""
+    plain = writable(text).replace("&", "&amp;")
+    return graphviz.nohtml(plain.replace("\\", "\\\\").replace("\n", "\\n"))
+
+
+_UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def writable(text: str) -> str:
+    """Text with a mark in place of what no picture can hold: control characters and halves of characters."""
+    return _UNWRITABLE.sub("\ufffd", text)

@@ -75,7 +75,8 @@ def free_port(address: str, wanted: int) -> int:
     Raises:
         ExplorerError: none of the next twenty is.
     """
-    for port in range(wanted, wanted + TRIES):
+    last = min(wanted + TRIES - 1, 65535)
+    for port in range(wanted, last + 1):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -85,4 +86,4 @@ def free_port(address: str, wanted: int) -> int:
                     raise ExplorerError(f"Can't listen on {address}:{port}: {error.strerror}.") from error
                 continue
             return port
-    raise ExplorerError(f"Ports {wanted} to {wanted + TRIES - 1} are all in use; name another with --port.")
+    raise ExplorerError(f"Ports {wanted} to {last} are all in use; name another with --port.")

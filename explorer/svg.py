@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from explorer import theme
+from explorer.dot import writable
 from explorer.figures import Figures, Picture
 from explorer.scene import Scene, SceneBox, SceneCluster, SceneWire
 
@@ -35,7 +36,7 @@ def render(scene: Scene, figures: Figures | None = None, position: int | None = 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
         f'width="{width:g}" height="{height:g}" font-family="Inter, Helvetica, Arial, sans-serif" '
-        f'role="img" aria-label={quoteattr(scene.title)}>',
+        f'role="img" aria-label={quoteattr(writable(scene.title))}>',
         f'<rect width="100%" height="100%" fill="{ink["page"]}"/>',
         f'<g transform="translate({PAD:g} {PAD:g})">',
         *(_cluster(cluster, ink) for cluster in scene.clusters),
@@ -75,7 +76,7 @@ def _box(box: SceneBox, figures: Figures | None, state: str, look: str) -> Itera
     ink = theme.INK[look]
     stroke = {"": ink["pale"], "value": ink["forward"], "gradient": ink["backward"]}[state]
     yield (
-        f"<g><title>{escape(f'{box.name}: {box.operation}, {box.shape}')}</title>"
+        f"<g><title>{_said(f'{box.name}: {box.operation}, {box.shape}')}</title>"
         f'<rect x="{box.x}" y="{box.y}" width="{box.w}" height="{box.h}" rx="7" '
         f'fill="{ink["panel"]}" stroke="{stroke}" stroke-width="1.5"/>'
     )
@@ -123,4 +124,8 @@ def _fitted(text: str, width: float, each: float) -> str:
 
 
 def _text(x: float, y: float, text: str, fill: str, size: float, weight: str = "400") -> str:
-    return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" font-weight="{weight}" fill="{fill}">{escape(text)}</text>'
+    return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" font-weight="{weight}" fill="{fill}">{_said(text)}</text>'
+
+
+def _said(text: str) -> str:
+    return escape(writable(text))

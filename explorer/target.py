@@ -49,17 +49,20 @@ def _module(name: str) -> Any:
     here = os.getcwd()
     if here not in sys.path:
         sys.path.insert(0, here)
+    dotted = os.path.normpath(name).removesuffix(".py").replace(os.sep, ".")
+    if dotted.startswith("."):
+        raise TargetError(f"{name!r} is a path. Go to that folder and write {dotted.rpartition('.')[2]}:FUNCTION.")
     try:
-        return importlib.import_module(name.removesuffix(".py").replace(os.sep, "."))
+        return importlib.import_module(dotted)
     except ModuleNotFoundError as error:
-        if error.name and not name.startswith(error.name):
+        if error.name and not f"{dotted}.".startswith(f"{error.name}."):
             raise TargetError(f"Module {name!r} needs {error.name!r}, which is not installed.") from error
         raise TargetError(
             f"No module {name!r}: it was looked for in {here} and on Python's path. "
             "Go to the folder that it lies in, or install it."
         ) from error
     # A module may raise anything at all while it is imported; what it said is what its author needs to see.
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TargetError(f"Module {name!r} failed while it was imported: {type(error).__name__}: {error}") from error
 
 
@@ -85,4 +88,6 @@ def _arguments(module: Any, module_name: str, name: str) -> tuple[Any, ...]:
             raise TargetError(f"{module_name}:{name}_args failed: {type(error).__name__}: {error}") from error
     if not isinstance(given, tuple):
         raise TargetError(f"{module_name}:{name}_args must be a tuple of arguments, and is a {type(given).__name__}.")
+    if not given:
+        raise TargetError(f"{module_name}:{name}_args is empty; its first argument is the one that is differentiated.")
     return given
