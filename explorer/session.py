@@ -18,14 +18,12 @@ from engine.check import Checker
 from engine.errors import EngineError
 from engine.explain import explain
 from engine.fold import Folded, fold, in_parts, layers, operations
-from engine.graph import Graph, closest
+from engine.graph import Graph
 from engine.numbers import Numbers, short
-from engine.tasks import TASKS, Problem, Settings, problem
-from engine.tasks.catalogue import LIMITS, SettingsError
-from engine.tasks.models import ACTIVATIONS
+from engine.tasks import Problem, Settings, problem
 from engine.trace import trace
 from engine.training import Step, Trainer, trainer
-from explorer import svg
+from explorer import form, svg
 from explorer.dot_process import Bundled, Engine, open_engine
 from explorer.errors import ExplorerError
 from explorer.figures import Figures, figures, picture, sentence
@@ -74,27 +72,11 @@ class Session:
         Raises:
             SettingsError: there is no such setting, or the text is no value for it.
         """
-        kinds: dict[str, Any] = {key: type(default) for key, default in dataclasses.asdict(Settings()).items()}
-        if name not in kinds:
-            raise SettingsError(f"There is no setting {name!r}.{closest(name, kinds)}")
-        try:
-            typed = kinds[name](value)
-        except ValueError:
-            raise SettingsError(f"{name} must be a number, and is {value!r}.") from None
-        defaults = dict(TASKS[value].defaults) if name == "task" and value in TASKS else {}
-        self.choose(**{name: typed, **defaults})
+        self.choose(**form.typed(name, value))
 
     def form(self) -> dict[str, Any]:
         """The settings as fields of a form: those that matter to the task."""
-        task = TASKS[self.settings.task]
-        chosen = "own" if self.target else self.settings.task
-        own = [("own", self.target.name)] if self.target else []
-        tasks = [*own, *((name, other.title) for name, other in TASKS.items())]
-        fields: list[dict[str, Any]] = [{"name": "task", "label": "Task", "value": chosen, "options": tasks}]
-        uses = ("rate",) if self.target else task.uses
-        fields += [_field(name, getattr(self.settings, name)) for name in uses]
-        words = "Your own loss function, on its example arguments." if self.target else task.words
-        return {"fields": fields, "words": words, "error": ""}
+        return form.fields(self.settings, self.target.name if self.target else "")
 
     def reset(self) -> None:
         """Back to the first step, from the same seed."""
@@ -337,25 +319,6 @@ def _badge(check: Any) -> dict[str, Any]:
 def _own_problem(target: Target, settings: Settings) -> Problem:
     first, *rest = target.args
     return Problem(target.name, target.fun, (first,), lambda step: tuple(rest), settings.rate, "its example arguments")
-
-
-_LABELS = {
-    "depth": "Hidden layers",
-    "width": "Units in each",
-    "activation": "Activation",
-    "rate": "Learning rate",
-    "batch": "Examples in a step",
-    "seed": "Seed",
-}
-
-
-def _field(name: str, value: Any) -> dict[str, Any]:
-    """One setting as a field of a form."""
-    if name == "activation":
-        return {"name": name, "label": _LABELS[name], "value": value, "options": [(key, key) for key in ACTIVATIONS]}
-    low, high = LIMITS[name]
-    step = "any" if isinstance(value, float) else 1
-    return {"name": name, "label": _LABELS[name], "value": value, "low": low, "high": high, "step": step}
 
 
 def open_session(target: str = "", graphviz: str = "bundled") -> Session:
