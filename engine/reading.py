@@ -204,8 +204,8 @@ class Reading:
             weights = weights & _widen(xp.asarray(mask), weights.ndim)
         weights = weights.reshape((*batch, -1))
         whole = stats.combine(rows.reshape((*batch, -1, stats.WIDTH)), weights, xp)
-        entries = int(np.prod((*node.iterations, *node.shape), dtype=int)) * weights.mean(-1)
-        return dict(stats.named(whole, entries))
+        entries = int(np.prod((*node.iterations, *node.shape), dtype=int))
+        return dict(stats.named(whole, entries * weights.sum(-1) / max(weights.shape[-1], 1)))
 
     def _missing(self, node: Node, what: str) -> str:
         if any(place.kind in ("custom", "while") for place in node.places) and self.plan.how == "full":

@@ -20,6 +20,9 @@ ROW = ("rms", "mean", "std", "min", "max", "zero_fraction", "nonfinite")
 
 WIDTH = len(ROW)
 
+_EMPTY = (0.0, *[float("nan")] * 5, 0.0)
+"""The row of no numbers at all."""
+
 
 def row_dtype(dtype: Any) -> Any:
     """Precision that statistics of an array of this type are kept in."""
@@ -40,15 +43,16 @@ def measure(array: Array, xp: ModuleType = jnp) -> Array:
     dtype = row_dtype(array.dtype)
     values = (xp.abs(array) if xp.iscomplexobj(array) else array).astype(dtype)
     if values.size == 0:
-        return xp.asarray([0.0, np.nan, np.nan, np.nan, np.nan, np.nan, 0.0], dtype=dtype)
-    low, high = xp.min(values), xp.max(values)
-    scale = _scale(xp.maximum(xp.abs(low), xp.abs(high)), xp)
-    scaled = values * scale
-    mean = xp.mean(scaled)
-    spread = scaled - mean
-    rms, std = xp.sqrt(xp.mean(scaled * scaled)), xp.sqrt(xp.mean(spread * spread))
-    zeros = xp.mean((values == 0).astype(dtype))
-    nonfinite = xp.sum((~xp.isfinite(values)).astype(dtype))
+        return xp.asarray(_EMPTY, dtype=dtype)
+    with np.errstate(all="ignore"):  # on the host infinities travel as silently as on the device
+        low, high = xp.min(values), xp.max(values)
+        scale = _scale(xp.maximum(xp.abs(low), xp.abs(high)), xp)
+        scaled = values * scale
+        mean = xp.mean(scaled)
+        spread = scaled - mean
+        rms, std = xp.sqrt(xp.mean(scaled * scaled)), xp.sqrt(xp.mean(spread * spread))
+        zeros = xp.mean((values == 0).astype(dtype))
+        nonfinite = xp.sum((~xp.isfinite(values)).astype(dtype))
     return xp.stack([rms / scale, mean / scale, std / scale, low, high, zeros, nonfinite]).astype(dtype)
 
 
@@ -69,10 +73,12 @@ def combine(rows: Array, weights: Array, xp: ModuleType = np) -> Array:
         xp: ``jax.numpy`` or ``numpy``; on the host the result is in double precision.
 
     Returns:
-        ``(..., 7)``; NaN where no part counts.
+        ``(..., 7)``; NaN where no part counts, and the row of an empty array where there is none.
     """
     if xp is np:
         rows = np.asarray(rows, np.float64)
+    if rows.shape[-2] == 0:
+        return xp.broadcast_to(xp.asarray(_EMPTY, dtype=rows.dtype), (*rows.shape[:-2], WIDTH))
     if rows.shape[-2] == 1:
         return xp.where(weights, rows[..., 0, :], np.nan)
     count = weights.sum(-1)

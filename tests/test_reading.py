@@ -1,0 +1,430 @@
+"""What one step computed: values, gradients, contributions and statistics of any node."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import engine
+
+X = np.array([0.5, -1.0, 2.0], np.float32)
+W = np.array([1.5, 0.5, -0.25], np.float32)
+XS = np.array([0.5, 2.0, -1.5, 3.0], np.float32)
+
+
+def read(fun, *args, probe="full", **options):
+    return jax.jit(engine.value_and_grad(fun, probe=probe, **options))(*args)[2]
+
+
+def same(found, wanted) -> None:
+    np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=1e-5, atol=1e-7)
+
+
+def loss(w, x):
+    h = jnp.tanh(w * x)
+    return jnp.sum(h * h + jnp.sin(h))
+
+
+@pytest.fixture(scope="module")
+def reading():
+    return read(loss, W, X)
+
+
+def test_a_value_is_what_the_function_computes(reading):
+    same(reading.value("tanh"), np.tanh(W * X))
+    same(reading.value("%3"), np.tanh(W * X))
+
+
+def test_an_argument_reads_as_it_was_given(reading):
+    np.testing.assert_array_equal(reading.value("w"), W)
+
+
+def test_a_gradient_has_the_values_shape_and_is_the_derivative(reading):
+    h = np.tanh(W * X)
+    same(reading.grad("tanh"), 2 * h + np.cos(h))
+    same(reading.grad("w"), (2 * h + np.cos(h)) * (1 - h * h) * X)
+
+
+def test_a_float_that_is_not_differentiated_has_a_gradient_too(reading):
+    same(reading.grad("x"), jax.grad(loss, argnums=1)(W, X))
+
+
+def test_contributions_are_by_consumer_over_all_its_operands(reading):
+    h = np.tanh(W * X)
+    found = reading.contributions("tanh")
+    square, sine = (reading.graph.node(name).id for name in ("mul#2", "sin"))
+    assert list(found) == [square, sine]
+    same(found[square], 2 * h)
+    same(found[sine], np.cos(h))
+
+
+def test_contributions_sum_to_the_gradient(reading):
+    for node in reading.graph.nodes:
+        same(sum(reading.contributions(node.id).values()), reading.grad(node.id))
+
+
+def test_the_seed_of_the_loss_is_one(reading):
+    assert reading.contributions("reduce_sum") == {engine.OUTPUT: 1.0}
+    assert reading.grad("reduce_sum") == 1.0
+
+
+def test_a_loss_that_is_used_again_has_the_seed_as_one_part_of_two():
+    def shared(x):
+        y = x * x
+        return y, y * 3.0
+
+    found = read(shared, np.float32(2.0), has_aux=True).contributions("mul")
+    assert {key: float(part) for key, part in found.items()} == {"%2": 0.0, engine.OUTPUT: 1.0}
+
+
+def test_an_unknown_key_names_the_closest(reading):
+    with pytest.raises(engine.UnknownNodeError) as caught:
+        reading.grad("tahn")
+    assert str(caught.value) == "loss has no node 'tahn'; it has 16 names and ids. Did you mean 'tanh'?"
+
+
+# ---- where nothing flows ---------------------------------------------------------------------------------------------
+
+
+def cut(x, n):
+    kept = lax.stop_gradient(jnp.exp(x))
+    jnp.cos(x)
+    return jnp.sum(x * kept) + jnp.sum(jnp.round(x) * n)
+
+
+@pytest.fixture(scope="module")
+def zeros():
+    return read(cut, X, np.array([1, 2, 3]))
+
+
+@pytest.mark.parametrize("name", ["exp", "cos", "n"])
+def test_where_nothing_flows_the_gradient_is_zero(zeros, name):
+    found = zeros.grad(name)
+    assert found.shape == zeros.value(name).shape
+    assert not np.asarray(found).any()
+
+
+def test_a_consumer_that_nothing_flows_through_sends_zeros(zeros):
+    sent = {zeros.graph.node(key).op: np.asarray(part) for key, part in zeros.contributions("x").items()}
+    same(sent["mul"], np.exp(X))
+    assert not sent["round"].any()
+    assert not sent["exp"].any()
+
+
+def test_a_value_that_nobody_uses_has_no_contributions(zeros):
+    assert zeros.contributions("cos") == {}
+
+
+def test_an_integer_has_gradient_statistics_of_zero(zeros):
+    found = zeros.stats("n")
+    assert found["value"]["mean"] == 2.0
+    assert (found["grad"]["rms"], found["grad"]["zero_fraction"], found["grad"]["nonfinite"]) == (0.0, 1.0, 0)
+
+
+# ---- statistics ------------------------------------------------------------------------------------------------------
+
+
+def wanted(array) -> dict[str, float]:
+    array = np.asarray(array, np.float64)
+    return {
+        "rms": np.sqrt(np.mean(array**2)),
+        "l2": np.linalg.norm(array.ravel()),
+        "mean": array.mean(),
+        "std": array.std(),
+        "min": array.min(),
+        "max": array.max(),
+        "zero_fraction": np.mean(array == 0),
+        "nonfinite": np.sum(~np.isfinite(array)),
+    }
+
+
+def rnn(w, xs):
+    def cell(h, x):
+        h = jnp.tanh(h * w + x)
+        return h, h * 2.0
+
+    h, ys = lax.scan(cell, jnp.zeros(3), xs)
+    return jnp.sum(h) + jnp.mean(ys)
+
+
+STEPS = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
+
+
+@pytest.mark.parametrize(("fun", "args"), [(loss, (W, X)), (rnn, (W, STEPS))], ids=["loss", "rnn"])
+def test_statistics_are_numpys_of_the_full_arrays(fun, args):
+    full, summed = read(fun, *args), read(fun, *args, probe="stats")
+    for node in full.graph.nodes:
+        arrays = {"value": full.value(node.id), "grad": full.grad(node.id)}
+        for source in (full, summed):
+            for what, found in source.stats(node.id).items():
+                assert found == pytest.approx(wanted(arrays[what]), rel=1e-4, abs=1e-6), (node.name, what)
+
+
+def test_nan_and_infinity_travel_and_are_counted():
+    reading = read(lambda x: jnp.sum(jnp.log(x)), np.array([0.0, -1.0, np.e, np.inf], np.float32))
+    np.testing.assert_allclose(reading.value("log"), [-np.inf, np.nan, 1.0, np.inf], rtol=1e-6)
+    found = reading.stats("log")["value"]
+    assert found["nonfinite"] == 3
+    assert np.isnan(found["mean"])
+    assert reading.stats("x")["grad"]["max"] == np.inf
+
+
+def test_an_empty_array_has_statistics_and_a_gradient():
+    empty = np.zeros((0, 3), np.float32)
+    reading = read(lambda x, e: jnp.sum(x) + jnp.sum(e * x), X, empty)
+    assert reading.grad("e").shape == (0, 3)
+    assert reading.stats("e")["value"]["rms"] == 0.0
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, np.float16, np.float32])
+def test_each_precision_reads_in_its_own(dtype):
+    reading = read(lambda x: jnp.sum(jnp.sin(x)).astype(jnp.float32), X.astype(dtype))
+    assert reading.value("sin").dtype == reading.grad("sin").dtype == dtype
+    same(reading.grad("x").astype(np.float32), np.asarray(jnp.cos(X.astype(dtype)), np.float32))
+
+
+def test_double_precision_reads_in_double():
+    with jax.enable_x64(True):
+        reading = read(lambda x: jnp.sum(jnp.sin(x)), X.astype(np.float64))
+        assert reading.grad("x").dtype == np.float64
+        np.testing.assert_allclose(reading.grad("x"), np.cos(X.astype(np.float64)), rtol=1e-14)
+
+
+def test_complex_values_have_complex_gradients_and_magnitudes_as_statistics():
+    z = np.array([3 + 4j, 1j], np.complex64)
+    reading = read(lambda z: jnp.sum(jnp.abs(z) ** 2), z)
+    same(reading.grad("z"), jax.grad(lambda z: jnp.sum(jnp.abs(z) ** 2))(z))
+    assert reading.stats("z")["value"]["max"] == 5.0
+
+
+def test_keys_have_neither_statistic():
+    reading = read(lambda x, key: jnp.sum(x) * jax.random.normal(key), X, jax.random.key(0))
+    assert reading.stats("key") == {}
+
+
+# ---- loops -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def loop():
+    return read(rnn, W, STEPS)
+
+
+def by_hand(w, xs):
+    h, states = np.zeros(3), []
+    for x in xs:
+        states.append(np.tanh(h * w + x))
+        h = states[-1]
+    return np.array(states)
+
+
+def test_a_value_in_a_loop_reads_stacked_time_first(loop):
+    same(loop.value("cell/tanh"), by_hand(W, STEPS))
+    assert loop.grad("cell/tanh").shape == (4, 3)
+
+
+def test_the_state_of_an_iteration_is_that_of_the_one_before(loop):
+    same(loop.value("cell/h"), np.concatenate([np.zeros((1, 3)), by_hand(W, STEPS)[:-1]]))
+
+
+def test_position_t_belongs_to_element_t(loop):
+    np.testing.assert_array_equal(loop.value("cell/x"), STEPS)
+    same(loop.grad("cell/x"), loop.grad("xs"))
+
+
+def test_what_every_iteration_shares_adds_up(loop):
+    assert loop.grad("cell/shared").shape == (4, 3)
+    same(np.sum(loop.grad("cell/shared"), axis=0), loop.grad("w"))
+    same(loop.value("cell/shared"), np.broadcast_to(W, (4, 3)))
+
+
+def test_backpropagation_through_time_by_hand(loop):
+    states, later, wanted = by_hand(W, STEPS), np.ones(3), []
+    for h in states[::-1]:
+        total = later + 2 / states.size
+        wanted.append(total)
+        later = total * (1 - h * h) * W
+    same(loop.grad("cell/tanh"), wanted[::-1])
+
+
+def test_position_t_of_a_reversed_loop_belongs_to_element_t_too():
+    def backwards(xs):
+        carry, ys = lax.scan(lambda c, x: (c * x, c + 0 * x), jnp.float32(1), xs, reverse=True)
+        return carry + jnp.sum(ys)
+
+    reading = read(backwards, XS)
+    same(reading.value("%1/1"), XS)
+    same(reading.value("scan/c"), [np.prod(XS[t + 1 :]) for t in range(4)])
+    same(reading.grad("xs"), jax.grad(backwards)(XS))
+
+
+def test_a_loop_in_a_loop_reads_with_both_axes():
+    def nested(xs):
+        def outer(c, row):
+            inner, _ = lax.scan(lambda d, x: (jnp.sin(d + x), None), c, row)
+            return inner, None
+
+        return lax.scan(outer, jnp.float32(0), xs)[0]
+
+    xs = STEPS
+    reading = read(nested, xs)
+    found = reading.value("outer/scan/sin")
+    state = 0.0
+    for index in np.ndindex(4, 3):
+        state = np.sin(state + xs[index])
+        assert found[index] == pytest.approx(state, rel=1e-5)
+    same(reading.grad("outer/scan/x"), jax.grad(nested)(xs))
+
+
+def test_a_loop_of_no_iterations_reads_empty():
+    def never(x):
+        c, ys = lax.scan(lambda c, y: (jnp.sin(c), c * y), x, jnp.zeros((0,)))
+        return jnp.sum(c) + jnp.sum(ys)
+
+    reading = read(never, X)
+    assert reading.value("scan/sin").shape == (0, 3)
+    assert reading.stats("scan/sin")["value"]["l2"] == 0.0
+
+
+# ---- branches and while ----------------------------------------------------------------------------------------------
+
+
+def branching(x, p):
+    return jnp.sum(lax.cond(p > 0, lambda x: jnp.sin(x), lambda x: jnp.cos(x), x))
+
+
+@pytest.fixture(scope="module")
+def branch():
+    return read(branching, X, np.float32(1))
+
+
+def test_the_branch_taken_reads(branch):
+    same(branch.value("cond/if_true/sin"), np.sin(X))
+    same(branch.grad("cond/if_true/sin"), np.ones(3))
+    assert int(branch.branch("cond")) == 1
+
+
+@pytest.mark.parametrize("ask", ["value", "grad", "contributions", "stats"])
+def test_the_branch_not_taken_was_not_executed(branch, ask):
+    with pytest.raises(engine.NotExecutedError) as caught:
+        getattr(branch, ask)("cond/if_false/cos")
+    assert str(caught.value) == (
+        "cond/if_false/cos was not executed: this step took another branch around it (or a loop that ran zero times)."
+    )
+
+
+def test_the_branch_not_taken_sends_zeros_and_the_other_its_part(branch):
+    found = {branch.graph.node(key).op: np.asarray(part) for key, part in branch.contributions("x").items()}
+    same(found["sin"], np.cos(X))
+    assert not found["cos"].any()
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    def walk(xs):
+        def cell(c, x):
+            return lax.cond(x > 0, lambda c: jnp.sin(c) + x, lambda c: jnp.cos(c), c), None
+
+        return lax.scan(cell, jnp.float32(0.3), xs)[0]
+
+    return read(walk, XS)
+
+
+def test_iterations_that_took_another_branch_are_masked(mixed):
+    taken = mixed.value("cell/cond/if_true/sin")
+    assert taken.mask.tolist() == [False, False, True, False]
+    assert mixed.value("cell/cond/if_false/cos").mask.tolist() == [True, True, False, True]
+    assert taken[0] == pytest.approx(np.sin(0.3))
+    assert mixed.branch("cell/cond").tolist() == [1, 1, 0, 1]
+    assert mixed.executed("cell/cond/if_true/sin").tolist() == [True, True, False, True]
+    assert mixed.executed("cell/c") is None
+
+
+def test_statistics_are_over_the_iterations_that_ran(mixed):
+    taken = mixed.value("cell/cond/if_true/sin").compressed()
+    assert mixed.stats("cell/cond/if_true/sin")["value"] == pytest.approx(wanted(taken), rel=1e-4)
+
+
+def looping(x, start):
+    limit = lax.while_loop(lambda v: v < 50, lambda v: v * v, start)
+    return jnp.sum(x) * limit
+
+
+@pytest.fixture(scope="module")
+def whiles():
+    return read(looping, X, np.float32(2))
+
+
+def test_a_while_loop_reads_forward_and_counts(whiles):
+    assert float(whiles.value("while")) == 256.0
+    assert int(whiles.iterations("while")) == 3
+    assert float(whiles.value("while/mul")) == 256.0
+
+
+def test_a_value_in_a_while_loop_has_no_gradient_and_says_why(whiles):
+    with pytest.raises(engine.NoGradientError) as caught:
+        whiles.grad("while/mul")
+    assert str(caught.value) == (
+        "while/mul has no gradient to read. A while_loop may run any number of times, so JAX keeps no list of its "
+        "steps to walk back through. Write lax.scan or fori_loop with a fixed number of steps to read it."
+    )
+    assert set(whiles.stats("while/mul")) == {"value"}
+
+
+def test_what_a_while_loop_returns_has_a_gradient(whiles):
+    assert float(whiles.grad("while")) == pytest.approx(X.sum())
+
+
+def test_what_enters_a_while_loop_has_none_and_says_why(whiles):
+    with pytest.raises(engine.NoGradientError) as caught:
+        whiles.grad("start")
+    assert str(caught.value).startswith("start has no gradient to read: it would come back through while (")
+
+
+def test_a_while_loop_that_never_ran_was_not_executed():
+    reading = read(looping, X, np.float32(100))
+    assert int(reading.iterations("while")) == 0
+    with pytest.raises(engine.NotExecutedError):
+        reading.value("while/mul")
+
+
+# ---- custom rules ----------------------------------------------------------------------------------------------------
+
+
+def test_the_body_of_a_custom_rule_reads_forward_only():
+    @jax.custom_vjp
+    def clip(x):
+        return jnp.sin(x) * 2
+
+    clip.defvjp(lambda x: (clip(x), None), lambda _, g: (0 * g + 7,))
+    reading = read(lambda x: jnp.sum(clip(x)), X)
+    body = next(node for node in reading.graph.nodes if node.op == "sin")
+    same(reading.value(body.id), np.sin(X))
+    same(reading.grad("x"), np.full(3, 7.0))
+    with pytest.raises(engine.NoGradientError) as caught:
+        reading.grad(body.id)
+    assert str(caught.value).endswith(
+        "has no gradient to read. It has a derivative rule of its own, and that rule is what runs; its body is shown "
+        "forward only."
+    )
+
+
+# ---- a pytree --------------------------------------------------------------------------------------------------------
+
+
+def test_a_reading_is_a_pytree(reading):
+    again = jax.tree.unflatten(jax.tree.structure(reading), jax.tree.leaves(reading))
+    assert again.graph == reading.graph
+    np.testing.assert_array_equal(again.grad("w"), reading.grad("w"))
+
+
+def test_a_reading_can_be_read_inside_jit():
+    inside = jax.jit(lambda w, x: engine.value_and_grad(loss)(w, x)[2].grad("tanh"))
+    same(inside(W, X), read(loss, W, X).grad("tanh"))
+
+
+def test_a_reading_says_what_it_holds(reading):
+    assert repr(reading) == "Reading(loss: 8 values, 8 gradients, full)"
