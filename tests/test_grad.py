@@ -56,7 +56,7 @@ def test_aux_comes_beside_the_value():
     def loss(x):
         return jnp.sum(x * x), {"double": x * 2, "n": jnp.arange(2)}
 
-    (value, aux), grads, reading = agrees(loss, X, has_aux=True)
+    (value, aux), _, reading = agrees(loss, X, has_aux=True)
     assert float(value) == 5.25
     np.testing.assert_array_equal(aux["double"], X * 2)
     np.testing.assert_array_equal(reading.grad("mul"), np.ones(3))
