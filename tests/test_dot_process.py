@@ -1,0 +1,215 @@
+"""The door to Graphviz: it answers, it gives up in time, it comes back, and it leaves no process behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from explorer import dot_process
+from explorer.dot_process import Bundled, System, engine, open_engine
+from explorer.errors import LayoutError, LayoutTimeout
+
+SMALL = "digraph { a -> b }"
+HEAVY = "digraph {" + "; ".join(f"n{i} -> n{i * i % 397}; n{i} -> n{i * 7 % 401}" for i in range(1500)) + "}"
+"""Takes Graphviz most of a minute."""
+
+
+@pytest.fixture(scope="module")
+def running():
+    with engine() as found:
+        yield found
+
+
+@pytest.fixture
+def speaking(monkeypatch, tmp_path):
+    """An engine whose worker is a program of the test's."""
+    opened = []
+
+    def make(program: str) -> Bundled:
+        worker = tmp_path / "worker.py"
+        worker.write_text(textwrap.dedent(program))
+        monkeypatch.setattr(dot_process, "_WORKER", worker)
+        opened.append(Bundled())
+        return opened[-1]
+
+    yield make
+    for found in opened:
+        found.close()
+
+
+def names(answer: str) -> list[str]:
+    return [item["name"] for item in json.loads(answer)["objects"]]
+
+
+def test_one_worker_answers_every_question(running):
+    running.lay_out(SMALL)
+    first = running._process.pid
+    answers = [names(running.lay_out(f"digraph {{ a{i} -> b{i} }}")) for i in range(5)]
+    assert answers == [[f"a{i}", f"b{i}"] for i in range(5)]
+    assert running._process.pid == first
+
+
+def test_the_same_text_has_the_same_answer(running):
+    assert running.lay_out(SMALL) == running.lay_out(SMALL)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "digraph {", "not DOT at all", "digraph { a -> ] }", "digraph { a [label=<<b>] }"]
+)
+def test_malformed_dot_is_one_sentence(text, running):
+    with pytest.raises(LayoutError, match=r"^Graphviz could not lay the graph out: Invalid Input"):
+        running.lay_out(text)
+
+
+def test_after_malformed_dot_the_worker_goes_on(running):
+    running.lay_out(SMALL)
+    before = running._process.pid
+    with pytest.raises(LayoutError):
+        running.lay_out("digraph {")
+    assert names(running.lay_out(SMALL)) == ["a", "b"]
+    assert running._process.pid == before
+
+
+def test_a_layout_over_its_limit_is_stopped():
+    with engine() as own:
+        own.lay_out(SMALL)
+        busy, begun = own._process, time.monotonic()
+        with pytest.raises(LayoutTimeout, match=r"^The layout took longer than 0\.3 s and was stopped\.$"):
+            own.lay_out(HEAVY, limit=0.3)
+        assert time.monotonic() - begun < 2
+        assert busy.returncode == -signal.SIGKILL
+
+
+def test_after_a_layout_over_its_limit_the_next_is_answered():
+    with engine() as own:
+        with pytest.raises(LayoutTimeout):
+            own.lay_out(HEAVY, limit=0.2)
+        assert names(own.lay_out(SMALL)) == ["a", "b"]
+
+
+def test_a_late_answer_is_nobodys(speaking):
+    own = speaking(
+        """
+        import json, sys, time
+        for line in sys.stdin:
+            time.sleep(0.6 if "slow" in line else 0)
+            print(json.dumps({"json": json.loads(line)}), flush=True)
+        """
+    )
+    with pytest.raises(LayoutTimeout):
+        own.lay_out("slow", limit=0.3)
+    assert own.lay_out("quick") == "quick"
+
+
+def test_a_worker_that_died_is_started_again(running):
+    running.lay_out(SMALL)
+    running._process.kill()
+    running._process.wait()
+    assert names(running.lay_out(SMALL)) == ["a", "b"]
+
+
+def test_a_worker_that_cannot_start_says_what_to_install(speaking):
+    own = speaking("import no_such_module_at_all")
+    with pytest.raises(LayoutError, match=r"worker stopped\. Is pygraphviz .* installed\? pip install pygraphviz"):
+        own.lay_out(SMALL)
+
+
+def test_warming_starts_the_worker_and_asks_nothing(speaking):
+    own = speaking("input()")
+    own.warm()
+    assert own._process.poll() is None
+
+
+def test_closing_stops_the_worker():
+    own = Bundled()
+    own.lay_out(SMALL)
+    process = own._process
+    own.close()
+    assert process.returncode is not None
+    own.close()  # once more does no harm
+
+
+def test_an_engine_can_be_used_again_after_closing():
+    with engine() as own:
+        own.close()
+        assert names(own.lay_out(SMALL)) == ["a", "b"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_a_killed_parent_leaves_no_worker():
+    program = (
+        "from explorer.dot_process import Bundled as B; b = B(); b.warm(); print(b._process.pid, flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        worker = int(parent.stdout.readline())
+        assert alive(worker)
+        parent.kill()
+    deadline = time.monotonic() + 5
+    while alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not alive(worker)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def dot_program(monkeypatch, tmp_path):
+    """A ``dot`` on the path that does what the test says."""
+
+    def make(body: str) -> System:
+        program = tmp_path / "dot"
+        program.write_text(f"#!{sys.executable}\nimport sys, time\n{body}\n")
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+        return System()
+
+    return make
+
+
+def test_the_systems_dot_is_given_the_text_and_asked_for_json(dot_program):
+    own = dot_program("print(sys.argv[1:], sys.stdin.read(), end='')")
+    assert own.lay_out('digraph { "∂" }') == "['-Tjson0'] digraph { \"∂\" }"
+
+
+def test_what_the_systems_dot_says_against_it_is_told(dot_program, tmp_path):
+    own = dot_program("sys.stderr.write('syntax error in line 1\\n'); sys.exit(1)")
+    with pytest.raises(LayoutError) as told:
+        own.lay_out("digraph {")
+    assert str(told.value) == f"{tmp_path / 'dot'} could not lay the graph out: syntax error in line 1"
+
+
+def test_the_systems_dot_is_stopped_in_time(dot_program):
+    own = dot_program("time.sleep(30)")
+    with pytest.raises(LayoutTimeout, match=r"longer than 0\.3 s"):
+        own.lay_out(SMALL, limit=0.3)
+
+
+def test_a_missing_dot_is_one_sentence_with_a_way_out(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LayoutError) as told:
+        open_engine("system")
+    assert str(told.value) == (
+        "No program 'dot' on this machine. Install Graphviz (apt install graphviz, brew install graphviz) or leave "
+        "--graphviz at its default, which needs no system package."
+    )
+
+
+def test_an_unknown_engine_is_refused():
+    with pytest.raises(LayoutError, match=r"^Graphviz engine 'neato' is neither 'bundled' nor 'system'\.$"):
+        open_engine("neato")
