@@ -34,9 +34,9 @@ def stops(folded: Folded, parameters: Iterable[str]) -> tuple[Stop, ...]:
     """
     leaves = set(parameters)
     graph = folded.graph
-    before = _before_parameters(graph, leaves)
+    before = _before_last_use(folded, leaves)
     computed = [box for box in folded.boxes if not _given(graph, box)]
-    late = [box for box in computed if before.isdisjoint(box.members)] or computed[-1:]
+    late = [box for box in computed if box.id not in before] or computed[-1:]
     early = [box for box in computed if box not in late]
     holders = [box for box in folded.boxes if not leaves.isdisjoint(box.members)]
     return (
@@ -51,17 +51,20 @@ def _given(graph: Graph, box: Box) -> bool:
     return graph.node(box.shows).op in ("input", "constant") and not box.scope
 
 
-def _before_parameters(graph: Graph, leaves: set[str]) -> set[str]:
-    """Nodes that use a parameter, and those that lead to such a node."""
+def _before_last_use(folded: Folded, leaves: set[str]) -> set[str]:
+    """Boxes that use a parameter, and those that lead to such a box."""
     entering = set(leaves)
-    for node in graph.nodes:  # what a loop or a reshape passes on of a parameter is still the parameter
+    for node in folded.graph.nodes:  # what a loop or a reshape passes on of a parameter is still the parameter
         same = node.kind in ("shared", "slice") or ops.is_plumbing(node.op)
         if same and not entering.isdisjoint(node.inputs):
             entering.add(node.id)
-    found = {node.id for node in graph.nodes if not entering.isdisjoint(node.inputs)}
-    for node in reversed(graph.nodes):
-        if node.id in found:
-            found.update(graph.sources(node.id))
+    found = {folded.box_of[node.id] for node in folded.graph.nodes if not entering.isdisjoint(node.inputs)}
+    before = -1
+    while before < len(found):  # the carry of a scan leads back to boxes already passed
+        before = len(found)
+        for wire in reversed(folded.wires):
+            if wire.target in found:
+                found.add(wire.source)
     return found
 
 

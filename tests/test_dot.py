@@ -152,7 +152,7 @@ def test_the_document_is_read_by_pygraphviz_with_its_clusters():
         return jnp.sin(x) * x
 
     found = pygraphviz.AGraph(string=dot.document(sheet(lambda x: inner(x) + 1.0, np.ones((2, 3), np.float32))))
-    assert [node.attr["label"] for node in found.nodes()][0] == "x\\nfloat32 2×3"
+    assert next(node.attr["label"] for node in found.nodes()) == "x\\nfloat32 2×3"
     assert [cluster.graph_attr["label"] for cluster in found.subgraphs()] == ["inner"]
     found.close()
 
