@@ -28,8 +28,6 @@ SHOWN = 4
 _SPELLED_OUT = 1 << 14
 """Sums over larger arrays than this aren't written out product by product."""
 
-_ROUNDING = 2e-3
-
 _LOOPS = {"carry": "carry", "shared": "shared", "slice": "slice of", "loop": "loop"}
 
 
@@ -120,7 +118,7 @@ def _terms(numbers: Numbers, node: Node, index: Index, plumbing: bool) -> Iterat
     sent = numbers.contributions(node.id)
     for group, consumers in _groups(numbers.graph, node, sent):
         total = sum(sent[consumer][index].item() for consumer in consumers)
-        products = _trusted(_composite(numbers, node, group, index), total) if group else ()
+        products = _trusted(numbers, _composite(numbers, node, group, index), total) if group else ()
         if products:
             scope = numbers.graph.scope(group)
             yield _term(consumers[0], scope.label, total, products, ops.describe(scope.name).words)
@@ -138,7 +136,7 @@ def _beyond(numbers: Numbers, node: Node, consumer: str, index: Index, total: An
     """Where an entry is in the result of a reshape or the like, which only moves it; ``None`` for other consumers."""
     if consumer == OUTPUT or not ops.is_plumbing(numbers.graph.node(consumer).op):
         return None
-    products = _trusted(_products(numbers, node, consumer, index), total)
+    products = _trusted(numbers, _products(numbers, node, consumer, index), total)
     return products[0][0].index if len(products) == 1 and products[0][0].node == consumer else None
 
 
@@ -170,7 +168,7 @@ def _from(numbers: Numbers, node: Node, consumer: str, index: Index, total: Any)
     if consumer == OUTPUT:
         words = "It is the loss: ∂L/∂L = 1, the seed of the backward pass."
         return Term(consumer, "seed", total, (), 0, words)
-    products = _trusted(_products(numbers, node, consumer, index), total)
+    products = _trusted(numbers, _products(numbers, node, consumer, index), total)
     target = numbers.graph.node(consumer)
     return _term(consumer, target.label, total, products, ops.describe(rule_name(target)).words)
 
@@ -247,7 +245,7 @@ def _out_of_loop(numbers: Numbers, node: Node, out: Node, index: Index) -> Itera
         yield (Factor(after[rest].item(), "gradient", out.id, (*here, *rest)),)
 
 
-def _trusted(products: Iterable[Product], total: Any) -> tuple[Product, ...]:
+def _trusted(numbers: Numbers, products: Iterable[Product], total: Any) -> tuple[Product, ...]:
     """The products, if they give the number that the step computed."""
     try:
         found = tuple(products)
@@ -255,7 +253,7 @@ def _trusted(products: Iterable[Product], total: Any) -> tuple[Product, ...]:
         size = sum(abs(math.prod(factor.value for factor in product)) for product in found)
     except (ArithmeticError, ValueError, LookupError, NotImplementedError, TypeError, EngineError):
         return ()  # no rule for this form of it, or not a finite number: the step's own number is shown alone
-    close = abs(value - total) <= _ROUNDING * max(size, abs(total)) + 1e-30
+    close = abs(value - total) <= numbers.rounding * max(size, abs(total)) + 1e-30
     return found if close else ()
 
 

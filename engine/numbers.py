@@ -7,12 +7,16 @@ import math
 from functools import cached_property
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from engine.graph import Graph, Literal
+from engine.probe import has_gradient
 from engine.reading import Reading
 
 Array = Any
+
+_ROUNDING = 2e-4
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,6 +29,12 @@ class Numbers:
     def graph(self) -> Graph:
         """The graph that the reading was taken on."""
         return self.reading.graph
+
+    @cached_property
+    def rounding(self) -> float:
+        """How far the sum of some products may be off, relative to their size, in the coarsest numbers of the program."""
+        kinds = {node.dtype for node in self.graph.nodes if has_gradient(node)}
+        return max([_ROUNDING, *(4 * float(jnp.finfo(kind).eps) for kind in kinds)])
 
     @cached_property
     def _kept(self) -> dict[tuple[str, str], Any]:
