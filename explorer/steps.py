@@ -58,13 +58,18 @@ def _before_last_use(folded: Folded, leaves: set[str]) -> set[str]:
         same = node.kind in ("shared", "slice") or ops.is_plumbing(node.op)
         if same and not entering.isdisjoint(node.inputs):
             entering.add(node.id)
-    found = {folded.box_of[node.id] for node in folded.graph.nodes if not entering.isdisjoint(node.inputs)}
+    box_of, nodes = folded.box_of, folded.graph.nodes
+    found = {box_of[node.id] for node in nodes if not entering.isdisjoint(node.inputs)}
+    leads = [(wire.source, wire.target) for wire in folded.wires]
+    leads += [
+        (box_of[node.id], box_of[place.owner]) for node in nodes for place in node.places if place.owner in box_of
+    ]
     before = -1
     while before < len(found):  # the carry of a scan leads back to boxes already passed
         before = len(found)
-        for wire in reversed(folded.wires):
-            if wire.target in found:
-                found.add(wire.source)
+        for source, target in reversed(leads):
+            if target in found:
+                found.add(source)
     return found
 
 
