@@ -102,8 +102,8 @@ def figures(
 def _box(
     numbers: Numbers, node: Node, image: tuple[int, int] | None, whole: bool, spoken: Sentence | None
 ) -> BoxFigures:
-    value, why = _read(numbers.value, node.id)
-    grad, why_not = _read(numbers.grad, node.id)
+    value, why = _read(numbers.value, node)
+    grad, why_not = _read(numbers.grad, node)
     return BoxFigures(
         value=None if value is None else picture(value, image, whole),
         grad=None if grad is None else picture(grad, None, whole),
@@ -114,17 +114,16 @@ def _box(
 
 
 def _readable(numbers: Numbers, node: Node) -> bool:
-    return _read(numbers.grad, node.id)[0] is not None
+    return _read(numbers.grad, node)[0] is not None
 
 
-def _read(read: Any, id: str) -> tuple[Array | None, str]:
+def _read(read: Any, node: Node) -> tuple[Array | None, str]:
+    if node.dtype.startswith("key"):
+        return None, "It holds keys, not numbers."
     try:
-        array = read(id)
+        return read(node.id), ""
     except EngineError as error:
         return None, str(error)
-    if array.dtype.kind not in "biufcV" and str(array.dtype) != "bfloat16":
-        return None, "It holds keys, not numbers."
-    return array, ""
 
 
 def picture(array: Array, image: tuple[int, int] | None = None, whole: bool = True) -> Picture:
