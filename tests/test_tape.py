@@ -12,7 +12,9 @@ from tests.programs import CASES, Case
 ROUNDING = 3e-6
 
 
-@pytest.fixture(params=CASES, ids=lambda case: case.name)
+@pytest.fixture(
+    params=[pytest.param(case, id=case.name, marks=pytest.mark.slow if case.slow else ()) for case in CASES]
+)
 def case(request):
     with jax.enable_x64(request.param.x64):
         yield request.param

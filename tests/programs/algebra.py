@@ -30,19 +30,19 @@ def convolution(x, w):
     return jnp.sum(jnp.tanh(y) ** 2)
 
 
-@case(normal(1, 6, 6, 1))
+@case(normal(1, 6, 6, 1), slow=True)
 def pooling(x):
     pooled = lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
     mean = lax.reduce_window(x, 0.0, lax.add, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
     return jnp.sum(pooled**2) + jnp.sum(mean**3)
 
 
-@case(normal(3, 3) + 3 * np.eye(3, dtype=np.float32), normal(3, seed=1))
+@case(normal(3, 3) + 3 * np.eye(3, dtype=np.float32), normal(3, seed=1), slow=True)
 def solve(a, b):
     return jnp.sum(jnp.linalg.solve(a, b) ** 2) + jnp.linalg.slogdet(a)[1]
 
 
-@case(normal(3, 3))
+@case(normal(3, 3), slow=True)
 def decompositions(a):
     spd = a @ a.T + 3 * jnp.eye(3)
     _, s, _ = jnp.linalg.svd(a + 3 * jnp.diag(jnp.arange(3.0)), full_matrices=False)

@@ -56,19 +56,19 @@ def powers(x):
     return jnp.sum(x**3 + x**-2 + x**2.5 + 2.0**x + x**x)
 
 
-@case(positive(4))
+@case(positive(4), slow=True)
 def elementary(x):
     terms = [jnp.exp(x), jnp.log(x), jnp.tanh(x), jax.nn.sigmoid(x), jnp.sqrt(x), lax.rsqrt(x), jnp.sin(x), jnp.cos(x)]
     terms += [jnp.expm1(x), jnp.log1p(x), jnp.arctan(x), jnp.sinh(x), jax.scipy.special.erf(x), jnp.cbrt(x), jnp.abs(x)]
     return sum(jnp.sum(term * (i + 1)) for i, term in enumerate(terms))
 
 
-@case(normal(4, 5))
+@case(normal(4, 5), slow=True)
 def reductions(x):
     return jnp.sum(x.max(0)) + x.min() + jnp.mean(x) + jnp.prod(1 + 0.1 * x) + jnp.var(x) + jnp.std(x, axis=1).sum()
 
 
-@case(normal(6))
+@case(normal(6), slow=True)
 def cumulative(x):
     y = jnp.cumsum(x) + jnp.cumprod(1 + 0.1 * x) + lax.cumlogsumexp(x) + lax.cummax(x)
     return jnp.sum(y * jnp.arange(6.0))

@@ -85,19 +85,19 @@ def custom_vjp(x, limit):
     return jnp.sum(clipped(x, limit) * 3.0 + x)
 
 
-@case(normal(4))
+@case(normal(4), slow=True)
 def library_activations(x):
     return jnp.sum(
         jax.nn.relu(x) + jax.nn.gelu(x) + jax.nn.silu(x) + jax.nn.elu(x) + jax.nn.softplus(x) + jax.nn.selu(x)
     )
 
 
-@case(normal(3, 4), np.array([0, 3, 1]))
+@case(normal(3, 4), np.array([0, 3, 1]), slow=True)
 def cross_entropy(logits, labels):
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1))
 
 
-@case(normal(3, 4))
+@case(normal(3, 4), slow=True)
 def softmax_and_logsumexp(x):
     return jnp.sum(jax.nn.softmax(x) * jnp.arange(4.0)) + jnp.sum(jax.nn.logsumexp(x, axis=1))
 

@@ -17,6 +17,8 @@ class Case:
     fun: Callable[..., Any]
     args: tuple[Any, ...]
     x64: bool = False
+    slow: bool = False
+    """Whether it takes seconds to compile."""
 
 
 def normal(*shape: int, seed: int = 0, dtype: Any = np.float32) -> Any:
@@ -30,9 +32,9 @@ def positive(*shape: int, seed: int = 0) -> Any:
 CASES: list[Case] = []
 
 
-def case(*args: Any, x64: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def case(*args: Any, x64: bool = False, slow: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def add(fun: Callable[..., Any]) -> Callable[..., Any]:
-        CASES.append(Case(fun.__name__, fun, args, x64))
+        CASES.append(Case(fun.__name__, fun, args, x64, slow))
         return fun
 
     return add

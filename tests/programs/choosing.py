@@ -19,13 +19,13 @@ def embedding(table, tokens):
     return jnp.sum(jnp.tanh(table[tokens]) * jnp.arange(4.0))
 
 
-@case(normal(5))
+@case(normal(5), slow=True)
 def updates(x):
     y = jnp.zeros(8).at[2:7].set(x).at[jnp.array([2, 2])].add(x[:2]).at[3].multiply(x[0])
     return jnp.sum(y**2)
 
 
-@case(normal(3), normal(2, seed=1))
+@case(normal(3), normal(2, seed=1), slow=True)
 def joining(x, y):
     z = jnp.concatenate([x, y, x]) * jnp.arange(8.0)
     return jnp.sum(jnp.pad(z, 2, constant_values=1.0) ** 2) + jnp.sum(jnp.stack([x, 2 * x]) ** 3)
@@ -37,7 +37,7 @@ def sorting(x):
     return jnp.sum(jnp.sort(x) * jnp.arange(6.0)) + jnp.sum(values**2) + jnp.sum(x[jnp.argsort(x)[:2]])
 
 
-@case(normal(2, 3, 4))
+@case(normal(2, 3, 4), slow=True)
 def shapes(x):
     y = x.reshape(6, 4).T[None, ::-1].squeeze(0)
     return jnp.sum(jnp.moveaxis(y.reshape(2, 2, 6), 0, 2) ** 2 * jnp.arange(6.0)[:, None])

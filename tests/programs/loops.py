@@ -62,7 +62,7 @@ def fori_static(x):
     return jnp.sum(lax.fori_loop(0, 5, lambda i, c: jnp.sin(c) + i * 0.1, x))
 
 
-@case(normal(6))
+@case(normal(6), slow=True)
 def associative(x):
     return jnp.sum(lax.associative_scan(jnp.multiply, 1 + 0.1 * x) ** 2)
 
@@ -82,7 +82,7 @@ def switched(x, i):
     return jnp.sum(lax.switch(i, [jnp.sin, jnp.cos, lambda y: y * y * y, jnp.exp], x))
 
 
-@case(normal(6))
+@case(normal(6), slow=True)
 def branch_in_scan(xs):
     def cell(c, x):
         c = lax.cond(x > 0, lambda c: jnp.sin(c) + x, lambda c: c * 0.5, c)
@@ -92,7 +92,7 @@ def branch_in_scan(xs):
     return c + jnp.sum(ys**2)
 
 
-@case(normal(3), np.float32(0.4))
+@case(normal(3), np.float32(0.4), slow=True)
 def scan_in_branch(x, p):
     loop = lambda y: lax.scan(lambda c, v: (c + jnp.sin(v), c), 0.0, y)[0]
     return lax.cond(p > 0, loop, jnp.sum, x * 2)

@@ -24,7 +24,7 @@ def _layers(*sizes: int) -> list[dict[str, Any]]:
     ]
 
 
-@case({"layers": _layers(6, 8, 8, 3)}, normal(4, 6, seed=9), np.array([0, 2, 1, 1]))
+@case({"layers": _layers(6, 8, 8, 3)}, normal(4, 6, seed=9), np.array([0, 2, 1, 1]), slow=True)
 def mlp(params, x, labels):
     *hidden, last = params["layers"]
     for layer in hidden:
@@ -46,6 +46,7 @@ def _norm(x):
 @case(
     [{n: normal(8, 8, seed=i + ord(n)) / np.float32(np.sqrt(8)) for n in "qkvo"} for i in range(2)],
     normal(5, 8, seed=7),
+    slow=True,
 )
 def transformer(blocks, x):
     for block in blocks:
@@ -54,14 +55,14 @@ def transformer(blocks, x):
     return jnp.mean(x**2)
 
 
-@case([{n: normal(4, 4, seed=i + ord(n)) / 2 for n in "qko"} for i in range(3)], normal(4, seed=7))
+@case([{n: normal(4, 4, seed=i + ord(n)) / 2 for n in "qko"} for i in range(3)], normal(4, seed=7), slow=True)
 def scan_over_layers(blocks, x):
     stacked = jax.tree.map(lambda *a: jnp.stack(a), *blocks)
     x, _ = lax.scan(lambda x, b: (x + jnp.tanh(x @ b["q"]) @ b["o"] * jax.nn.sigmoid(x @ b["k"]), None), x, stacked)
     return jnp.sum(x**2)
 
 
-@case({n: normal(7, 4, seed=ord(n)) * 0.5 for n in "zrh"}, normal(5, 3, seed=7))
+@case({n: normal(7, 4, seed=ord(n)) * 0.5 for n in "zrh"}, normal(5, 3, seed=7), slow=True)
 def gated_recurrent(w, xs):
     def gru(h, x):
         both = jnp.concatenate([h, x])

@@ -41,7 +41,7 @@ def zero_size(x, empty):
     return jnp.sum(x**2) + jnp.sum(empty * x) + jnp.sum(jnp.concatenate([empty, x[None]]) ** 2)
 
 
-@case(normal(4), jax.random.key(3))
+@case(normal(4), jax.random.key(3), slow=True)
 def random_keys(x, key):
     a, b = jax.random.split(key)
     keep = jax.random.bernoulli(a, 0.5, x.shape)
