@@ -102,8 +102,8 @@ def figures(
 def _box(
     numbers: Numbers, node: Node, image: tuple[int, int] | None, whole: bool, spoken: Sentence | None
 ) -> BoxFigures:
-    value, why = _read(numbers.value, node)
-    grad, why_not = _read(numbers.grad, node)
+    value, why = read(numbers.value, node)
+    grad, why_not = read(numbers.grad, node)
     return BoxFigures(
         value=None if value is None else picture(value, image, whole),
         grad=None if grad is None else picture(grad, None, whole),
@@ -114,14 +114,15 @@ def _box(
 
 
 def _readable(numbers: Numbers, node: Node) -> bool:
-    return _read(numbers.grad, node)[0] is not None
+    return read(numbers.grad, node)[0] is not None
 
 
-def _read(read: Any, node: Node) -> tuple[Array | None, str]:
+def read(ask: Any, node: Node) -> tuple[Array | None, str]:
+    """What ``numbers.value`` or ``numbers.grad`` says about a node, or why there are no numbers to it."""
     if node.dtype.startswith("key"):
         return None, "It holds keys, not numbers."
     try:
-        return read(node.id), ""
+        return ask(node.id), ""
     except EngineError as error:
         return None, str(error)
 

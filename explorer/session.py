@@ -15,7 +15,6 @@ import numpy as np
 
 from engine import ops
 from engine.check import Checker
-from engine.errors import EngineError
 from engine.explain import explain
 from engine.fold import Folded, fold, in_parts, layers, operations
 from engine.graph import Graph
@@ -26,7 +25,7 @@ from engine.training import Step, Trainer, trainer
 from explorer import form, svg
 from explorer.dot_process import Bundled, Engine, open_engine
 from explorer.errors import ExplorerError
-from explorer.figures import Figures, figures, picture, sentence
+from explorer.figures import Figures, figures, picture, read, sentence
 from explorer.geometry import Layout, Point
 from explorer.layout import Layouts, TooLarge, fitting, lay_out
 from explorer.scene import Scene, scene, sizes
@@ -234,13 +233,10 @@ class Session:
 
     def region(self, node: str) -> dict[str, Any]:
         """Value and gradient of a node too large to have been sent ahead."""
-        found: dict[str, Any] = {}
-        for what in ("value", "grad"):
-            try:
-                found[what] = dataclasses.asdict(picture(getattr(self.numbers, what)(node)))
-            except EngineError:
-                found[what] = None
-        return found
+        shown = self.graph.node(node)
+        arrays = (read(getattr(self.numbers, what), shown)[0] for what in ("value", "grad"))
+        value, grad = (None if array is None else dataclasses.asdict(picture(array)) for array in arrays)
+        return {"value": value, "grad": grad}
 
     def proof(self) -> dict[str, Any]:
         """For each box how well its gradient agrees with JAX and with central differences."""
