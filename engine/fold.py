@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable
 from functools import cached_property
 
@@ -213,13 +214,15 @@ def in_parts(graph: Graph, most: int = PART) -> Graph:
     crowded = {scope: level for scope, level in _levels(graph).items() if len(level) > most}
     if not crowded:
         return graph
-    scopes, moved = list(graph.scopes), {}
+    scopes, moved, taken = list(graph.scopes), {}, {scope.id for scope in graph.scopes}
     for scope, level in crowded.items():
         count = -(-len(level) // most)
         for number, start in enumerate(range(0, len(level), -(-len(level) // count))):
-            name = f"part_{number + 1}"
-            part = Scope(f"{scope}/{name}" if scope else name, name, f"part {number + 1} of {count}", "part", scope)
+            names = (f"part_{index}" for index in itertools.count(number + 1))  # parts of parts have other names
+            id = next(id for id in (f"{scope}/{name}" if scope else name for name in names) if id not in taken)
+            part = Scope(id, id.rpartition("/")[2], f"part {number + 1} of {count}", "part", scope)
             scopes.append(part)
+            taken.add(id)
             moved.update(dict.fromkeys(level[start : start + -(-len(level) // count)], part.id))
     nodes = tuple(dataclasses.replace(node, scope=moved.get(node.id, node.scope)) for node in graph.nodes)
     placed = [dataclasses.replace(scope, parent=moved.get(f"scope:{scope.id}", scope.parent)) for scope in scopes]

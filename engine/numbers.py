@@ -32,7 +32,7 @@ class Numbers:
 
     @cached_property
     def rounding(self) -> float:
-        """How far the sum of some products may be off, relative to their size, in the coarsest numbers of the program."""
+        """How far the sum of some products may be off, relative to their size, in the coarsest numbers of a program."""
         kinds = {node.dtype for node in self.graph.nodes if has_gradient(node)}
         return max([_ROUNDING, *(4 * float(jnp.finfo(kind).eps) for kind in kinds)])
 

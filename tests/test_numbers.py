@@ -1,0 +1,72 @@
+"""A reading on the host, and how its numbers are written."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import engine
+from engine.graph import Literal
+from engine.numbers import Numbers, short
+
+X = np.array([0.5, -1.0, 2.0], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.31, "0.31"),
+        (-0.1, "−0.1"),
+        (1 / 3, "0.333"),
+        (0.0, "0"),
+        (-0.0, "0"),
+        (-2.25e-9, "−2.25e−9"),
+        (1234.5, "1.23e3"),
+        (12345.0, "1.23e4"),
+        (1e5, "1.00e5"),
+        (0.0001, "0.0001"),
+        (0.00001, "1.00e−5"),
+        (float("nan"), "NaN"),
+        (float("inf"), "∞"),
+        (-float("inf"), "−∞"),
+        (7, "7"),
+        (-1234567, "−1234567"),
+        (True, "true"),
+        (False, "false"),
+        (1 + 2j, "(1 + 2i)"),
+        (1 - 0.5j, "(1 − 0.5i)"),
+    ],
+)
+def test_numbers_are_written_as_people_write_them(value, text):
+    assert short(value) == text
+
+
+@pytest.fixture(scope="module")
+def found():
+    return Numbers(engine.value_and_grad(lambda x: jnp.sum(x * jnp.sin(x)))(X)[2])
+
+
+def test_arrays_are_numpys(found):
+    for array in (found.value("%0"), found.grad("%0"), *found.contributions("%0").values()):
+        assert isinstance(array, np.ndarray)
+
+
+def test_each_array_is_fetched_once(found):
+    assert found.value("%1") is found.value("%1")
+    assert found.contributions("%0") is found.contributions("%0")
+
+
+def test_an_operand_is_a_number_or_an_iteration_of_a_node():
+    numbers = Numbers(engine.value_and_grad(lambda x: lax.scan(lambda c, x: (c * x, None), x[0], x)[0])(X)[2])
+    assert numbers.operand(Literal(2.0), ()) == 2.0
+    assert numbers.operand(numbers.graph.node("scan/x").id, (1,)) == -1.0
+
+
+def test_what_did_not_run_stays_masked():
+    def walk(x):
+        return lax.scan(lambda c, v: (lax.cond(v > 0, jnp.sin, jnp.cos, c), None), x[0], x)[0]
+
+    numbers = Numbers(engine.value_and_grad(walk)(X)[2])
+    assert numbers.value(numbers.graph.node("scan/cond/if_true/sin").id).mask.tolist() == [False, True, False]
