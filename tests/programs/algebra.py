@@ -19,12 +19,12 @@ def batched_product(a, b):
     return jnp.sum(jnp.einsum("bij,bjk->bik", a, b) ** 2)
 
 
-@case(normal(4))
+@case(normal(4), slow=True)
 def outer_and_inner(x):
     return jnp.sum(jnp.outer(x, x) ** 2) + jnp.vdot(x, x)
 
 
-@case(normal(1, 8, 8, 2), normal(3, 3, 2, 4, seed=1) * 0.3)
+@case(normal(1, 8, 8, 2), normal(3, 3, 2, 4, seed=1) * 0.3, slow=True)
 def convolution(x, w):
     y = lax.conv_general_dilated(x, w, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
     return jnp.sum(jnp.tanh(y) ** 2)
@@ -49,7 +49,7 @@ def decompositions(a):
     return jnp.sum(jnp.linalg.cholesky(spd)) + jnp.sum(jnp.log(s)) + jnp.sum(jnp.linalg.eigvalsh(spd) ** 0.5)
 
 
-@case(normal(8))
+@case(normal(8), slow=True)
 def fourier(x):
     spectrum = jnp.fft.rfft(x)
     return jnp.sum(jnp.abs(spectrum) ** 2 * jnp.arange(5.0))

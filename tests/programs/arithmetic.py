@@ -51,7 +51,7 @@ def constant_loss(x):
     return jnp.float32(3.0)
 
 
-@case(positive(4))
+@case(positive(4), slow=True)
 def powers(x):
     return jnp.sum(x**3 + x**-2 + x**2.5 + 2.0**x + x**x)
 
@@ -74,6 +74,6 @@ def cumulative(x):
     return jnp.sum(y * jnp.arange(6.0))
 
 
-@case(normal(5))
+@case(normal(5), slow=True)
 def maximum_and_clip(x):
     return jnp.sum(jnp.maximum(x, 0.1) * 2 + jnp.minimum(x, 0.3) + jnp.clip(x, -0.5, 0.5) ** 2)

@@ -107,13 +107,13 @@ def gradient_inside(x):
     return jnp.sum(jax.grad(lambda y: jnp.sum(jnp.sin(y) ** 2))(x) ** 2)
 
 
-@case(normal(3))
+@case(normal(3), slow=True)
 def hessian_vector_inside(x):
     f = lambda y: jnp.sum(jnp.tanh(y) ** 3)
     return jnp.sum(jax.jvp(jax.grad(f), (x,), (x,))[1])
 
 
-@case(normal(4, 3))
+@case(normal(4, 3), slow=True)
 def gradient_of_vmap_inside(x):
     return jnp.sum(jax.vmap(jax.grad(lambda row: jnp.sum(jax.nn.relu(row) ** 2)))(x) * x)
 

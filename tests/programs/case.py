@@ -18,7 +18,7 @@ class Case:
     args: tuple[Any, ...]
     x64: bool = False
     slow: bool = False
-    """Whether it takes seconds to compile."""
+    """Whether it takes more than a second to compile, and waits for the outer ring."""
 
 
 def normal(*shape: int, seed: int = 0, dtype: Any = np.float32) -> Any:

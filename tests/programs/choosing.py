@@ -9,12 +9,12 @@ from jax import lax
 from tests.programs.case import case, normal
 
 
-@case(normal(5, 3))
+@case(normal(5, 3), slow=True)
 def indexing(x):
     return jnp.sum(x[1] ** 2) + x[2, 1] * 3 + jnp.sum(x[1:4, ::2] ** 3) + jnp.sum(x[jnp.array([0, 0, 4])] ** 2)
 
 
-@case(normal(7, 4), np.array([1, 3, 3, 0]))
+@case(normal(7, 4), np.array([1, 3, 3, 0]), slow=True)
 def embedding(table, tokens):
     return jnp.sum(jnp.tanh(table[tokens]) * jnp.arange(4.0))
 
@@ -31,7 +31,7 @@ def joining(x, y):
     return jnp.sum(jnp.pad(z, 2, constant_values=1.0) ** 2) + jnp.sum(jnp.stack([x, 2 * x]) ** 3)
 
 
-@case(normal(6))
+@case(normal(6), slow=True)
 def sorting(x):
     values, _ = lax.top_k(x, 3)
     return jnp.sum(jnp.sort(x) * jnp.arange(6.0)) + jnp.sum(values**2) + jnp.sum(x[jnp.argsort(x)[:2]])
@@ -49,12 +49,12 @@ def splitting(x):
     return jnp.sum(a * b) + jnp.sum(c**2)
 
 
-@case(normal(6))
+@case(normal(6), slow=True)
 def selection(x):
     return jnp.sum(jnp.where(x > 0, jnp.sin(x), x**2)) + lax.select_n(jnp.array(1), x[0], x[1] ** 2)
 
 
-@case(normal(4), normal(4, seed=1))
+@case(normal(4), normal(4, seed=1), slow=True)
 def dynamic_slices(x, y):
     i = jnp.argmax(y)
     z = lax.dynamic_update_slice(x, y[:2] ** 2, (1,))

@@ -25,7 +25,7 @@ def scan_reversed(xs):
     return carry + jnp.sum(ys**2)
 
 
-@case(normal(3, 4))
+@case(normal(3, 4), slow=True)
 def scan_nested(xs):
     def outer(c, row):
         inner, ys = lax.scan(lambda d, x: (jnp.sin(d + x), d * x), c, row)

@@ -9,7 +9,7 @@ import numpy as np
 from tests.programs.case import case, normal
 
 
-@case(normal(4, dtype=jnp.bfloat16), normal(4, 4, seed=1, dtype=jnp.bfloat16))
+@case(normal(4, dtype=jnp.bfloat16), normal(4, 4, seed=1, dtype=jnp.bfloat16), slow=True)
 def bfloat16(x, w):
     return jnp.sum(jnp.tanh(w @ x).astype(jnp.float32) ** 2)
 
@@ -19,7 +19,7 @@ def float16(x):
     return jnp.sum(jnp.sin(x) * x)
 
 
-@case(normal(4), normal(4, 4, seed=1))
+@case(normal(4), normal(4, 4, seed=1), slow=True)
 def mixed_precision(x, w):
     h = jnp.tanh(w.astype(jnp.bfloat16) @ x.astype(jnp.bfloat16))
     return jnp.mean(h.astype(jnp.float32) ** 2)
@@ -30,7 +30,7 @@ def float64(x, w):
     return jnp.sum(jnp.tanh(w @ x) ** 2)
 
 
-@case((normal(3) + 1j * normal(3, seed=1)).astype(np.complex64))
+@case((normal(3) + 1j * normal(3, seed=1)).astype(np.complex64), slow=True)
 def complex_numbers(z):
     w = jnp.exp(1j * z) * z + jnp.conj(z)
     return jnp.sum(jnp.abs(w) ** 2) + jnp.sum(jnp.real(w * w))
