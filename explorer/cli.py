@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from typing import Any, NoReturn
 
-from engine.version import __version__
 from explorer import late
 
 DESCRIPTION = "The place where people understand backpropagation, on their own JAX code."
@@ -55,6 +55,14 @@ def _spelled_out(argv: list[str]) -> list[str]:
     return argv if named else ["serve", *argv]
 
 
+class _Version(argparse.Action):
+    """Only who asks for the version waits for the engine to be imported."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *rest: Any) -> NoReturn:
+        version = late.load("engine.version").__version__
+        parser.exit(message=f"backprop-explorer {version}\n")
+
+
 def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port; ports are numbers from 1 to 65535")
@@ -69,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--version", action="version", version=f"backprop-explorer {__version__}")
+    top.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = top.add_subparsers(dest="command", metavar="command", required=True)
     serve = commands.add_parser("serve", help="serve the page on this machine (what happens without a command)")
     serve.add_argument("target", nargs="?", default="", metavar="MODULE:FUNCTION", help="your own loss function")
