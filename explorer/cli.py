@@ -60,7 +60,8 @@ class _Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *rest: Any) -> NoReturn:
         version = late.load("engine.version").__version__
-        parser.exit(message=f"backprop-explorer {version}\n")
+        print(f"backprop-explorer {version}")
+        parser.exit()
 
 
 def _port(text: str) -> int:

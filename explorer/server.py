@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import sys
@@ -41,12 +42,10 @@ def serve(opening: Opening, port: int, address: str = "127.0.0.1", browser: bool
     print(f"Backprop Explorer is at {url}   (Ctrl+C stops it)", flush=True)
     if browser:
         webbrowser.open(url)
-    try:
-        server.io_loop.start()
-    except KeyboardInterrupt:
-        print("Stopped.")
-    finally:
-        server.stop()
+    with contextlib.suppress(KeyboardInterrupt):
+        server.io_loop.start()  # Panel ends it on Ctrl+C
+    print("Stopped.")
+    server.stop()
 
 
 def start(opening: Opening, port: int, address: str = "127.0.0.1") -> Any:

@@ -1,0 +1,267 @@
+"""The command line: what it prints, how it ends, and that a mistake is one sentence and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pygraphviz
+import pytest
+
+from engine.version import __version__
+from explorer import cli, late
+from explorer.cli import main
+
+ROOT = str(Path(cli.__file__).parents[1])
+MODEL = """
+import jax.numpy as jnp
+import numpy as np
+
+def dense(params, x):
+    return x @ params["w"] + params["b"]
+
+def loss(params, x):
+    return jnp.mean(jnp.tanh(dense(params, x)) ** 2)
+
+def loss_args():
+    return {"w": np.ones((3, 2), np.float32) / 4, "b": np.zeros(2, np.float32)}, np.ones((4, 3), np.float32)
+
+def vector(x):
+    return x * 2.0
+
+vector_args = (np.ones(3, np.float32),)
+
+def bare(x):
+    return x
+
+def failing(x):
+    raise ValueError("shapes don't match")
+
+failing_args = (1.0,)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model")
+    (path / "cli_model.py").write_text(MODEL)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _here(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+@pytest.fixture
+def say(capsys):
+    """Run the command line: status, standard output, standard error."""
+
+    def run(*argv: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(list(argv))
+        found = capsys.readouterr()
+        return ended.value.code or 0, found.out, found.err
+
+    return run
+
+
+# ---- what can be asked ---------------------------------------------------------------------------------------------
+
+
+def test_the_version(say):
+    assert say("--version") == (0, f"backprop-explorer {__version__}\n", "")
+
+
+def test_help_names_every_command_and_how_to_bring_arguments(say):
+    status, out, err = say("--help")
+    assert (status, err) == (0, "")
+    for word in (
+        "serve",
+        "trace",
+        "check",
+        "my_model:loss --svg",
+        "`loss_args`",
+        "The first argument is differentiated",
+    ):
+        assert word in out
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (
+            "serve",
+            ["MODULE:FUNCTION", "--port", "5006, or the next free one", "--address", "--no-browser", "--graphviz"],
+        ),
+        ("trace", ["MODULE:FUNCTION", "--json", "--dot", "--svg", "--open", "--operations", "-o FILE", "--graphviz"]),
+        ("check", ["MODULE:FUNCTION"]),
+    ],
+)
+def test_each_command_has_help(command, words, say):
+    status, out, _ = say(command, "--help")
+    assert status == 0
+    assert [word for word in words if word not in out] == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "served"),
+    [
+        ([], ("", 5006, "127.0.0.1", False)),
+        (["serve"], ("", 5006, "127.0.0.1", False)),
+        (["--port", "6000", "--no-browser"], ("", 6000, "127.0.0.1", True)),
+        (["serve", "a:b", "--address", "0.0.0.0"], ("a:b", 5006, "0.0.0.0", False)),
+    ],
+)
+def test_serving_is_what_happens_without_a_command(argv, served, say, monkeypatch):
+    asked = []
+    monkeypatch.setitem(late.load("explorer.commands").COMMANDS, "serve", lambda given: asked.append(given) or 0)
+    monkeypatch.setattr(late, "hurry", lambda: None)
+    assert say(*argv)[0] == 0
+    (given,) = asked
+    assert (given.target, given.port, given.address, given.no_browser) == served
+
+
+# ---- trace ---------------------------------------------------------------------------------------------------------
+
+
+def test_trace_prints_a_line_a_node(say):
+    status, out, err = say("trace", "cli_model:loss")
+    lines = out.splitlines()
+    assert (status, err, lines[0]) == (0, "", "loss: 10 nodes, 10 edges, 2 scopes")
+    assert re.fullmatch(r"  %1 +params\.w +input +float32 3×2", lines[2].rstrip())
+    (tanh,) = (line for line in lines if " tanh " in line)
+    assert re.search(r"%\d+ +tanh +tanh +float32 4×2 +%\d+ +\S*cli_model\.py:9$", tanh)
+    assert sum(line.startswith("  %") for line in lines) == 10
+
+
+def test_trace_as_json_is_the_whole_graph(say):
+    graph = json.loads(say("trace", "cli_model:loss", "--json")[1])
+    assert set(graph) == {"name", "nodes", "edges", "scopes", "inputs", "outputs"}
+    assert [node["name"] for node in graph["nodes"][:3]] == ["params.b", "params.w", "x"]
+    assert graph["nodes"][1]["shape"] == [3, 2]
+    assert graph["inputs"] == ["%0", "%1", "%2"]
+    assert {edge["source"] for edge in graph["edges"]} <= {node["id"] for node in graph["nodes"]}
+
+
+@pytest.mark.parametrize(("more", "clusters"), [([], 0), (["--operations"], 1)])
+def test_trace_as_dot_is_read_by_graphviz(more, clusters, say):
+    graph = pygraphviz.AGraph(string=say("trace", "cli_model:loss", "--dot", *more)[1])
+    assert graph.name == "loss"
+    assert len(graph.subgraphs()) == clusters
+    graph.close()
+
+
+def test_trace_as_svg_goes_to_a_file(say, folder):
+    assert say("trace", "cli_model:loss", "--svg", "-o", "loss.svg") == (0, "Wrote loss.svg.\n", "")
+    root = ET.parse(folder / "loss.svg").getroot()
+    texts = [item.text for item in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"dense", "tanh", "mean"} <= set(texts)
+    assert any(text.startswith("rms ") for text in texts)
+
+
+def test_a_function_that_is_no_loss_is_drawn_without_numbers(say):
+    status, out, _ = say("trace", "cli_model:vector", "--svg")
+    assert status == 0
+    assert "rms" not in out
+    assert ET.fromstring(out).get("aria-label") == "vector"
+
+
+# ---- check ---------------------------------------------------------------------------------------------------------
+
+
+def test_check_prints_the_proof_and_ends_well(say):
+    status, out, err = say("check", "cli_model:loss")
+    lines = out.splitlines()
+    assert (status, err) == (0, "")
+    assert re.fullmatch(r"node +vs jax\.grad +vs contributions +vs differences", lines[0])
+    assert re.match(r"params\.w +\d\.\de[-+]\d\d +\d\.\de[-+]\d\d +\d\.\de[-+]\d\d", lines[2])
+    assert lines[-1].startswith("loss agrees: 10 nodes; loss off by ")
+
+
+def test_a_gradient_that_does_not_agree_ends_with_status_1(say, monkeypatch):
+    report = type("Report", (), {"ok": False, "__str__": lambda self: "loss DOES NOT AGREE"})()
+    monkeypatch.setattr(late.load("engine.check"), "check", lambda fun, *args: report)
+    assert say("check", "cli_model:loss") == (1, "loss DOES NOT AGREE\n", "")
+
+
+# ---- mistakes ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["trace", "nonsense"], "'nonsense' isn't of the form MODULE:FUNCTION, such as my_model:loss."),
+        (["check", "cli_model:lose"], "Module 'cli_model' has no function 'lose'. Did you mean 'loss'?"),
+        (["check", "cli_model:bare"], "cli_model:bare has no example arguments. Put its example arguments beside it"),
+        (["check", "cli_model:failing"], "failing could not be traced: ValueError: shapes don't match"),
+        (["trace", "cli_model:failing", "--dot"], "failing could not be traced: ValueError: shapes don't match"),
+        (["check", "cli_model:vector"], "vector returned float32[3]; a loss is one real number."),
+        (["trace", "cli_model:loss", "-o", "no/such/folder.txt"], "Can't write no/such/folder.txt: No such file"),
+        (["serve", "no_such_module:loss"], "No module 'no_such_module': it was looked for in "),
+    ],
+)
+def test_a_mistake_is_one_sentence(argv, sentence, say, monkeypatch):
+    monkeypatch.setattr(late, "hurry", lambda: None)
+    status, out, err = say(*argv)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"backprop-explorer: {sentence}")
+
+
+def test_a_missing_system_dot_is_one_sentence(say, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    status, _, err = say("trace", "cli_model:loss", "--svg", "--graphviz", "system")
+    assert (status, err[:53]) == (2, "backprop-explorer: No program 'dot' on this machine. ")
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["explode"], "invalid choice: 'explode' (choose from"),
+        (["trace"], "the following arguments are required: MODULE:FUNCTION"),
+        (["serve", "--port", "70000"], "'70000' is no port; ports are numbers from 1 to 65535"),
+        (["--port", "http"], "'http' is no port; ports are numbers from 1 to 65535"),
+        (["serve", "--port", "0"], "'0' is no port; ports are numbers from 1 to 65535"),
+        (["trace", "a:b", "--json", "--svg"], "not allowed with argument --json"),
+        (["serve", "--graphviz", "neato"], "invalid choice: 'neato'"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_with_the_usage(argv, words, say):
+    status, out, err = say(*argv)
+    assert (status, out) == (2, "")
+    assert err.startswith("usage: backprop-explorer")
+    assert words in err
+
+
+def test_an_interruption_is_quiet(say, monkeypatch):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(late.load("explorer.commands").COMMANDS, "check", interrupted)
+    assert say("check", "cli_model:loss") == (130, "", "")
+
+
+@pytest.mark.slow
+def test_a_reader_that_has_read_enough_is_no_error(folder):
+    program = f"import sys; sys.path.insert(0, {ROOT!r}); from explorer.cli import main; main()"
+    command = [sys.executable, "-c", program, "trace", "cli_model:loss"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_opening_a_trace_serves_the_page(say, monkeypatch):
+    asked = []
+    monkeypatch.setattr(late.load("explorer.commands"), "serve", lambda given: asked.append(given) or 0)
+    assert say("trace", "cli_model:loss", "--open") == (0, "", "")
+    assert (asked[0].target, asked[0].port, asked[0].no_browser) == ("cli_model:loss", 5006, False)
+
+
+def test_the_program_name_is_that_of_the_command():
+    assert cli.parser().prog == "backprop-explorer"

@@ -1,0 +1,173 @@
+"""Serving: on this machine only, on a free port, to its own page only, until interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.ioloop import IOLoop
+from tornado.websocket import websocket_connect
+
+from explorer import server
+from explorer.app import Opening
+from explorer.errors import ExplorerError
+from explorer.server import TRIES, free_port, start
+
+ROOT = Path(server.__file__).parents[1]
+
+
+@pytest.fixture
+def taken():
+    """Listens on a port, and on as many after it as the test asks for."""
+    opened: list[socket.socket] = []
+
+    def take(port: int = 0) -> int:
+        opened.append(socket.socket())
+        opened[-1].bind(("127.0.0.1", port))
+        opened[-1].listen()
+        return opened[-1].getsockname()[1]
+
+    yield take
+    for found in opened:
+        found.close()
+
+
+def test_a_free_port_is_taken_as_asked():
+    with socket.socket() as briefly:
+        briefly.bind(("127.0.0.1", 0))
+        port = briefly.getsockname()[1]
+    assert free_port("127.0.0.1", port) == port
+
+
+def test_of_a_port_in_use_the_next_free_one_is_taken(taken):
+    port = taken()
+    found = free_port("127.0.0.1", port)
+    assert port < found < port + TRIES
+
+
+def test_no_free_port_is_one_sentence(taken, monkeypatch):
+    monkeypatch.setattr(server, "TRIES", 1)
+    port = taken()
+    with pytest.raises(ExplorerError) as told:
+        free_port("127.0.0.1", port)
+    assert str(told.value) == f"Ports {port} to {port} are all in use; name another with --port."
+
+
+def test_ports_end_at_65535(monkeypatch):
+    class Busy(socket.socket):
+        def bind(self, address):
+            raise OSError(errno.EADDRINUSE, "in use")
+
+    monkeypatch.setattr(socket, "socket", Busy)
+    with pytest.raises(ExplorerError, match=r"^Ports 65530 to 65535 are all in use"):
+        free_port("127.0.0.1", 65530)
+
+
+def test_an_address_that_is_not_ours_is_one_sentence():
+    with pytest.raises(ExplorerError, match=r"^Can't listen on 192\.0\.2\.1:5006: .+\.$"):
+        free_port("192.0.2.1", 5006)
+
+
+@pytest.fixture
+def _loop():
+    """An event loop to make a server in; and Ctrl+C, which Panel takes for itself, given back."""
+    loop, before = asyncio.new_event_loop(), signal.getsignal(signal.SIGINT)
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_loop")
+def test_it_listens_on_this_machine_only():
+    opened = start(Opening(), 0)
+    try:
+        addresses = {found.getsockname()[0] for found in opened._http._sockets.values()}
+    finally:
+        opened.stop()
+    assert addresses == {"127.0.0.1"}
+
+
+# ---- the command, running ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def running():
+    """``backprop-explorer serve`` on a port that was in use: the process, what it printed, and its address."""
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        asked = busy.getsockname()[1]
+        program = "from explorer.cli import main; main()"
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, "serve", "--no-browser", "--port", str(asked)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        said = [process.stdout.readline(), process.stdout.readline()]
+    with process:
+        yield process, said, asked, re.search(r"http://\S+/", said[1])[0]
+        process.kill()
+
+
+@pytest.mark.slow
+def test_a_port_in_use_is_told_with_the_one_taken(running):
+    _, said, asked, address = running
+    taken = int(re.search(r":(\d+)/", address)[1])
+    assert said[0] == f"Port {asked} is in use; taking {taken}.\n"
+    assert said[1] == f"Backprop Explorer is at http://127.0.0.1:{taken}/   (Ctrl+C stops it)\n"
+
+
+@pytest.mark.slow
+def test_the_page_names_no_other_host(running):
+    page = urllib.request.urlopen(running[3], timeout=20).read().decode()
+    assert "<title>Backprop Explorer</title>" in page
+    hosts = set(re.findall(r"(?:src|href)=[\"']((?:https?:)?//[^/\"']+)", page))
+    assert hosts == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("origin", "status"), [("http://elsewhere.example", 403), ("http://127.0.0.1:1", 403)])
+def test_a_foreign_page_may_not_connect(running, origin, status):
+    with pytest.raises(HTTPClientError) as refused:
+        connect(running[3], origin)
+    assert refused.value.code == status
+
+
+@pytest.mark.slow
+def test_its_own_page_may_connect(running):
+    assert connect(running[3], running[3].rstrip("/")).selected_subprotocol == "bokeh"
+
+
+def connect(address: str, origin: str):
+    page = urllib.request.urlopen(address, timeout=20).read().decode()
+    token = re.search(r'"token":"([^"]+)"', page)[1]
+    request = HTTPRequest(f"{address.replace('http', 'ws')}ws", headers={"Origin": origin})
+    loop = IOLoop(make_current=False)
+    try:
+        return loop.run_sync(lambda: websocket_connect(request, subprotocols=["bokeh", token]), timeout=20)
+    finally:
+        loop.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
+def test_an_interruption_ends_it_quietly(running):
+    process, *_ = running
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, "Traceback" in err) == (0, "Stopped.\n", False)
