@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from engine import ops
+from engine import exposure, ops
 from engine.errors import EngineError
 from engine.graph import OUTPUT, Graph, Node
 
@@ -71,6 +71,9 @@ class Plan:
     """Nodes that depend on an argument that is differentiated."""
     cut: frozenset[str] = frozenset()
     """Equations without a derivative whose operands don't depend on such an argument: nothing is sent into them."""
+    bare_values: frozenset[str] = frozenset()
+    bare_gradients: frozenset[str] = frozenset()
+    """What leaves the step without a copy (:mod:`engine.exposure`)."""
 
     def forward_only(self) -> Plan:
         """The same values, no gradients."""
@@ -103,6 +106,8 @@ def resolve(graph: Graph, probe: Probe, arguments: Iterable[str], cut: frozenset
         how=probe.how,
         active=active,
         cut=cut,
+        bare_values=exposure.bare_values(graph),
+        bare_gradients=exposure.bare_gradients(graph),
     )
 
 

@@ -27,8 +27,6 @@ Tap = Callable[[Array, Array], Array]
 Sinks = dict[str, Array]
 """For each tap, by the node's id or the key of the use, the argument whose gradient is what arrives there."""
 
-_MATERIALISED = frozenset({"dot_general", "conv_general_dilated", "scan", "while", "cond"})
-
 
 class Record(NamedTuple):
     """What one run kept, besides its results."""
@@ -56,23 +54,28 @@ def _tap(keep: Callable[[Array], Array]) -> Tap:
 
 
 def copied(value: Array) -> Array:
-    """The same numbers as an array of their own.
-
-    An intermediate that is also an output would be computed apart from what uses it, and XLA could no longer contract
-    a product into the sum that follows it: training with the probe on would differ in the last bit from training with
-    it off. Rounding to the precision it has changes nothing, and lets XLA compute the copy separately.
-    """
+    """The same numbers as an array of their own: rounding to the precision it has changes nothing (see `exposure`)."""
     if not jnp.issubdtype(value.dtype, jnp.floating):
         return value
     info = jnp.finfo(value.dtype)
     return lax.reduce_precision(value, exponent_bits=info.nexp, mantissa_bits=info.nmant)
 
 
-def _measured(value: Array) -> Array:
+def _bare(value: Array) -> Array:
+    return value
+
+
+def _measured_copy(value: Array) -> Array:
     return stats.measure(copied(value))
 
 
-TAPS: dict[str, Tap] = {"full": _tap(copied), "stats": _tap(_measured)}
+KEEPS: dict[str, dict[bool, Callable[[Array], Array]]] = {
+    "full": {True: _bare, False: copied},
+    "stats": {True: stats.measure, False: _measured_copy},
+}
+"""What is kept of an array, by the plan's way and by whether it needs no copy."""
+
+TAPS = {how: {bare: _tap(keep) for bare, keep in keeps.items()} for how, keeps in KEEPS.items()}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -130,9 +133,9 @@ def _run(tape: Tape, block: Block, args: Sequence[Array], sinks: Sinks) -> tuple
     record = Record({}, {}, {})
     env: dict[Any, Array] = {}
 
-    def make(source: Source, value: Array, by: str = "") -> Array:
+    def make(source: Source, value: Array) -> Array:
         value = _tapped(value, source, sinks, tape)
-        _keep(record, tape.plan, source, value, by)
+        _keep(record, tape.plan, source, value)
         return value
 
     def read(var: Any, source: Source, consumer: Source) -> Array:
@@ -147,25 +150,24 @@ def _run(tape: Tape, block: Block, args: Sequence[Array], sinks: Sinks) -> tuple
         operands = list(map(read, step.eqn.invars, step.reads, step.consumers))
         outs = _WALKS.get(step.form, _whole)(tape, block, step, operands, sinks, record)
         if not step.transparent:
-            outs = [make(source, out, step.eqn.primitive.name) for source, out in zip(step.outs, outs, strict=True)]
+            outs = list(map(make, step.outs, outs))
         env.update(zip(step.eqn.outvars, outs, strict=True))
     returns = block.returns or ("",) * len(block.outputs)
     return list(map(read, block.jaxpr.outvars, block.outputs, returns)), record
 
 
 def _tapped(value: Array, key: Any, sinks: Sinks, tape: Tape) -> Array:
-    return (tape.tap or TAPS[tape.plan.how])(value, sinks[key]) if key in sinks else value
+    if key not in sinks:
+        return value
+    return (tape.tap or TAPS[tape.plan.how][key in tape.plan.bare_gradients])(value, sinks[key])
 
 
-def _keep(record: Record, plan: Plan, source: Source, value: Array, made: str) -> None:
+def _keep(record: Record, plan: Plan, source: Source, value: Array) -> None:
     if source not in plan.values or not isinstance(source, str):
         return
-    value = lax.stop_gradient(value)
-    if plan.how == "stats":
-        if jnp.issubdtype(value.dtype, jnp.number) or value.dtype == bool:
-            record.values[source] = _measured(value)
-    else:
-        record.values[source] = value if made in _MATERIALISED else copied(value)
+    if plan.how == "full" or jnp.issubdtype(value.dtype, jnp.number) or value.dtype == bool:
+        keep = KEEPS[plan.how][source in plan.bare_values]
+        record.values[source] = keep(lax.stop_gradient(value))
 
 
 def _merge(record: Record, inner: Record) -> None:

@@ -1,0 +1,67 @@
+"""The served app and a headless Chromium on it: for browser tests, benchmarks and screenshots alike."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+from scripts.find_browser import find
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+COMMAND = "from explorer.cli import main; main()"
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+
+
+@contextlib.contextmanager
+def served(*arguments: str, port: int = 5206) -> Iterator[str]:
+    """The address of ``backprop-explorer serve …``, until the block ends."""
+    command = [sys.executable, "-c", COMMAND, "serve", *arguments, "--no-browser", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = []
+    try:
+        for line in process.stdout or ():
+            said.append(line)
+            if found := re.search(r"http://\S+", line):
+                yield found.group()
+                return
+        raise RuntimeError(f"the server ended: {''.join(said)}")
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Any]:
+    """A headless browser."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM") or find(), args=CHROMIUM)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def opened(page: Page, url: str) -> Page:
+    """The page with its graph painted."""
+    page.goto(url)
+    page.get_by_role("slider", name="Playhead").wait_for(timeout=120_000)
+    page.locator(".cover").wait_for(state="hidden", timeout=300_000)
+    return page
