@@ -168,7 +168,8 @@ def check(kind, probe):
 
 
 def own(w, x):
-    value, grads, reading = engine.value_and_grad(lambda w, x: loss(w, x) / 4)(jax.lax.pcast(w, "data", to="varying"), x)
+    w = jax.lax.pcast(w, "data", to="varying")
+    value, grads, reading = engine.value_and_grad(lambda w, x: loss(w, x) / 4)(w, x)
     return jax.lax.psum(value, "data"), jax.lax.psum(grads, "data"), reading.grad("loss/tanh"), grads[None]
 
 
