@@ -1,0 +1,97 @@
+"""The pictures of README, taken of the served page as it is.
+
+Run: ``python -m scripts.screenshots [name …]``. They land in ``docs/screenshots/``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import Page
+
+from scripts.driving import DESKTOP, PHONE, ROOT, chromium, opened, served
+
+FOLDER = ROOT / "docs" / "screenshots"
+LARGEST_BYTES = 200_000
+
+TO_GRADIENT = """async (root, name) => {
+  const { store } = root.explorer;
+  const shown = () => store.state.scene.boxes.find((own) => own.name === name && own.id === store.state.selected);
+  while (!shown()) await new Promise((resolve) => setTimeout(resolve, 100));
+  const at = store.state.scene.stops.findIndex((stop) => stop.box === shown().id && stop.phase === "Backward");
+  store.set({ position: at + 1 });
+}"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Shot:
+    """One picture: of which page, in which window, after doing what."""
+
+    name: str
+    does: Callable[[Page], None]
+    target: tuple[str, ...] = ()
+    window: Any = dataclasses.field(default_factory=lambda: DESKTOP)
+    theme: str = "light"
+
+
+def backward_at(node: str) -> Callable[[Page], None]:
+    """Find a node, which opens what it is folded into, and stop where the backward pass has just reached it."""
+
+    def does(page: Page) -> None:
+        find = page.get_by_label("Find a node")
+        find.fill(node)
+        find.press("Enter")
+        page.locator(".root").evaluate(TO_GRADIENT, node)
+        find.fill("")
+        find.blur()
+        page.get_by_role("region", name="Inspector").get_by_text("∂L/∂").first.wait_for()
+        page.locator(".badge").first.wait_for(timeout=120_000)
+
+    return does
+
+
+def trained(page: Page) -> None:
+    """Train one step and wait until the loss before and after is said."""
+    page.keyboard.press("t")
+    page.locator(".message b").wait_for(timeout=120_000)
+
+
+SHOTS = (
+    Shot("digits", backward_at("mlp/layer_1")),
+    Shot("digits-dark", backward_at("mlp/layer_1"), theme="dark"),
+    Shot("trained", trained),
+    Shot("phone", backward_at("mlp/layer_1/add"), window=PHONE),
+    Shot("own-function", backward_at("tanh"), target=("docs/my_model.py:loss",)),
+)
+
+
+def take(browser: Any, shot: Shot, url: str) -> int:
+    """Take one picture; its size in bytes."""
+    page = browser.new_page(viewport=shot.window, color_scheme=shot.theme)
+    shot.does(opened(page, url))
+    page.wait_for_timeout(1500)  # until marching edges and the chart have settled
+    path = FOLDER / f"{shot.name}.png"
+    page.screenshot(path=path)
+    page.close()
+    return path.stat().st_size
+
+
+def main() -> int:
+    """Take the pictures asked for, or all; status 1 where one is too large to be looked at over a slow line."""
+    asked = [shot for shot in SHOTS if not sys.argv[1:] or shot.name in sys.argv[1:]]
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    large = False
+    for target in dict.fromkeys(shot.target for shot in asked):
+        with served(*target) as url, chromium() as browser:
+            for shot in (shot for shot in asked if shot.target == target):
+                size = take(browser, shot, url)
+                print(f"{shot.name}.png  {size / 1000:.0f} kB", flush=True)
+                large = large or size > LARGEST_BYTES
+    return int(large)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
