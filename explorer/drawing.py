@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 
 from engine import Graph, value_and_grad
 from engine.errors import EngineError
@@ -66,15 +67,15 @@ def as_text(graph: Graph) -> str:
     """One line a node: id, name, operation, shape, what it reads, where it was made; scopes as headings."""
     lines = [f"{graph.name}: {len(graph.nodes)} nodes, {len(graph.edges)} edges, {len(graph.scopes)} scopes"]
     before = ""
+    here = f"{os.getcwd()}{os.sep}"
     for node in graph.nodes:
         if node.scope != before:
             before = node.scope
             lines.append(f"\n{before or graph.name}  {graph.scope(before).label if before else ''}".rstrip())
         reads = ", ".join(map(str, node.operands))
         name = node.name.removeprefix(f"{before}/")
-        lines.append(
-            f"  {node.id:<8} {name:<28} {node.op:<20} {shape_text(node):<18} {reads:<24} {node.source}".rstrip()
-        )
+        made = node.source.removeprefix(here)
+        lines.append(f"  {node.id:<8} {name:<28} {node.op:<20} {shape_text(node):<18} {reads:<24} {made}".rstrip())
     return "\n".join(lines)
 
 
