@@ -14,6 +14,7 @@ from engine.grad import value_and_grad
 from engine.probe import Probe
 from engine.reading import Reading
 from engine.tasks.catalogue import Problem
+from engine.trace import is_array
 
 Array = Any
 
@@ -51,6 +52,8 @@ class Trainer:
     problem: Problem
     start: TrainState
     advance: Callable[[TrainState], Step]
+    untouched: Callable[[TrainState], tuple[Array, Any]]
+    """The loss and the gradients as JAX alone computes them, without the engine."""
 
 
 def trainer(
@@ -61,21 +64,45 @@ def trainer(
     count = len(problem.params)
     watched = value_and_grad(problem.fun, argnums=tuple(range(count)), probe=probe)
 
+    batch = _Batch(problem.batch(0))
+
     @jax.jit
-    def compiled(params: Any, memory: Any, batch: Any) -> Any:
-        loss, grads, reading = watched(*params, *batch)
+    def compiled(params: Any, memory: Any, arrays: list[Array]) -> Any:
+        loss, grads, reading = watched(*params, *batch.filled(arrays))
         updates, memory = chosen.update(grads, memory, params)
         params = optax.apply_updates(params, updates)
         return loss, grads, reading, params, memory
 
     @jax.jit
-    def evaluated(params: Any, batch: Any) -> Array:
-        return problem.fun(*params, *batch)
+    def evaluated(params: Any, arrays: list[Array]) -> Array:
+        return problem.fun(*params, *batch.filled(arrays))
 
     def advance(state: TrainState) -> Step:
-        batch = problem.batch(state.step)
-        loss, grads, reading, params, memory = compiled(state.params, state.optimiser, batch)
+        arrays = batch.arrays(problem.batch(state.step))
+        loss, grads, reading, params, memory = compiled(state.params, state.optimiser, arrays)
         after = TrainState(params, memory, state.step + 1)
-        return Step(state, after, loss, grads, reading, lambda state: evaluated(state.params, batch))
+        return Step(state, after, loss, grads, reading, lambda state: evaluated(state.params, arrays))
 
-    return Trainer(problem, TrainState(problem.params, chosen.init(problem.params)), advance)
+    @jax.jit
+    def alone(params: Any, arrays: list[Array]) -> Any:
+        return jax.value_and_grad(problem.fun, argnums=tuple(range(count)))(*params, *batch.filled(arrays))
+
+    def untouched(state: TrainState) -> tuple[Array, Any]:
+        return alone(state.params, batch.arrays(problem.batch(state.step)))
+
+    return Trainer(problem, TrainState(problem.params, chosen.init(problem.params)), advance, untouched)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Batch:
+    """What the loss is called on besides its parameters: a string or a function in it stays what it is."""
+
+    example: tuple[Any, ...]
+
+    def arrays(self, given: tuple[Any, ...]) -> list[Array]:
+        return [leaf for leaf in jax.tree.leaves(given) if is_array(leaf)]
+
+    def filled(self, arrays: list[Array]) -> Any:
+        leaves, tree = jax.tree.flatten(self.example)
+        rest = iter(arrays)
+        return jax.tree.unflatten(tree, [next(rest) if is_array(leaf) else leaf for leaf in leaves])

@@ -99,7 +99,7 @@ class Session:
         self.trained = False
         self.notes: list[str] = []
         self.opened = self._default()
-        self._forget("_checker", "_untouched", "step", "numbers")
+        self._forget("_checker", "step", "numbers")
         self._refold()
 
     @cached_property
@@ -242,7 +242,7 @@ class Session:
         """For each box how well its gradient agrees with JAX and with central differences."""
         given = self._given
         mine = (self.step.loss, self.step.grads, self.step.reading)
-        report = self._checker.report(given, mine, self._untouched(*given[0]))
+        report = self._checker.report(given, mine, self.trainer.untouched(self.step.before))
         checks = {check.id: check for check in report.nodes}
         found = {box.id: checks.get(box.shows) for box in self.folded.boxes}
         return {id: _badge(check) for id, check in found.items() if check is not None}
@@ -255,11 +255,6 @@ class Session:
     def _given(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """What the step that is shown was taken on: arguments and keyword arguments."""
         return (*self.step.before.params, *self.problem.batch(self.step.before.step)), {}
-
-    @cached_property
-    def _untouched(self) -> Any:
-        count = len(self.problem.params)
-        return jax.jit(jax.value_and_grad(self.problem.fun, argnums=tuple(range(count))))
 
     def status(self) -> dict[str, Any]:
         """The training as text and numbers."""

@@ -121,3 +121,14 @@ def test_choosing_ones_own_function_again_keeps_it(mine):
 def test_choosing_a_task_leaves_ones_own_function(mine):
     mine.choose_text("task", "product")
     assert (mine.target, mine.graph.name) == (None, "product")
+
+
+def test_a_string_among_the_arguments_stays_what_it_is(running):
+    def loss(x, options):
+        assert options["activation"] == "tanh"
+        return jnp.tanh(x) * options["scale"]
+
+    session = of(loss, np.float32(0.5), {"activation": "tanh", "scale": 2.0}, running=running)
+    session.train()
+    assert session.scene.boxes[0].name == "x"
+    assert all(badge["ok"] for badge in session.proof().values())

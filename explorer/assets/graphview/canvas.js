@@ -50,12 +50,13 @@ export function createCanvas(host, store, look) {
         for (let j = Math.floor(y / CELL); j <= Math.floor((y + h) / CELL); j++) {
           const key = `${i},${j}`;
           if (!grid.has(key)) grid.set(key, { clusters: [], wires: [], boxes: [] });
-          grid.get(key)[kind].push(thing);
+          const cell = grid.get(key)[kind];
+          if (cell[cell.length - 1] !== thing) cell.push(thing);
         }
       }
     };
     for (const cluster of scene.clusters) put("clusters", cluster, cluster);
-    for (const wire of scene.wires) put("wires", wire, wire.bounds);
+    for (const wire of scene.wires) for (const piece of wire.pieces) put("wires", wire, piece);
     for (const box of scene.boxes) put("boxes", box, { x: box.x - 2, y: box.y - 2, w: box.w + 12, h: box.h + 12 });
   }
 
@@ -83,29 +84,41 @@ export function createCanvas(host, store, look) {
     return { x: -view.x / view.scale, y: -view.y / view.scale, w: view.width / view.scale, h: view.height / view.scale };
   }
 
-  function paint(area) {
+  /** How far from its middle a wire may leave ink. */
+  const reach = () => Math.max(8, 5 / view.scale);
+
+  function grown({ x, y, w, h }, by) {
+    return { x: x - by, y: y - by, w: w + 2 * by, h: h + 2 * by };
+  }
+
+  function paint(areas) {
     const { state } = store;
     const ink = look.ink[state.theme];
     context.save();
     place(context);
     context.beginPath();
-    context.rect(area.x, area.y, area.w, area.h);
+    for (const { x, y, w, h } of areas) context.rect(x, y, w, h);
     context.clip();
     context.fillStyle = ink.page;
-    context.fillRect(area.x, area.y, area.w, area.h);
-    const { clusters, wires, boxes } = within(area);
-    const ordered = [...clusters].sort((a, b) => a.depth - b.depth);
-    for (const cluster of ordered) if (touches(cluster, area)) drawCluster(context, cluster, ink, view.scale);
-    for (const wire of wires) if (touches(wire.bounds, area)) drawWire(context, wire, state, ink, view.scale);
-    for (const box of boxes) {
-      if (touches({ x: box.x - 2, y: box.y - 2, w: box.w + 12, h: box.h + 12 }, area)) drawBox(context, box, state, look, view.scale);
+    context.fill();
+    const found = { clusters: new Set(), wires: new Set(), boxes: new Set() };
+    for (const area of areas) {
+      const wide = grown(area, reach());
+      const { clusters, wires, boxes } = within(wide);
+      for (const cluster of clusters) if (touches(cluster, area)) found.clusters.add(cluster);
+      for (const wire of wires) if (!found.wires.has(wire) && wire.pieces.some((piece) => touches(piece, wide))) found.wires.add(wire);
+      for (const box of boxes) if (touches({ x: box.x - 2, y: box.y - 2, w: box.w + 12, h: box.h + 12 }, area)) found.boxes.add(box);
     }
+    const outerFirst = [...found.clusters].sort((a, b) => a.depth - b.depth);
+    for (const cluster of outerFirst) drawCluster(context, cluster, ink, view.scale);
+    for (const wire of found.wires) drawWire(context, wire, state, ink, view.scale);
+    for (const box of found.boxes) drawBox(context, box, state, look, view.scale);
     context.restore();
   }
 
   function paintAll() {
     if (!store.state.scene || !view.width) return;
-    paint(seen());
+    paint([seen()]);
     paintOver();
     for (const watcher of watchers) watcher(view);
   }
@@ -116,19 +129,27 @@ export function createCanvas(host, store, look) {
     const window = seen();
     const stops = scene.stops.slice(Math.min(before, after), Math.max(before, after));
     if (stops.length > 40) return paintAll();
+    const areas = [];
     for (const stop of stops) {
       const box = scene.byId.get(stop.box);
-      const area = { x: box.x - 6, y: box.y - 6, w: box.w + 18, h: box.h + 18 };
-      if (touches(area, window)) paint(clipped(area, window));
-      for (const wire of flowing(scene, stop)) if (touches(wire.bounds, window)) paint(clipped(wire.bounds, window));
+      areas.push({ x: box.x - 6, y: box.y - 6, w: box.w + 18, h: box.h + 18 });
+      for (const wire of flowing(scene, stop)) for (const piece of wire.pieces) areas.push(grown(piece, reach()));
     }
+    paint(areas.filter((area) => touches(area, window)).map((area) => clipped(area, window)));
     paintOver();
   }
 
+  /** The part of an area that is seen, to whole pixels: half a pixel painted twice leaves a seam. */
   function clipped(area, window) {
-    const x = Math.max(area.x, window.x);
-    const y = Math.max(area.y, window.y);
-    return { x, y, w: Math.min(area.x + area.w, window.x + window.w) - x, h: Math.min(area.y + area.h, window.y + window.h) - y };
+    const unit = view.ratio * view.scale;
+    const [left, top] = [view.x * view.ratio, view.y * view.ratio];
+    const low = (value, origin) => (Math.floor(value * unit + origin) - origin) / unit;
+    const high = (value, origin) => (Math.ceil(value * unit + origin) - origin) / unit;
+    const x = low(Math.max(area.x, window.x), left);
+    const y = low(Math.max(area.y, window.y), top);
+    const right = high(Math.min(area.x + area.w, window.x + window.w), left);
+    const bottom = high(Math.min(area.y + area.h, window.y + window.h), top);
+    return { x, y, w: right - x, h: bottom - y };
   }
 
   function paintOver(time = performance.now()) {

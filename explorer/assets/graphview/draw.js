@@ -13,7 +13,7 @@ export function prepareDrawing(scene, context) {
     path.moveTo(x, y);
     for (let i = 0; i < rest.length; i += 6) path.bezierCurveTo(...rest.slice(i, i + 6));
     wire.drawing = path;
-    wire.bounds = bounds(wire.path);
+    wire.pieces = pieces(wire.path);
     wire.ends = { start: angle(wire.path, 0), end: angle(wire.path, wire.path.length - 4) };
   }
   for (const box of scene.boxes) {
@@ -25,15 +25,23 @@ export function prepareDrawing(scene, context) {
   }
 }
 
-function bounds(path) {
-  let [x0, y0, x1, y1] = [Infinity, Infinity, -Infinity, -Infinity];
-  for (let i = 0; i < path.length; i += 2) {
-    x0 = Math.min(x0, path[i]);
-    x1 = Math.max(x1, path[i]);
-    y0 = Math.min(y0, path[i + 1]);
-    y1 = Math.max(y1, path[i + 1]);
+/** Small rectangles along a path: a wire across the whole graph is repainted without the graph. */
+function pieces(path) {
+  const found = [];
+  for (let i = 0; i + 7 < path.length; i += 6) {
+    const at = (t, axis) => {
+      const [a, b, c, d] = [0, 2, 4, 6].map((k) => path[i + k + axis]);
+      const u = 1 - t;
+      return u * u * u * a + 3 * u * u * t * b + 3 * u * t * t * c + t * t * t * d;
+    };
+    const length = Math.hypot(path[i + 6] - path[i], path[i + 7] - path[i + 1]);
+    const count = Math.min(Math.max(Math.ceil(length / 60), 1), 16);
+    for (let k = 0; k < count; k++) {
+      const [x0, y0, x1, y1] = [at(k / count, 0), at(k / count, 1), at((k + 1) / count, 0), at((k + 1) / count, 1)];
+      found.push({ x: Math.min(x0, x1), y: Math.min(y0, y1), w: Math.abs(x1 - x0), h: Math.abs(y1 - y0) });
+    }
   }
-  return { x: x0 - 8, y: y0 - 8, w: x1 - x0 + 16, h: y1 - y0 + 16 };
+  return found;
 }
 
 function angle(path, at) {
