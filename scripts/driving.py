@@ -59,9 +59,10 @@ def chromium() -> Iterator[Any]:
             browser.close()
 
 
-def opened(page: Page, url: str) -> Page:
-    """The page with its graph painted."""
-    page.goto(url)
+def opened(page: Page, url: str = "") -> Page:
+    """The page with its graph painted; it goes to ``url`` first, if given."""
+    if url:
+        page.goto(url)
     page.get_by_role("slider", name="Playhead").wait_for(timeout=120_000)
     page.locator(".cover").wait_for(state="hidden", timeout=300_000)
     return page
