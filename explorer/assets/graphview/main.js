@@ -200,8 +200,10 @@ export function mount(root, look, send, wholePage) {
     root.dataset.theme = state.theme;
     if (!state.scene) return;
     if (changed.has("position") || changed.has("scene")) say("");
-    if (changed.has("scene")) canvas.show(state.scene, false);
-    else if (changed.has("theme") || changed.has("figures")) canvas.paintAll();
+    if (changed.has("scene")) {
+      canvas.show(state.scene, false);
+      if (state.selected) canvas.follow(state.scene.byId.get(state.selected));
+    } else if (changed.has("theme") || changed.has("figures")) canvas.paintAll();
     else if (changed.has("position")) {
       const stop = state.position > 0 && state.scene.stops[state.position - 1];
       const box = stop && state.scene.byId.get(stop.box);
@@ -238,7 +240,8 @@ export function mount(root, look, send, wholePage) {
       const changes = { figures };
       if (scene) {
         const stop = before && state.position > 0 ? before.stops[state.position - 1] : null;
-        Object.assign(changes, { scene: next, position: kept(next, stop, before, state.position), selected: keptBox(next, state.selected) });
+        const position = kept(next, stop, before, state.position);
+        Object.assign(changes, { scene: next, position, selected: keptBox(next, state.selected) ?? next.stops[position - 1]?.box ?? null });
       }
       store.set(changes);
       cover.hidden = true;
