@@ -201,7 +201,18 @@ def test_every_kind_is_documented(corpus):
     assert {node.kind for graph in corpus for node in graph.nodes} == set(KINDS)
 
 
+def missing(graph: engine.Graph) -> set[tuple[str, str]]:
+    """Operands without an edge."""
+    edges = {(edge.source, edge.target) for edge in graph.edges}
+    return {(source, node.equation) for node in graph.nodes for source in node.inputs} - edges
+
+
 def test_every_operand_is_an_edge(corpus):
-    for graph in corpus:
-        edges = {(edge.source, edge.target) for edge in graph.edges}
-        assert all((source, node.equation) in edges for node in graph.nodes for source in node.inputs), graph
+    assert [missing(graph) for graph in corpus if missing(graph)] == []
+
+
+def test_a_dropped_edge_is_missed(graph):
+    for edge in graph.edges:
+        fewer = tuple(other for other in graph.edges if other != edge)
+        wanted = {(edge.source, edge.target)} if edge.target != engine.OUTPUT else set()
+        assert missing(dataclasses.replace(graph, edges=fewer)) == wanted
