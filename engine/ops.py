@@ -56,7 +56,10 @@ OPS: dict[str, Op] = {
     "rem": Op("mod", "y = a mod b", "∂L/∂a = g", "The remainder moves with a, and jumps where b divides it."),
     "neg": _unary("−", "y = −a", "(−1)", "Negation flips the gradient's sign."),
     "dot_general": Op(
-        "@", "y = a @ b", "∂L/∂a = g @ bᵀ,  ∂L/∂b = aᵀ @ g", "Each entry of a meets a whole row of g and a row of b."
+        "@",
+        "y = a @ b",
+        "∂L/∂a = g @ bᵀ,  ∂L/∂b = aᵀ @ g",
+        "An entry's gradient sums, over all that it was multiplied with, g times the other factor.",
     ),
     "conv_general_dilated": Op(
         "conv", "y = a ∗ w", "∂L/∂a = g ∗ flipped w,  ∂L/∂w = a ∗ g", "Convolving back: g slides over the kernel."

@@ -148,7 +148,7 @@ def scene(
 
 
 def _folded_away(folded: Folded) -> Iterator[tuple[str, str]]:
-    inside = (id for box in folded.boxes for id in box.members if id != box.shows)
+    inside = (id for box in folded.boxes for id in box.members if box.scope or id != box.shows)
     return ((folded.graph.node(id).name, id) for id in itertools.islice(inside, SEARCHED))
 
 
