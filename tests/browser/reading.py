@@ -1,0 +1,54 @@
+"""What a page says to those who read it: the playhead, the table, the inspector."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, Page, expect
+
+CELLS = "table => [...table.tBodies[0].rows].map(row => [...row.cells].map(cell => cell.textContent))"
+
+
+def playhead(page: Page) -> Locator:
+    return page.get_by_role("slider", name="Playhead")
+
+
+def said(page: Page) -> str:
+    """``Backward · mlp/layer``."""
+    return playhead(page).get_attribute("aria-valuetext") or ""
+
+
+def table(page: Page) -> Locator:
+    return page.get_by_role("table", name="Compute graph")
+
+
+def rows(page: Page) -> list[list[str]]:
+    """Name, operation, shape, value, gradient and state of each node that is seen."""
+    return table(page).evaluate(CELLS)
+
+
+def names(page: Page) -> list[str]:
+    return [name for name, *_ in rows(page)]
+
+
+def expect_rows(page: Page, wanted: list[str]) -> None:
+    """Wait until the table has exactly these names."""
+    expect(table(page).locator("tbody th")).to_have_text(wanted)
+
+
+def expect_row(page: Page, name: str) -> None:
+    expect(table(page).get_by_role("rowheader", name=name, exact=True)).to_have_count(1)
+
+
+def inspector(page: Page) -> Locator:
+    return page.get_by_role("region", name="Inspector")
+
+
+def granularity(page: Page, name: str) -> None:
+    page.get_by_role("group", name="Granularity").get_by_role("button", name=name, exact=True).click()
+
+
+def setup(page: Page) -> Locator:
+    return page.get_by_role("form", name="Set-up")
+
+
+def without_repeats(things: list[str]) -> list[str]:
+    return [thing for thing, before in zip(things, [None, *things], strict=False) if thing != before]

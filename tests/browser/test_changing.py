@@ -1,0 +1,112 @@
+"""What a person changes on the page: folds, granularity, the task, a setting; and what they take away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Opener
+from tests.browser.reading import expect_row, expect_rows, granularity, inspector, names, rows, said, setup
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+LAYERS = ["x", "y", "mlp/layer", "mlp/layer_1", "mlp/dense", "cross_entropy"]
+FIND = """(stage, wanted) => {
+  const box = stage.getBoundingClientRect(), canvas = stage.querySelector("canvas");
+  for (let y = 2; y < box.height; y += 4) for (let x = 2; x < box.width; x += 4) {
+    const place = { clientX: box.left + x, clientY: box.top + y, bubbles: true };
+    canvas.dispatchEvent(new PointerEvent("pointermove", place));
+    if (stage.title.startsWith(wanted)) return [place.clientX, place.clientY];
+  }
+  return null;
+}"""
+
+
+def place_of(page: Page, title: str) -> Any:
+    """Where on the graph the pointer meets what says this."""
+    found = page.locator(".stage").evaluate(FIND, title)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def folded(digits: Page) -> Page:
+    """The first page, folded to layers."""
+    if names(digits) != LAYERS:
+        granularity(digits, "Layer")
+        expect_rows(digits, LAYERS)
+        digits.keyboard.press("Escape")
+        digits.keyboard.press("Home")
+    return digits
+
+
+def test_enter_opens_the_selected_fold_and_shift_enter_folds_it(folded: Page) -> None:
+    folded.keyboard.press("ArrowRight")
+    folded.keyboard.press("Enter")
+    expect_row(folded, "mlp/layer/tanh")
+    assert set(LAYERS) - set(names(folded)) == {"mlp/layer"}
+    folded.keyboard.press("ArrowRight")
+    folded.keyboard.press("Shift+Enter")
+    expect_rows(folded, LAYERS)
+
+
+def test_a_double_click_opens_a_fold(folded: Page) -> None:
+    folded.mouse.dblclick(*place_of(folded, "mlp/dense ·"))
+    expect_row(folded, "mlp/dense/dot_general")
+
+
+def test_a_click_selects_a_node(folded: Page) -> None:
+    folded.mouse.click(*place_of(folded, "mlp/layer_1 ·"))
+    expect(inspector(folded).get_by_role("heading", level=2)).to_have_attribute("title", "mlp/layer_1")
+
+
+def test_the_granularity_unfolds_to_operations(folded: Page) -> None:
+    granularity(folded, "Operation")
+    expect_row(folded, "mlp/layer/tanh")
+    operations = names(folded)
+    assert {"params.layers.0.w", "mlp/layer_1/tanh", "mlp/dense/dot_general"} <= set(operations)
+    assert not {"mlp/layer", "mlp/layer_1", "mlp/dense"} & set(operations)
+
+
+def test_the_export_is_a_drawing_of_the_whole_graph(folded: Page) -> None:
+    with folded.expect_download() as download:
+        folded.get_by_role("button", name="Export").click()
+    assert download.value.suggested_filename == "loss.svg"
+    drawing = ElementTree.fromstring(Path(download.value.path()).read_text(encoding="utf-8"))
+    assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
+    written = " ".join(drawing.itertext())
+    assert [name for name in ("layer", "layer_1", "dense", "cross_entropy") if name not in written] == []
+
+
+@pytest.mark.parametrize(
+    ("label", "typed", "told"),
+    [
+        ("Units in each", "5000", "width is 5000, and can be from 1 to 256."),
+        ("Learning rate", "", "rate must be a number, and is ''."),
+    ],
+)
+def test_a_bad_setting_is_one_sentence_and_loses_nothing(folded: Page, label: str, typed: str, told: str) -> None:
+    folded.keyboard.press("b")
+    before = said(folded), rows(folded)
+    field = setup(folded).get_by_label(label)
+    good = field.input_value()
+    field.fill(typed)
+    field.press("Tab")
+    expect(setup(folded).get_by_role("alert")).to_have_text(told)
+    expect(field).to_have_value(good)
+    assert (said(folded), rows(folded)) == before
+
+
+def test_the_spirals_can_be_chosen(open_page: Opener, url: str) -> None:
+    page = open_page(url)
+    setup(page).get_by_label("Task").select_option("spiral")
+    expect(setup(page).get_by_label("Units in each")).to_have_value("8")
+    page.keyboard.press("Escape")
+    page.keyboard.press("End")
+    shapes = {name: (shape, state) for name, _, shape, _, _, state in rows(page)}
+    assert shapes["x"] == ("float32 32×2", "value")
+    assert shapes["mlp/layer"] == ("float32 32×8", "gradient")
