@@ -46,6 +46,8 @@ def served(*arguments: str, port: int = 5206) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
+        if process.stdout:
+            process.stdout.close()
 
 
 @contextlib.contextmanager

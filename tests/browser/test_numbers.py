@@ -15,7 +15,7 @@ from engine.tasks import Settings, problem
 from engine.tasks.catalogue import product
 from tests.browser import own
 from tests.browser.conftest import Opener
-from tests.browser.reading import expect_row, granularity, playhead, rows, setup, without_repeats
+from tests.browser.reading import expect_row, granularity, inspector, playhead, rows, setup, without_repeats
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -43,6 +43,18 @@ def test_the_table_has_the_size_of_the_gradient_of_jax(own_page: Page, own_gradi
     shown = {row[0]: row[4] for row in rows(own_page)}
     exact = np.sqrt(np.mean(own_gradients[name].astype(np.float64) ** 2))
     assert shown[f"params.{name}"] == f"rms {short(float(exact))}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_sentence_ends_on_the_gradient_of_jax(own_page: Page, own_gradients: Any, name: str) -> None:
+    search = own_page.get_by_label("Find a node")
+    search.fill(f"params.{name}")
+    search.press("Enter")
+    expect(inspector(own_page).locator("h2")).to_have_attribute("title", f"params.{name}")
+    left = inspector(own_page).locator(".sentence sub").first.inner_text()
+    index = tuple(map(int, left.strip("[]").split(",")))
+    exact = float(own_gradients[name][index])
+    assert inspector(own_page).locator(".sentence > b").first.inner_text() == short(exact)
 
 
 def test_the_product_has_the_gradients_of_jax(open_page: Opener, url: str) -> None:
@@ -78,7 +90,7 @@ def plain_losses(steps: int) -> list[tuple[float, float]]:
 
 def test_training_walks_the_pass_and_ends_on_the_losses_of_optax(training_page: Page) -> None:
     walked: list[str] = []
-    training_page.expose_function("walked", walked.append)
+    training_page.expose_function("walked", lambda phase: walked.append(phase))
     playhead(training_page).evaluate(
         """slider => new MutationObserver(() => walked(slider.getAttribute("aria-valuetext").split(" · ")[0]))
                    .observe(slider, {attributes: true, attributeFilter: ["aria-valuetext"]})"""
@@ -87,7 +99,7 @@ def test_training_walks_the_pass_and_ends_on_the_losses_of_optax(training_page: 
     [(before, after)] = plain_losses(1)
     told = f"loss {short(before)} → {short(after)} on 32 of 1,797 images"
     expect(training_page.locator(".message")).to_have_text(told)
-    assert without_repeats(walked) == ["Forward", "Loss", "Backward", "Update"]
+    assert without_repeats(walked) == ["Start", "Forward", "Loss", "Backward", "Update"]
 
 
 def test_reset_forgets_the_training(training_page: Page) -> None:
