@@ -1,6 +1,6 @@
 // The drawing surface: a base that is repainted only where something changed, and an overlay for what moves.
 
-import { drawBox, drawCluster, drawWire, prepareDrawing, signOf } from "./draw.js";
+import { drawBox, drawCluster, drawWire, prepareDrawing, seenOf, signOf } from "./draw.js";
 import { currentStop, flowing } from "./store.js";
 
 const CELL = 400;
@@ -161,12 +161,13 @@ export function createCanvas(host, store, look) {
     const ink = look.ink[state.theme];
     const stop = currentStop(state);
     const back = stop && stop.phase === "Backward";
+    const window = grown(seen(), reach());
     for (const wire of flowing(state.scene, stop)) {
       top.strokeStyle = ink[back ? "backward" : "forward"];
       top.lineWidth = Math.max(3, 2 / view.scale);
       top.setLineDash([8, 6]);
       top.lineDashOffset = ((back ? 1 : -1) * (time / 28)) % 14;
-      top.stroke(wire.drawing);
+      top.stroke(seenOf(wire, (piece) => touches(piece, window))); // dashes out of sight cost as much as those in it
     }
     top.setLineDash([]);
     ring(state.scene.byId.get(hovered), ink.pale, 1.5, 3);

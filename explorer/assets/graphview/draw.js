@@ -25,7 +25,7 @@ export function prepareDrawing(scene, context) {
   }
 }
 
-/** Small rectangles along a path: a wire across the whole graph is repainted without the graph. */
+/** Short straight stretches along a path: of a wire across the whole graph only what is seen need be painted. */
 function pieces(path) {
   const found = [];
   for (let i = 0; i + 7 < path.length; i += 6) {
@@ -35,13 +35,27 @@ function pieces(path) {
       return u * u * u * a + 3 * u * u * t * b + 3 * u * t * t * c + t * t * t * d;
     };
     const length = Math.hypot(path[i + 6] - path[i], path[i + 7] - path[i + 1]);
-    const count = Math.min(Math.max(Math.ceil(length / 60), 1), 16);
+    const count = Math.min(Math.max(Math.ceil(length / 40), 4), 64);
     for (let k = 0; k < count; k++) {
       const [x0, y0, x1, y1] = [at(k / count, 0), at(k / count, 1), at((k + 1) / count, 0), at((k + 1) / count, 1)];
-      found.push({ x: Math.min(x0, x1), y: Math.min(y0, y1), w: Math.abs(x1 - x0), h: Math.abs(y1 - y0) });
+      found.push({ x: Math.min(x0, x1), y: Math.min(y0, y1), w: Math.abs(x1 - x0), h: Math.abs(y1 - y0), line: [x0, y0, x1, y1] });
     }
   }
   return found;
+}
+
+/** The part of a wire that lies in a window, as one path. */
+export function seenOf(wire, touched) {
+  const path = new Path2D();
+  let [endX, endY] = [NaN, NaN];
+  for (const piece of wire.pieces) {
+    if (!touched(piece)) continue;
+    const [x0, y0, x1, y1] = piece.line;
+    if (x0 !== endX || y0 !== endY) path.moveTo(x0, y0);
+    path.lineTo(x1, y1);
+    [endX, endY] = [x1, y1];
+  }
+  return path;
 }
 
 function angle(path, at) {
