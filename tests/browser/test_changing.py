@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Opener
-from tests.browser.reading import expect_row, expect_rows, granularity, inspector, names, rows, said, setup
+from tests.browser.reading import expect_row, expect_rows, granularity, inspector, names, rows, said, setup, table
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -57,6 +57,17 @@ def test_enter_opens_the_selected_fold_and_shift_enter_folds_it(folded: Page) ->
 def test_a_double_click_opens_a_fold(folded: Page) -> None:
     folded.mouse.dblclick(*place_of(folded, "mlp/dense ·"))
     expect_row(folded, "mlp/dense/dot_general")
+
+
+def test_a_click_on_the_sign_of_a_fold_opens_it(folded: Page) -> None:
+    folded.mouse.click(*place_of(folded, "Open"))
+    expect(table(folded).locator("tbody th").nth(len(LAYERS))).to_be_attached()
+    assert len(set(LAYERS) - set(names(folded))) == 1
+
+
+def test_a_click_on_the_sign_of_an_open_scope_folds_it(folded: Page) -> None:
+    folded.mouse.click(*place_of(folded, "Fold"))
+    expect_rows(folded, ["x", "y", "mlp", "cross_entropy"])
 
 
 def test_a_click_selects_a_node(folded: Page) -> None:

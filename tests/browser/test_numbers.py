@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jax
@@ -54,6 +55,22 @@ def test_the_sentence_ends_on_the_gradient_of_jax(own_page: Page, own_gradients:
     left = inspector(own_page).locator(".sentence sub").first.inner_text()
     index = tuple(map(int, left.strip("[]").split(",")))
     exact = float(own_gradients[name][index])
+    assert inspector(own_page).locator(".sentence > b").first.inner_text() == short(exact)
+
+
+def test_the_arrow_keys_choose_another_entry_of_the_gradient(own_page: Page, own_gradients: Any) -> None:
+    search = own_page.get_by_label("Find a node")
+    search.fill("params.w")
+    search.press("Enter")
+    entries = inspector(own_page).get_by_role("img", name=re.compile("^Gradient, "))
+    entries.focus()
+    left = inspector(own_page).locator(".chain .left sub")
+    row, column = map(int, left.inner_text().strip("[]").split(","))
+    other = row + 1 if row == 0 else row - 1
+    entries.press("ArrowDown" if row == 0 else "ArrowUp")
+    entries.press("Enter")
+    expect(left).to_have_text(f"[{other}, {column}]")
+    exact = float(own_gradients["w"][other, column])
     assert inspector(own_page).locator(".sentence > b").first.inner_text() == short(exact)
 
 
