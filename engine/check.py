@@ -143,10 +143,14 @@ class Checker:
     slope: Callable[[list[Array], Sinks], Sinks]
     sinks: Sinks
     program: Program
+    nodes: tuple[str, ...]
+    """Those that are checked; ``slope`` returns these alone."""
 
     @classmethod
-    def of(cls, fun: Callable[..., Any], given: tuple[Any, Any], reading: Reading) -> Checker:
-        """The same program as the reading's, with additions in place of taps."""
+    def of(
+        cls, fun: Callable[..., Any], given: tuple[Any, Any], reading: Reading, nodes: frozenset[str] | None = None
+    ) -> Checker:
+        """The same program as the reading's, with additions in place of taps; all nodes are checked, or these."""
         traced = program(fun, *given)
         plan = dataclasses.replace(reading.plan, values=frozenset(), uses=frozenset(), how="full")
         tape = Tape(traced.block, traced.graph, plan, tap=operator.add)
@@ -154,7 +158,15 @@ class Checker:
         def loss(arrays: list[Array], sinks: Sinks) -> Array:
             return tape.run(arrays, sinks)[0][0]
 
-        return cls(jax.jit(loss), jax.jit(jax.grad(loss, argnums=1)), tape.sinks(), traced)
+        def apart(chosen: Sinks, rest: Sinks, arrays: list[Array]) -> Array:
+            return loss(arrays, rest | chosen)
+
+        def slope(arrays: list[Array], sinks: Sinks) -> Sinks:
+            return jax.grad(apart)({id: sinks[id] for id in checked}, sinks, arrays)
+
+        sinks = tape.sinks()
+        checked = tuple(id for id in sinks if nodes is None or id in nodes)
+        return cls(jax.jit(loss), jax.jit(slope), sinks, traced, checked)
 
     def report(
         self, given: tuple[Any, Any], mine: tuple[Any, Any, Reading], exact: tuple[Any, Any], seed: int = 0
@@ -176,7 +188,7 @@ class Checker:
         reading = mine[2]
         point = _Point(self, arrays, reading, np.random.default_rng(seed))
         declared = _before_declarations(reading.graph)
-        nodes = tuple(point.check(id, id in declared) for id in self.sinks)
+        nodes = tuple(point.check(id, id in declared) for id in self.nodes)
         return Report(reading.graph.name, loss, arguments, nodes, point.tolerance)
 
 

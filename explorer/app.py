@@ -39,12 +39,20 @@ class Opening:
 
 
 class Page:
-    """One tab. A worker of its own computes, so that the page answers while it does."""
+    """One tab. A worker of its own does what the messages ask, one after the other.
+
+    What takes long (compiling a step, proving its gradients) is done aside by another, and knows nothing of the
+    session: a graph can be folded and searched meanwhile.
+    """
 
     def __init__(self, opening: Opening, document: Document, soon: Soon) -> None:
         self._opening = opening
         self._document = document
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="page")
+        self._aside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aside")
+        self._held: list[tuple[Callable[[Page, Message], None], Message]] = []
+        self._compiling: Any = None
+        self._proving: Any = None
         self._session: Session | None = None
         self._lock = threading.Lock()
         self._waiting: list[Callable[[], None]] | None = []
@@ -61,7 +69,8 @@ class Page:
 
     def close(self) -> None:
         """The tab is gone: finish nothing more."""
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        for worker in (self._worker, self._aside):
+            worker.shutdown(wait=False, cancel_futures=True)
 
     # ---- from the browser -----------------------------------------------------------------------------------------
 
@@ -75,6 +84,9 @@ class Page:
         try:
             if self._session is None and does is not Page._begin:
                 return
+            if does in _OF_NUMBERS and self._known.waiting:
+                self._held.append((does, message))
+                return
             does(self, message)
         except ExplorerError as error:
             self._later(self._tell, text=str(error))
@@ -87,7 +99,6 @@ class Page:
     def _begin(self, message: Message) -> None:
         module = late.load("explorer.session")
         self._session = module.open_session(self._opening.target, self._opening.graphviz)
-        self._push_scene()
         self._push()
         late.calm()
 
@@ -155,18 +166,51 @@ class Page:
         assert self._session is not None
         return self._session
 
-    def _push_scene(self) -> None:
-        """The graph alone: it is known before the step is compiled."""
-        scene = self._scene()
-        self._later(self._draw, scene=scene)
-
     def _push(self) -> None:
         """Send what there is to see: the scene, its numbers, and then the proof."""
         session = self._known
+        if session.waiting:
+            self._later(self._draw, scene=self._scene(), form=session.form())
+            self._compile()
+            return
         scene, figures = self._scene(), session.figures.as_dict()
         status = session.status() | {"run": self._runs}
         self._later(self._show, scene=scene, figures=figures, status=status, form=session.form())
-        self._later(self._prove, proof=session.proof())
+        self._prove({})
+
+    def _compile(self) -> None:
+        """Have the first step compiled; then what had to wait for its numbers is done."""
+        trainer, first = self._known.trainer, self._known.first
+        if self._compiling is not trainer:
+            self._compiling = trainer
+            self._beside(first, lambda step: self._compiled(trainer, step))
+
+    def _compiled(self, trainer: Any, step: Any) -> None:
+        session = self._known
+        if session.trainer is not trainer:  # the settings have changed meanwhile
+            return
+        session.take(step)
+        self._push()
+        held, self._held = self._held, []
+        for does, message in held:
+            self._guarded(does, message)
+
+    def _prove(self, message: Message) -> None:
+        """Have the gradients proved that are shown, or the one that is looked at; only the last request counts."""
+        prove = self._known.proof(str(message.get("box", "")))
+        self._proving = prove
+        self._beside(
+            lambda: prove() if self._proving is prove else {}, lambda proof: self._later(self._badges, proof=proof)
+        )
+
+    def _beside(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Do a long job aside, and then something with its result as if a message had asked for it."""
+
+        def work(page: Page, message: Message) -> None:
+            result = job()
+            self._worker.submit(self._guarded, lambda page, message: then(result), {})
+
+        self._aside.submit(self._guarded, work, {})
 
     def _scene(self) -> dict[str, Any]:
         """The scene as plain data, with a number that changes when it does."""
@@ -177,8 +221,9 @@ class Page:
             self._plain = scene.as_dict() | {"version": self._version}
         return self._plain
 
-    def _draw(self, scene: dict[str, Any]) -> None:
+    def _draw(self, scene: dict[str, Any], form: dict[str, Any]) -> None:
         self.graph.scene = scene
+        self.setup.form = form
 
     def _show(
         self, scene: dict[str, Any], figures: dict[str, Any], status: dict[str, Any], form: dict[str, Any]
@@ -190,8 +235,8 @@ class Page:
         after = status["losses_after"] if status["trained"] else None
         self.curve.show(status["losses"], after, status["measure"])
 
-    def _prove(self, proof: dict[str, Any]) -> None:
-        self.graph.proof = proof
+    def _badges(self, proof: dict[str, Any]) -> None:
+        self.graph.proof = self.graph.proof | proof
 
     def _set_form(self, form: dict[str, Any]) -> None:
         self.setup.form = form
@@ -231,8 +276,12 @@ _MESSAGES: dict[str, Callable[[Page, Message], None]] = {
     "explain": Page._explain,
     "fetch": Page._fetch,
     "export": Page._export,
+    "prove": Page._prove,
     "theme": Page._themed,
 }
+
+_OF_NUMBERS = frozenset({Page._train, Page._explain, Page._fetch, Page._export, Page._prove})
+"""What has to wait until the first step is compiled."""
 
 
 def make_page(opening: Opening, soon: Soon) -> pn.Template:

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import platform
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import Any
 
@@ -14,7 +14,6 @@ import jax
 import numpy as np
 
 from engine import ops
-from engine.check import Checker
 from engine.explain import explain
 from engine.fold import Folded, fold, in_parts, layers, operations
 from engine.graph import Graph
@@ -28,6 +27,7 @@ from explorer.errors import ExplorerError
 from explorer.figures import Figures, figures, picture, read, sentence
 from explorer.geometry import Layout, Point
 from explorer.layout import Layouts, TooLarge, fitting, lay_out
+from explorer.proof import MOST, Proofs
 from explorer.scene import Scene, scene, sizes
 from explorer.steps import stops
 from explorer.target import Target, load
@@ -99,15 +99,31 @@ class Session:
         self.trained = False
         self.notes: list[str] = []
         self.opened = self._default()
-        self._forget("_checker", "step", "numbers")
+        self._proofs = Proofs(self.trainer)
+        self._forget("step", "numbers")
         self._refold()
 
     @cached_property
     def step(self) -> Step:
         """The step that is shown; the first one is compiled and taken when its numbers are first asked for."""
-        first = self.trainer.advance(self.trainer.start)
-        self.losses = [float(first.loss)]
-        return first
+        step = self.first()
+        self.losses = [float(step.loss)]
+        return step
+
+    def take(self, step: Step) -> None:
+        """Show the first step, which was compiled elsewhere."""
+        self.losses = [float(step.loss)]
+        self._show(step)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the first step is still to be compiled."""
+        return "step" not in self.__dict__
+
+    @property
+    def first(self) -> Callable[[], Step]:
+        """What compiles and takes the first step; takes long, and may be called in any thread."""
+        return partial(self.trainer.advance, self.trainer.start)
 
     @cached_property
     def numbers(self) -> Numbers:
@@ -238,23 +254,22 @@ class Session:
         value, grad = (None if array is None else dataclasses.asdict(picture(array)) for array in arrays)
         return {"value": value, "grad": grad}
 
-    def proof(self) -> dict[str, Any]:
-        """For each box how well its gradient agrees with JAX and with central differences."""
-        given = self._given
-        mine = (self.step.loss, self.step.grads, self.step.reading)
-        report = self._checker.report(given, mine, self.trainer.untouched(self.step.before))
-        checks = {check.id: check for check in report.nodes}
-        found = {box.id: checks.get(box.shows) for box in self.folded.boxes}
-        return {id: _badge(check) for id, check in found.items() if check is not None}
+    def proof(self, box: str = "") -> Callable[[], dict[str, Any]]:
+        """What proves the gradients that are shown; takes long, and may be called in any thread.
 
-    @cached_property
-    def _checker(self) -> Checker:
-        return Checker.of(self.problem.fun, self._given, self.step.reading)
+        Args:
+            box: the one that is looked at. A large graph has only this one proved.
+        """
+        shown = self._graded
+        if len(shown) > MOST:
+            shown = {id: node for id, node in shown.items() if id == box}
+        return partial(self._proofs.badges, self.step, shown)
 
     @property
-    def _given(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """What the step that is shown was taken on: arguments and keyword arguments."""
-        return (*self.step.before.params, *self.problem.batch(self.step.before.step)), {}
+    def _graded(self) -> dict[str, str]:
+        """For each box with a gradient the node whose gradient it shows."""
+        known = self.step.reading.plan.grads
+        return {box.id: box.shows for box in self.folded.boxes if box.shows in known}
 
     def status(self) -> dict[str, Any]:
         """The training as text and numbers."""
@@ -274,6 +289,7 @@ class Session:
             "measure": self.problem.measure,
             "rate": short(self.problem.rate),
             "updates": self._updates(),
+            "proves_all": len(self._graded) <= MOST,
         }
 
     def _updates(self) -> dict[str, str]:
@@ -295,16 +311,6 @@ def _moved(old: Any, new: Any) -> str:
     moved, size = float(np.linalg.norm(new - old)), float(np.linalg.norm(old))
     share = f", {short(100 * moved / size)} % of ‖w‖ = {short(size)}" if size else ""
     return f"‖Δw‖ = {short(moved)}{share}"
-
-
-def _badge(check: Any) -> dict[str, Any]:
-    numeric = check.numeric_error
-    return {
-        "ok": bool(check.ok),
-        "exact": short(float(check.gradient_error)),
-        "numeric": "" if numeric is None else short(float(numeric)),
-        "verdict": check.verdict,
-    }
 
 
 def _own_problem(target: Target, settings: Settings) -> Problem:

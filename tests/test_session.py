@@ -220,7 +220,7 @@ def test_the_gradients_shown_are_those_of_jax(spiral):
 
 @pytest.mark.slow
 def test_every_gradient_shown_is_proved(spiral):
-    proof = spiral.proof()
+    proof = spiral.proof()()
     graded = [id for id, own in spiral.figures.boxes.items() if own.grad is not None and own.missing == ""]
     assert set(proof) >= set(graded) - set(spiral.graph.inputs)
     assert all(badge["ok"] and badge["verdict"] == "" for badge in proof.values())

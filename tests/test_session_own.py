@@ -131,4 +131,4 @@ def test_a_string_among_the_arguments_stays_what_it_is(running):
     session = of(loss, np.float32(0.5), {"activation": "tanh", "scale": 2.0}, running=running)
     session.train()
     assert session.scene.boxes[0].name == "x"
-    assert all(badge["ok"] for badge in session.proof().values())
+    assert all(badge["ok"] for badge in session.proof()().values())

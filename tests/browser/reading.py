@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, Page, expect
 
-CELLS = "table => [...table.tBodies[0].rows].map(row => [...row.cells].map(cell => cell.textContent))"
+CELLS = "table => [...table.rows].slice(1).map(row => [...row.cells].map(cell => cell.textContent))"
 
 
 def playhead(page: Page) -> Locator:

@@ -6,6 +6,8 @@ import { currentStop, flowing } from "./store.js";
 const CELL = 400;
 const READABLE = 0.72;
 const MARCH_MS = 3500;
+const MANY = 40; // wires that can be painted again within a frame
+const SETTLE_MS = 250;
 const EDGE = { top: 54, bottom: 46, side: 26 }; // the tools and the scale of colours lie there
 
 /** The two canvases, and zoom and pan over them. */
@@ -26,6 +28,7 @@ export function createCanvas(host, store, look) {
   let marching = 0;
   let frame = 0;
   let hovered = null;
+  let settling = 0;
 
   function measure() {
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
@@ -91,7 +94,20 @@ export function createCanvas(host, store, look) {
     return { x: x - by, y: y - by, w: w + 2 * by, h: h + 2 * by };
   }
 
-  function paint(areas) {
+  /** Everything that leaves ink in one of the areas. */
+  function inkIn(areas) {
+    const found = { clusters: new Set(), wires: new Set(), boxes: new Set() };
+    for (const area of areas) {
+      const wide = grown(area, reach());
+      const { clusters, wires, boxes } = within(wide);
+      for (const cluster of clusters) if (touches(cluster, area)) found.clusters.add(cluster);
+      for (const wire of wires) if (!found.wires.has(wire) && wire.pieces.some((piece) => touches(piece, wide))) found.wires.add(wire);
+      for (const box of boxes) if (touches({ x: box.x - 2, y: box.y - 2, w: box.w + 12, h: box.h + 12 }, area)) found.boxes.add(box);
+    }
+    return found;
+  }
+
+  function paint(areas, found = inkIn(areas)) {
     const { state } = store;
     const ink = look.ink[state.theme];
     context.save();
@@ -101,14 +117,6 @@ export function createCanvas(host, store, look) {
     context.clip();
     context.fillStyle = ink.page;
     context.fill();
-    const found = { clusters: new Set(), wires: new Set(), boxes: new Set() };
-    for (const area of areas) {
-      const wide = grown(area, reach());
-      const { clusters, wires, boxes } = within(wide);
-      for (const cluster of clusters) if (touches(cluster, area)) found.clusters.add(cluster);
-      for (const wire of wires) if (!found.wires.has(wire) && wire.pieces.some((piece) => touches(piece, wide))) found.wires.add(wire);
-      for (const box of boxes) if (touches({ x: box.x - 2, y: box.y - 2, w: box.w + 12, h: box.h + 12 }, area)) found.boxes.add(box);
-    }
     const outerFirst = [...found.clusters].sort((a, b) => a.depth - b.depth);
     for (const cluster of outerFirst) drawCluster(context, cluster, ink, view.scale);
     for (const wire of found.wires) drawWire(context, wire, state, ink, view.scale);
@@ -117,6 +125,7 @@ export function createCanvas(host, store, look) {
   }
 
   function paintAll() {
+    clearTimeout(settling);
     if (!store.state.scene || !view.width) return;
     paint([seen()]);
     paintOver();
@@ -135,8 +144,25 @@ export function createCanvas(host, store, look) {
       areas.push({ x: box.x - 6, y: box.y - 6, w: box.w + 18, h: box.h + 18 });
       for (const wire of flowing(scene, stop)) for (const piece of wire.pieces) areas.push(grown(piece, reach()));
     }
-    paint(areas.filter((area) => touches(area, window)).map((area) => clipped(area, window)));
+    const visible = areas.filter((area) => touches(area, window)).map((area) => clipped(area, window));
+    const found = inkIn(visible);
+    found.wires.size > MANY ? sketch(stops) : paint(visible, found);
     paintOver();
+  }
+
+  /** Paint the new over the old, and everything once no more steps come: a bundle of wires takes longer than a frame. */
+  function sketch(stops) {
+    const { state } = store;
+    const ink = look.ink[state.theme];
+    context.save();
+    place(context);
+    for (const stop of stops) {
+      for (const wire of flowing(state.scene, stop)) drawWire(context, wire, state, ink, view.scale);
+      drawBox(context, state.scene.byId.get(stop.box), state, look, view.scale);
+    }
+    context.restore();
+    clearTimeout(settling);
+    settling = setTimeout(paintAll, SETTLE_MS);
   }
 
   /** The part of an area that is seen, to whole pixels: half a pixel painted twice leaves a seam. */
@@ -301,6 +327,9 @@ export function createCanvas(host, store, look) {
       index(scene);
       keep ? paintAll() : open();
     },
-    stop: () => cancelAnimationFrame(frame),
+    stop() {
+      cancelAnimationFrame(frame);
+      clearTimeout(settling);
+    },
   };
 }

@@ -74,9 +74,22 @@ export function createInspector(store, look, actions) {
       graded,
       gradient.element,
       large(picture),
-      badge(store.state.proof[box.id]),
+      badge(store.state.proof[box.id]) || proveButton(box, picture),
       box.note ? make("p", { class: "note" }, box.note) : null,
     );
+  }
+
+  /** In a large graph a gradient is proved when that is asked for. */
+  function proveButton(box, picture) {
+    const { status } = store.state;
+    if (!picture || !status || status.proves_all) return null;
+    const button = make("button", { type: "button", class: "quiet" }, "Compare with jax.grad");
+    button.addEventListener("click", () => {
+      button.disabled = true;
+      button.textContent = "Comparing…";
+      actions.prove(box.id);
+    });
+    return button;
   }
 
   function beforeGradient(box, own) {

@@ -34,6 +34,7 @@ export function mount(root, look, send, wholePage) {
     select,
     ask: (index) => send({ type: "explain", node: selectedBox().node, box: selectedBox().id, index }),
     fetch: () => send({ type: "fetch", node: selectedBox().node, box: selectedBox().id }),
+    prove: (box) => send({ type: "prove", box }),
     save: () => send({ type: "export", position: store.state.position, theme: store.state.theme }),
     table: () => {
       tableShown = !tableShown;

@@ -3,11 +3,12 @@
 import { make } from "./dom.js";
 import { spoken, stateOf } from "./store.js";
 
+const TOGETHER = 64; // rows that are laid out anew when one of them changes: of thousands that would take a frame
+
 /** The table and a line that says each step aloud. */
 export function createTable(store, actions) {
-  const body = make("tbody");
   const head = make("tr", {}, ...["Name", "Operation", "Shape", "Value", "Gradient", "State"].map((text) => make("th", { scope: "col" }, text)));
-  const table = make("table", { "aria-label": "Compute graph" }, make("thead", {}, head), body);
+  const table = make("table", { "aria-label": "Compute graph" }, make("thead", {}, head));
   const element = make("div", { class: "twin", tabindex: "-1" }, table);
   const live = make("p", { class: "live", role: "status", "aria-live": "polite" });
   const rows = new Map();
@@ -20,7 +21,10 @@ export function createTable(store, actions) {
       const cells = [make("td", {}, box.operation), make("td", {}, box.shape), make("td"), make("td"), make("td")];
       rows.set(box.id, { box, cells, row: make("tr", {}, make("th", { scope: "row" }, name), ...cells) });
     }
-    body.replaceChildren(...[...rows.values()].map(({ row }) => row));
+    const all = [...rows.values()].map(({ row }) => row);
+    const groups = [];
+    for (let first = 0; first < all.length; first += TOGETHER) groups.push(make("tbody", {}, ...all.slice(first, first + TOGETHER)));
+    table.replaceChildren(table.tHead, ...groups);
   }
 
   function fill(entry) {

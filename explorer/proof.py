@@ -1,0 +1,57 @@
+"""The proof badges of a step: how well each gradient that is shown agrees with JAX and with central differences.
+
+A proof compiles the program twice more, so it is made beside the page: nothing here touches a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.check import Checker, NodeCheck
+from engine.numbers import short
+from engine.training import Step, Trainer
+
+MOST = 400
+"""Gradients that are proved together. In a larger graph one is proved when it is looked at: a program that returns
+thousands of gradients takes minutes to compile."""
+
+Badge = dict[str, Any]
+
+
+class Proofs:
+    """The proofs of one problem; what is compiled for one step serves every other."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._checkers: dict[frozenset[str], Checker] = {}
+
+    def badges(self, step: Step, shown: Mapping[str, str]) -> dict[str, Badge]:
+        """The badge of each box.
+
+        Args:
+            step: whose gradients are shown.
+            shown: the node that each box with a gradient shows.
+        """
+        nodes = frozenset(shown.values())
+        if not nodes:
+            return {}
+        problem = self._trainer.problem
+        given: tuple[Any, Any] = (*step.before.params, *problem.batch(step.before.step)), {}
+        checker = self._checkers.get(nodes)
+        if checker is None:
+            checker = self._checkers[nodes] = Checker.of(problem.fun, given, step.reading, nodes)
+        mine = (step.loss, step.grads, step.reading)
+        report = checker.report(given, mine, self._trainer.untouched(step.before))
+        checks = {check.id: _badge(check) for check in report.nodes}
+        return {box: checks[node] for box, node in shown.items() if node in checks}
+
+
+def _badge(check: NodeCheck) -> Badge:
+    numeric = check.numeric_error
+    return {
+        "ok": bool(check.ok),
+        "exact": short(float(check.gradient_error)),
+        "numeric": "" if numeric is None else short(float(numeric)),
+        "verdict": check.verdict,
+    }
