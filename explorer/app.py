@@ -189,6 +189,7 @@ class Page:
         session = self._known
         if session.trainer is not trainer:  # the settings have changed meanwhile
             return
+        self._compiling = None
         session.take(step)
         self._push()
         held, self._held = self._held, []

@@ -16,7 +16,7 @@ from explorer.session import Session
 @pytest.fixture(scope="module")
 def shown() -> Session:
     found = Session(Settings(task="product", rate=0.05))
-    found.step  # noqa: B018 - compiled here, for every test
+    found.step  # compiled here, for every test
     return found
 
 
