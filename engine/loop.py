@@ -1,6 +1,6 @@
 """The compiled training loop: one program takes one step or many, and records each of them.
 
-How many steps a call takes is an argument of the program, so the parameters after ``n`` steps are the same, bit for bit,
+How many steps a call takes is an argument of the program, so the parameters after ``n`` steps are bit for bit the same
 however the steps were divided into calls. Whether a step is watched follows from its number alone; so a run taken up
 again at any step goes on as it did.
 """
@@ -45,20 +45,6 @@ class TrainState:
     step: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Watch:
-    """Which nodes are measured, by seven statistics of value and gradient, at every how manieth step."""
-
-    nodes: tuple[str, ...] | None = ()
-    """Ids, names or scopes; ``None`` for every node."""
-    every: int = 1
-
-    @property
-    def probe(self) -> Probe:
-        """What the engine is asked for."""
-        return Probe(self.nodes, ("value", "grad"), "stats")
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Records:
     """What was recorded of consecutive steps, on the host; the first axis is the step."""
@@ -86,7 +72,7 @@ class Records:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Batches:
-    """What a loss is called on besides its parameters: arrays are arguments, a string or a function stays what it is."""
+    """What a loss is called on besides its parameters: arrays are arguments, a string in it stays what it is."""
 
     problem: Problem
 
@@ -182,7 +168,7 @@ class Loop:
         return jax.value_and_grad(self.problem.fun, argnums=tuple(range(len(params))))(*params, *batch)
 
     def _watched(self, params: Any, batch: tuple[Any, ...]) -> tuple[Any, Any, Reading]:
-        probe = Watch(self.nodes).probe
+        probe = Probe(self.nodes, ("value", "grad"), "stats")
         return value_and_grad(self.problem.fun, argnums=tuple(range(len(params))), probe=probe)(*params, *batch)
 
     @cached_property

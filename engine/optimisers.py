@@ -138,6 +138,26 @@ class Controls:
                 raise ControlsError(f"{name} is {value}, and must be a finite number from 0 up.")
         return self
 
+    def changed(self, **changes: Any) -> Controls:
+        """Other controls, checked.
+
+        Raises:
+            ControlsError: there is no such control, or it can't be what was given.
+        """
+        fields = {field.name for field in dataclasses.fields(self)}
+        unknown = sorted(set(changes) - fields)
+        if unknown:
+            raise ControlsError(f"There is no control {unknown[0]!r}; there are {', '.join(sorted(fields))}.")
+        return dataclasses.replace(self, **changes).checked()
+
+    def difference(self, after: Controls) -> str:
+        """What changed, for people: ``rate 0.1 → 0.03``."""
+        old, new = dataclasses.asdict(self), dataclasses.asdict(after)
+        said = [f"{name} {_said(old[name])} → {_said(new[name])}" for name in old if old[name] != new[name]]
+        if self.method != after.method:
+            said.append("the optimiser's memory starts empty")
+        return ", ".join(said)
+
     def dials(self, names: Iterable[str]) -> dict[str, Any]:
         """The dynamic arguments of a step over parameters of these names.
 
@@ -201,15 +221,24 @@ def update(
     grads = jax.tree.map(lambda held, grad: jnp.where(held, jnp.zeros_like(grad), grad), frozen, grads)
     updates, moved = optimiser.update(grads, memory, params)
     after = jax.tree.map(jnp.where, frozen, params, optax.apply_updates(params, updates))
+    return after, jax.tree.map(jnp.where, _held(chosen, memory, frozen), memory, moved)
 
-    def remembered(new: Array, old: Array, held: Array) -> Array:
-        return jnp.where(held, old, new)
 
-    return after, optax.tree_utils.tree_map_params(chosen.empty(), remembered, moved, memory, frozen)
+def _held(chosen: Method | Fixed, memory: Any, frozen: Any) -> Any:
+    """For each leaf of the memory whether it belongs to a frozen parameter; counts of steps belong to none."""
+    return optax.tree_utils.tree_map_params(
+        chosen.empty(), lambda _, held: held, memory, frozen, transform_non_params=lambda _: False
+    )
 
 
 def _at(schedule: optax.Schedule) -> Callable[[Array], Array]:
     return lambda step: jnp.asarray(schedule(step), jnp.result_type(float))
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " and ".join(value) or "nothing"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _within(name: str, outer: str) -> bool:

@@ -45,9 +45,7 @@ class Packed:
     def pack(self, tree: Any) -> list[Array]:
         """One vector for each type."""
         found = list(zip(jax.tree.leaves(tree), self.leaves, strict=True))
-        return [
-            jnp.concatenate([jnp.ravel(leaf) for leaf, (_, own) in found if own == dtype]) for dtype in self.types
-        ]
+        return [jnp.concatenate([jnp.ravel(leaf) for leaf, (_, own) in found if own == dtype]) for dtype in self.types]
 
     def unpack(self, packed: list[Array], rows: Array) -> Any:
         """The tree of these rows of packed arrays, on the host, its leaves with the rows in front."""

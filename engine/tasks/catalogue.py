@@ -117,9 +117,7 @@ def product(x: Array, y: Array, z: Array) -> Array:
 def _product(settings: Settings) -> Problem:
     start = tuple(np.float32(value) for value in (-2.0, 5.0, -4.0))
     note = "x = −2, y = 5, z = −4 at the start"
-    return Problem(
-        "f = (x + y) · z", product, start, (), lambda step: None, rate=settings.rate, note=note, measure="f"
-    )
+    return Problem("f = (x + y) · z", product, start, (), lambda step: None, rate=settings.rate, note=note, measure="f")
 
 
 def _classifier(settings: Settings, given: data.Data, title: str, things: str) -> Problem:
@@ -138,7 +136,7 @@ def _classifier(settings: Settings, given: data.Data, title: str, things: str) -
         return np.take(order(epoch), range(start, start + settings.batch), mode="wrap")
 
     def right(params: Any, x: Array, y: Array) -> Array:
-        return accuracy(mlp(*params, x, activation), y)
+        return accuracy(mlp(params[0], x, activation), y)
 
     return Problem(
         title,
@@ -149,7 +147,7 @@ def _classifier(settings: Settings, given: data.Data, title: str, things: str) -
         rate=settings.rate,
         note=f"{settings.batch} of {len(given):,} {things}",
         image=given.image,
-        predict=lambda params, x: mlp(*params, x, activation),
+        predict=lambda params, x: mlp(params[0], x, activation),
         accuracy=right,
         classes=given.classes,
     )
