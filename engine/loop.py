@@ -182,7 +182,7 @@ class Loop:
             (params, memory), (numbers, packed) = carry
             step = start + index
             batch = self._batches.batch(arrays, rows[index], step)
-            loss, grads, row = self._measured(params, batch, step % every == 0)
+            loss, grads, row = self._measured(params, batch, step % every == 0, every > 0)
             after = optimisers.update(method, dials, step, (params, memory), grads)
             record = norms.record(loss, params, after[0], grads)
             write = partial(lax.dynamic_update_index_in_dim, index=index, axis=0)
@@ -192,10 +192,12 @@ class Loop:
         numbers = jnp.zeros((len(rows), 1 + 3 * len(self.names)), norms.precision(state[0]))
         return lax.fori_loop(0, count, one, (state, (numbers, self._packed.zeros(len(rows)))))
 
-    def _measured(self, params: Any, batch: tuple[Any, ...], asked: Array) -> tuple[Array, Any, list[Array]]:
-        """Loss, gradients, and the packed statistics: zeros where they weren't asked for."""
-        if self.nodes == ():
-            return (*self._bare(params, batch), [])
+    def _measured(self, params: Any, batch: tuple[Any, ...], asked: Array, always: Array) -> Any:
+        """Loss, gradients, and the packed statistics: zeros where they weren't asked for.
+
+        The gradients come out of a branch in any case: otherwise XLA would join them with the update where nothing is
+        watched, and round otherwise than where something is.
+        """
 
         def watched() -> Any:
             loss, grads, reading = self._watched(params, batch)
@@ -204,7 +206,10 @@ class Loop:
         def bare() -> Any:
             return (*self._bare(params, batch), self._packed.zeros())
 
-        return lax.cond(asked, watched, bare)
+        def never() -> Any:
+            return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(bare))
+
+        return lax.cond(asked, watched, bare) if self.nodes != () else lax.cond(always, bare, never)
 
     def _records(self, start: int, every: int, numbers: Array, packed: list[Array]) -> Records:
         loss, (weights, updates, gradients) = numbers[:, 0], np.split(numbers[:, 1:], 3, axis=1)

@@ -56,6 +56,13 @@ SCHEDULES: dict[str, optax.Schedule] = {
 """What the rate is multiplied by, from the number of the step."""
 
 
+def _at(schedule: optax.Schedule) -> Callable[[Array], Array]:
+    return lambda step: jnp.asarray(schedule(step), jnp.result_type(float))
+
+
+_FACTORS = [_at(schedule) for schedule in SCHEDULES.values()]
+
+
 class ControlsError(EngineError, ValueError):
     """A control of the optimiser has a value that it can't have."""
 
@@ -69,7 +76,7 @@ class Method:
 
     def make(self, dials: Mapping[str, Any], step: Array) -> optax.GradientTransformation:
         """The optimiser of one step; the dials may be traced arrays."""
-        factor = lax.switch(dials["schedule"], [_at(schedule) for schedule in SCHEDULES.values()], step)
+        factor = lax.switch(dials["schedule"], _FACTORS, step)
         algorithm = ALGORITHMS[self.optimizer](dials["rate"] * factor, dials["decay"])
         return optax.chain(CLIPS[self.clip](dials["clip_at"]), algorithm)
 
@@ -176,7 +183,7 @@ class Controls:
             "clip_at": float(self.clip_at),
             "decay": float(self.decay),
             "schedule": list(SCHEDULES).index(self.schedule),
-            "frozen": np.any(np.asarray(held, bool).reshape(-1, len(names)), axis=0),
+            "frozen": np.any(np.asarray(held, bool).reshape(len(held), len(names)), axis=0),
         }
 
 
@@ -229,10 +236,6 @@ def _held(chosen: Method | Fixed, memory: Any, frozen: Any) -> Any:
     return optax.tree_utils.tree_map_params(
         chosen.empty(), lambda _, held: held, memory, frozen, transform_non_params=lambda _: False
     )
-
-
-def _at(schedule: optax.Schedule) -> Callable[[Array], Array]:
-    return lambda step: jnp.asarray(schedule(step), jnp.result_type(float))
 
 
 def _said(value: Any) -> str:
