@@ -11,6 +11,8 @@ import dataclasses
 import sys
 import time
 
+import numpy as np
+
 from engine.loop import MOST
 from engine.runs import Run
 from engine.tasks import Settings, problem
@@ -25,12 +27,18 @@ def playground() -> Problem:
     """The Playground's first page."""
     given = spiral(250)
     made = problem(Settings(task="spiral", depth=2, width=4, batch=10, rate=0.03))
-    return dataclasses.replace(made, params=(init_mlp((2, 4, 2, 2), 0),), examples=(given.x, given.y))
+    orders = [np.random.default_rng(epoch).permutation(250).astype(np.int32) for epoch in range(100)]
+
+    def rows(step: int) -> np.ndarray:
+        return orders[step // 25 % 100][step % 25 * 10 :][:10]
+
+    examples = (given.x, given.y)
+    return dataclasses.replace(made, params=(init_mlp((2, 4, 2, 2), 0),), examples=examples, rows=rows)
 
 
 def measured(nodes: tuple[str, ...] | None, piece: int, seconds: float) -> tuple[float, float]:
     """Steps and pieces a second, each piece with one reading."""
-    run = Run(playground(), nodes=nodes, every=piece)
+    run = Run(playground(), nodes=nodes, every=piece, test_every=2048)
     run.advance(2 * piece)
     start, first, pieces = time.perf_counter(), run.state.step, 0
     while time.perf_counter() - start < seconds:
@@ -46,9 +54,8 @@ def main() -> None:
     for name, nodes in (("nothing", ()), ("everything", None)):
         for piece in (1, 64, MOST):
             steps, pieces = measured(nodes, piece, seconds)
-            print(
-                f"{name:<10} {piece:6} steps {steps:9,.0f} {steps / PLAYGROUND:12.1f} {pieces if nodes is None else 0:16.0f}"
-            )
+            seen = pieces if nodes is None else 0
+            print(f"{name:<10} {piece:6} steps {steps:9,.0f} {steps / PLAYGROUND:12.1f} {seen:16.0f}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ step, the statistics of every watched step, and the losses and accuracies on fix
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -137,21 +137,21 @@ def rows(records: Records) -> Array:
     return np.concatenate([records.loss[:, None], records.weights, records.updates, records.gradients, ratios], axis=1)
 
 
-def measured(reading: Reading, nodes: Iterable[str], steps: int) -> Array:
+def measured(reading: Reading, nodes: Sequence[str], steps: int) -> Array:
     """Statistics of some steps: ``(steps, nodes, 2, 7)``; NaN for what a step didn't run, or that has none."""
-    found = [_measured(reading, node, steps) for node in nodes]
-    return np.stack(found, axis=1) if found else np.zeros((steps, 0, len(PARTS), stats.WIDTH), np.float32)
+    found = np.full((steps, len(nodes), len(PARTS), stats.WIDTH), np.nan)
+    for place, node in enumerate(nodes):
+        for part, numbers in _stats(reading, node).items():
+            for column, name in enumerate(stats.ROW):
+                found[:, place, PARTS.index(part), column] = numbers[name]
+    return found
 
 
-def _measured(reading: Reading, node: str, steps: int) -> Array:
+def _stats(reading: Reading, node: str) -> Mapping[str, Mapping[str, Any]]:
     try:
-        found = reading.stats(node)
+        return reading.stats(node)
     except (NotExecutedError, UnknownNodeError):
-        found = {}
-    missing = dict.fromkeys(stats.ROW, np.nan)
-    numbers = [found.get(part, missing)[name] for part in PARTS for name in stats.ROW]
-    columns = [np.broadcast_to(number, steps) for number in numbers]
-    return np.stack(columns, axis=-1).reshape(steps, len(PARTS), stats.WIDTH)
+        return {}
 
 
 def _append(track: Track, steps: Array, rows: Array) -> None:

@@ -24,7 +24,7 @@ from engine.trace import trace
 Array = Any
 
 TEST_EVERY = 100
-"""Steps between two looks at the test set."""
+"""Steps between two looks at the test set, unless asked otherwise."""
 
 
 class RunError(EngineError, ValueError):
@@ -47,7 +47,12 @@ class Run:
     """A problem in training. Not for several threads at a time."""
 
     def __init__(
-        self, problem: Problem, controls: Controls | None = None, nodes: tuple[str, ...] | None = (), every: int = 1
+        self,
+        problem: Problem,
+        controls: Controls | None = None,
+        nodes: tuple[str, ...] | None = (),
+        every: int = 1,
+        test_every: int = TEST_EVERY,
     ) -> None:
         """Begin at step 0.
 
@@ -56,6 +61,7 @@ class Run:
             controls: the optimiser; plain gradient descent at the problem's rate unless given.
             nodes: ids, names or scopes of the nodes to be measured; ``None`` for all.
             every: measure them at steps whose number is a multiple of this.
+            test_every: look at the test set after multiples of so many steps; it changes nothing of the training.
 
         Raises:
             ControlsError: a control can't be what it is.
@@ -64,6 +70,7 @@ class Run:
         first = (controls or Controls(rate=problem.rate)).checked()
         first.dials(Loop(problem).names)
         self.loop = Loop(problem, nodes)
+        self.test_every = _checked(test_every)
         self._begin(Event(0, first, _checked(every)))
 
     def _begin(self, event: Event) -> None:
@@ -119,7 +126,7 @@ class Run:
 
     def _test(self) -> None:
         step = self.state.step
-        if step % TEST_EVERY == 0 and step > self.history.tests.final:
+        if step % self.test_every == 0 and step > self.history.tests.final:
             self.history.record_test(step, self.evaluate())
 
     def evaluate(self) -> Array:
@@ -134,7 +141,7 @@ class Run:
         """As many steps as can be taken at once: to the end, the next change or the next look at the test set."""
         event = [event for event in self.events if event.step <= state.step][-1]
         ahead = [event.step for event in self.events if event.step > state.step]
-        stop = min(end, *ahead, state.step - state.step % TEST_EVERY + TEST_EVERY)
+        stop = min(end, *ahead, state.step - state.step % self.test_every + self.test_every)
         return self.loop.advance(state, event.controls, min(stop - state.step, self.loop.room), event.every)
 
     def _changed(self, state: TrainState) -> TrainState:
@@ -225,5 +232,5 @@ class Run:
 
 def _checked(every: int) -> int:
     if every < 1:
-        raise RunError(f"Nodes can't be measured every {every} steps; give 1 or more.")
+        raise RunError(f"One can't look every {every} steps; give 1 or more.")
     return int(every)

@@ -5,7 +5,8 @@ The folder is described in :mod:`engine.store`. Its values are
 - ``settings``: what the problem was made of; ``step``; ``title``;
 - ``parameters``: name, shape and type of each parameter's leaf; ``data``: SHA-256 of the examples;
 - ``nodes``: what is measured; ``events``: step, controls, ``every``, text;
-- ``tracks``: the stride of each; ``gap``: that of the snapshots; ``versions``: of JAX, Optax and NumPy;
+- ``tracks``: the stride of each; ``snapshots``: their steps; ``gap``: between them; ``test_every``;
+- ``versions``: of JAX, Optax and NumPy;
 
 and its parts are ``state``, ``snapshot <step>`` (arrays ``params.0`` …, ``memory.0`` … in flattening order) and
 ``track <name>`` (the fields of :class:`engine.track.Columns`).
@@ -69,6 +70,7 @@ def save(run: Run, folder: str | os.PathLike[str], settings: object = None) -> N
         "tracks": {name: track.stride for name, track in run.history.tracks.items()},
         "snapshots": [state.step for state in run.snapshots.states],
         "gap": run.snapshots.gap,
+        "test_every": run.test_every,
         "versions": _versions(),
     }
     parts = {"state": _arrays(run.state)}
@@ -158,7 +160,9 @@ def _problem(settings: Mapping[str, Any]) -> Problem:
 def _run(values: Mapping[str, Any], parts: Mapping[str, Arrays], given: Problem) -> Run:
     events = [_event(event) for event in values["events"]]
     nodes = values["nodes"]
-    run = Run(given, events[0].controls, nodes if nodes is None else tuple(nodes), events[0].every)
+    run = Run(
+        given, events[0].controls, nodes if nodes is None else tuple(nodes), events[0].every, values["test_every"]
+    )
     _check_same(run, values)
     run.events = events
     run.state = _state(run, values["step"], parts["state"], run.controls)
