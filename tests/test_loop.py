@@ -16,7 +16,7 @@ from engine.tasks import Settings, problem
 from engine.tasks.catalogue import Problem
 from tests.programs import normal
 
-SPIRAL = problem(Settings(task="spiral", depth=2, width=4, batch=10, rate=0.3))
+SPIRAL = problem(Settings(task="spiral", depth=1, width=4, batch=10, rate=0.3))
 ADAM = Controls(optimizer="adam", rate=0.01, schedule="step", decay=0.01, clip="norm", clip_at=0.5)
 
 
@@ -189,6 +189,7 @@ def test_parameters_given_as_numbers_of_python_are_trained():
     assert [float(leaf) for leaf in state.params] == [0.0, 0.5]
 
 
+@pytest.mark.slow
 def test_a_recurrent_net_is_watched_time_step_by_time_step():
     def loss(w, xs):
         return jnp.mean(jax.lax.scan(lambda h, x: (jnp.tanh(h @ w + x), h), jnp.zeros((2, 3)), xs)[0] ** 2)

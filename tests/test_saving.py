@@ -91,6 +91,7 @@ def test_an_opened_run_goes_on_bit_for_bit_and_so_does_its_history(trained):
     same_run(opened.run, whole)
 
 
+@pytest.mark.slow
 def test_an_opened_run_can_be_rewound(trained):
     whole, folder = trained
     opened = open_run(folder).run
