@@ -1,16 +1,24 @@
-"""One training step, watched: the loss, the gradients, the update that Optax makes of them, and the reading."""
+"""One training step, watched in full: the loss, the gradients, the update that Optax makes of them, and the reading.
+
+The loop (:mod:`engine.loop`) takes many steps and keeps little of each; this is the step that one walks through. From
+the same state both compute the same step.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
+import numpy as np
 import optax
 
+from engine import optimisers
 from engine.grad import value_and_grad
+from engine.loop import TrainState, fill, parameter_names
+from engine.optimisers import Controls, Fixed
 from engine.probe import Probe
 from engine.reading import Reading
 from engine.tasks.catalogue import Problem
@@ -18,14 +26,7 @@ from engine.trace import is_array
 
 Array = Any
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class TrainState:
-    """Parameters and what the optimiser remembers of the way here."""
-
-    params: tuple[Any, ...]
-    optimiser: Any
-    step: int = 0
+__all__ = ["Step", "TrainState", "Trainer", "trainer"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,46 +52,59 @@ class Trainer:
 
     problem: Problem
     start: TrainState
-    advance: Callable[[TrainState], Step]
+    advance: Callable[..., Step]
+    """``advance(state)``, or ``advance(state, controls)`` where the trainer was made with controls: any will do."""
     untouched: Callable[[TrainState], tuple[Array, Any]]
     """The loss and the gradients as JAX alone computes them, without the engine."""
 
 
 def trainer(
-    problem: Problem, optimiser: optax.GradientTransformation | None = None, probe: str | Probe = "full"
+    problem: Problem,
+    optimiser: optax.GradientTransformation | Controls | None = None,
+    probe: str | Probe = "full",
 ) -> Trainer:
-    """Compile one step of a problem; plain gradient descent at the problem's rate unless an optimiser is given."""
-    chosen = optimiser or optax.sgd(problem.rate)
-    count = len(problem.params)
-    watched = value_and_grad(problem.fun, argnums=tuple(range(count)), probe=probe)
+    """Compile one step of a problem.
 
+    Args:
+        problem: what is trained.
+        optimiser: an optimiser of Optax, or controls, whose dials change without a new compilation; plain gradient
+            descent at the problem's rate unless given.
+        probe: what the reading of a step holds.
+    """
+    wanted = optax.sgd(problem.rate) if optimiser is None else optimiser
+    given = wanted if isinstance(wanted, Controls) else Controls()
+    fixed = None if isinstance(wanted, Controls) else Fixed(wanted)
+    argnums = tuple(range(len(problem.params)))
+    watched = value_and_grad(problem.fun, argnums=argnums, probe=probe)
+    names = parameter_names(problem)
     batch = _Batch(problem.batch(0))
 
-    @jax.jit
-    def compiled(params: Any, memory: Any, arrays: list[Array]) -> Any:
-        loss, grads, reading = watched(*params, *batch.filled(arrays))
-        updates, memory = chosen.update(grads, memory, params)
-        params = optax.apply_updates(params, updates)
-        return loss, grads, reading, params, memory
+    @partial(jax.jit, static_argnums=0)
+    def compiled(method: Any, dials: Any, step: Any, state: Any, arrays: list[Array]) -> Any:
+        loss, grads, reading = watched(*state[0], *batch.filled(arrays))
+        return loss, grads, reading, *optimisers.update(method, dials, step, state, grads)
 
     @jax.jit
     def evaluated(params: Any, arrays: list[Array]) -> Array:
         return problem.fun(*params, *batch.filled(arrays))
 
-    def advance(state: TrainState) -> Step:
+    def advance(state: TrainState, controls: Controls = given) -> Step:
         arrays = batch.arrays(problem.batch(state.step))
-        loss, grads, reading, params, memory = compiled(state.params, state.optimiser, arrays)
+        dials, held = controls.dials(names), (state.params, state.optimiser)
+        found = compiled(fixed or controls.method, dials, np.int32(state.step), held, arrays)
+        loss, grads, reading, params, memory = found
         after = TrainState(params, memory, state.step + 1)
         return Step(state, after, loss, grads, reading, lambda state: evaluated(state.params, arrays))
 
     @jax.jit
     def alone(params: Any, arrays: list[Array]) -> Any:
-        return jax.value_and_grad(problem.fun, argnums=tuple(range(count)))(*params, *batch.filled(arrays))
+        return jax.value_and_grad(problem.fun, argnums=argnums)(*params, *batch.filled(arrays))
 
     def untouched(state: TrainState) -> tuple[Array, Any]:
         return alone(state.params, batch.arrays(problem.batch(state.step)))
 
-    return Trainer(problem, TrainState(problem.params, chosen.init(problem.params)), advance, untouched)
+    memory = (fixed or given.method).empty().init(problem.params)
+    return Trainer(problem, TrainState(problem.params, memory), advance, untouched)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -103,6 +117,4 @@ class _Batch:
         return [leaf for leaf in jax.tree.leaves(given) if is_array(leaf)]
 
     def filled(self, arrays: list[Array]) -> Any:
-        leaves, tree = jax.tree.flatten(self.example)
-        rest = iter(arrays)
-        return jax.tree.unflatten(tree, [next(rest) if is_array(leaf) else leaf for leaf in leaves])
+        return fill(self.example, arrays)

@@ -315,7 +315,8 @@ def _moved(old: Any, new: Any) -> str:
 
 def _own_problem(target: Target, settings: Settings) -> Problem:
     first, *rest = target.args
-    return Problem(target.name, target.fun, (first,), lambda step: tuple(rest), settings.rate, "its example arguments")
+    note = "its example arguments"
+    return Problem(target.name, target.fun, (first,), tuple(rest), lambda step: None, rate=settings.rate, note=note)
 
 
 def open_session(target: str = "", graphviz: str = "bundled") -> Session:

@@ -7,6 +7,8 @@ import numpy as np
 import optax
 import pytest
 
+from engine.loop import Loop
+from engine.optimisers import Controls
 from engine.tasks import Settings, problem
 from engine.training import trainer
 
@@ -68,6 +70,24 @@ def test_any_optimiser_of_optax_will_do():
     ]
     np.testing.assert_allclose(sizes, 0.01, rtol=1e-2)
     assert first.reading.plan.how == "stats"
+
+
+def test_a_step_by_controls_is_that_of_the_loop():
+    given, adam = problem(SMALL), Controls(optimizer="adam", rate=0.01, schedule="warmup")
+    loop = Loop(given)
+    state, _ = loop.advance(loop.start(adam), adam, 20)
+    after, records = loop.advance(state, adam, 1)
+    taken = trainer(given, adam, probe="stats").advance(state)
+    np.testing.assert_allclose(taken.loss, records.loss[0], rtol=1e-6)
+    for found, wanted in zip(jax.tree.leaves(taken.after.params), jax.tree.leaves(after.params), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)
+
+
+def test_controls_can_be_other_ones_for_a_step():
+    made = trainer(problem(SMALL), Controls(rate=0.2), probe="stats")
+    taken = made.advance(made.start, Controls(rate=0.0, frozen=("params.layers.0",)))
+    for found, wanted in zip(jax.tree.leaves(taken.after.params), jax.tree.leaves(made.start.params), strict=True):
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_the_loss_falls():

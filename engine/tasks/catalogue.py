@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from engine.errors import EngineError
 from engine.tasks import data
-from engine.tasks.losses import cross_entropy
+from engine.tasks.losses import accuracy, cross_entropy
 from engine.tasks.models import ACTIVATIONS, init_mlp, mlp
 
 Array = Any
@@ -68,13 +69,31 @@ class Problem:
     title: str
     fun: Callable[..., Any]
     params: tuple[Any, ...]
-    batch: Callable[[int], tuple[Any, ...]]
+    examples: tuple[Any, ...]
+    """The whole training set, arrays with one first axis; for functions of one's own the remaining arguments."""
+    rows: Callable[[int], Any]
+    """Which examples a step is taken on, as int32; ``None``: the examples as they are."""
+    noisy: bool = False
+    """Whether ``fun`` takes the number of the step last, and draws its dropout from it."""
     rate: float = 0.1
     note: str = ""
     """What one step is taken on: ``32 of 1,797 images``."""
     image: tuple[int, int] | None = None
     measure: str = "loss"
     """What the number is called that gets smaller."""
+    held_out: tuple[Any, ...] = ()
+    """The test set, like ``examples``; empty where there is none."""
+    predict: Callable[..., Any] | None = None
+    """``predict(params, x)``: scores or values, without dropout."""
+    accuracy: Callable[..., Any] | None = None
+    """``accuracy(params, x, y)``: share of right answers."""
+    classes: tuple[str, ...] = ()
+
+    def batch(self, step: int) -> tuple[Any, ...]:
+        """What the loss is called on in a step, besides its parameters."""
+        rows = self.rows(step)
+        taken = self.examples if rows is None else tuple(np.take(part, rows, axis=0) for part in self.examples)
+        return (*taken, np.int32(step)) if self.noisy else taken
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +117,7 @@ def product(x: Array, y: Array, z: Array) -> Array:
 def _product(settings: Settings) -> Problem:
     start = tuple(np.float32(value) for value in (-2.0, 5.0, -4.0))
     note = "x = −2, y = 5, z = −4 at the start"
-    return Problem("f = (x + y) · z", product, start, lambda step: (), settings.rate, note, measure="f")
+    return Problem("f = (x + y) · z", product, start, (), lambda step: None, rate=settings.rate, note=note, measure="f")
 
 
 def _classifier(settings: Settings, given: data.Data, title: str, things: str) -> Problem:
@@ -108,14 +127,30 @@ def _classifier(settings: Settings, given: data.Data, title: str, things: str) -
     def loss(params: Any, x: Array, y: Array) -> Array:
         return cross_entropy(mlp(params, x, activation), y)
 
-    def batch(step: int) -> tuple[Array, Array]:
-        order = np.random.default_rng((settings.seed, step * settings.batch // len(given))).permutation(len(given))
-        start = step * settings.batch % len(given)
-        chosen = np.take(order, range(start, start + settings.batch), mode="wrap")
-        return given.x[chosen], given.y[chosen]
+    @lru_cache(maxsize=2)
+    def order(epoch: int) -> Array:
+        return np.random.default_rng((settings.seed, epoch)).permutation(len(given)).astype(np.int32)
 
-    note = f"{settings.batch} of {len(given):,} {things}"
-    return Problem(title, loss, (init_mlp(sizes, settings.seed),), batch, settings.rate, note, given.image)
+    def rows(step: int) -> Array:
+        epoch, start = divmod(step * settings.batch, len(given))
+        return np.take(order(epoch), range(start, start + settings.batch), mode="wrap")
+
+    def right(params: Any, x: Array, y: Array) -> Array:
+        return accuracy(mlp(params[0], x, activation), y)
+
+    return Problem(
+        title,
+        loss,
+        (init_mlp(sizes, settings.seed),),
+        (given.x, given.y),
+        rows,
+        rate=settings.rate,
+        note=f"{settings.batch} of {len(given):,} {things}",
+        image=given.image,
+        predict=lambda params, x: mlp(params[0], x, activation),
+        accuracy=right,
+        classes=given.classes,
+    )
 
 
 def _digits(settings: Settings) -> Problem:

@@ -1,0 +1,60 @@
+"""Euclidean norms of parameters, updates and gradients, recorded at every step.
+
+The square of 1e-25 is zero in float32, and that of 1e25 infinite. A dot product is what a processor does fastest, so it
+is tried first; only where a square left the range is everything scaled and summed once more. (XLA takes numbers below
+the smallest normal one, 1.2e-38, for zero.)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from engine import stats
+
+Array = Any
+
+
+def precision(params: Any) -> Any:
+    """The type of the record: float64 where a parameter is in double precision, else float32."""
+    types = [stats.row_dtype(jnp.result_type(leaf)) for leaf in jax.tree.leaves(params)]
+    return jnp.result_type(jnp.float32, *types)
+
+
+def record(loss: Array, before: Any, after: Any, grads: Any) -> Array:
+    """A step in numbers: the loss, then of each parameter ‖w‖, of each ‖Δw‖, of each the gradient's norm.
+
+    Returns:
+        Shape ``(1 + 3 × parameters,)``. An infinite or NaN entry makes its norm so.
+    """
+    dtype = precision(before)
+    moved = jax.tree.map(lambda new, old: new - old, after, before)
+    arrays = [_real(leaf, dtype) for leaf in jax.tree.leaves((before, moved, grads))]
+    return jnp.concatenate([jnp.reshape(loss, 1).astype(dtype), norms(arrays)])
+
+
+def norms(arrays: list[Array]) -> Array:
+    """The Euclidean norm of each of several real arrays, ``(arrays,)``, over the whole range of their type."""
+    if not arrays:
+        return jnp.zeros(0, jnp.float32)
+    squares = jnp.stack([jnp.vdot(array, array) for array in arrays])
+    limits = jnp.finfo(squares.dtype)
+    # below this, what a square lost by rounding to zero could be seen
+    smallest = limits.tiny / limits.eps**2
+    plain = (squares >= smallest) & (squares < limits.max)
+    return lax.cond(jnp.all(plain), lambda: jnp.sqrt(squares), lambda: jnp.stack(list(map(_scaled, arrays))))
+
+
+def _scaled(array: Array) -> Array:
+    peak = jnp.max(jnp.abs(array), initial=0)
+    usable = jnp.isfinite(peak) & (peak > 0)
+    scale = jnp.where(usable, peak, 1).astype(array.dtype)
+    return scale * jnp.sqrt(jnp.sum((array / scale) ** 2))
+
+
+def _real(array: Array, dtype: Any) -> Array:
+    flat = jnp.ravel(jnp.abs(array) if jnp.iscomplexobj(array) else array)
+    return flat.astype(dtype)

@@ -1,0 +1,236 @@
+"""A training run: the state it has come to, what was changed on the way, its history, and the way back to any step.
+
+Every step follows from the state before it and from the controls in force. So a few states and the list of changes
+are enough to have any step again, bit for bit, on the machine and with the versions that took it first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from engine import norms
+from engine.errors import EngineError
+from engine.evaluate import evaluator
+from engine.history import History, history, watched
+from engine.loop import Loop, Records, TrainState
+from engine.optimisers import Controls
+from engine.snapshots import Snapshots
+from engine.tasks.catalogue import Problem
+from engine.trace import trace
+
+Array = Any
+
+TEST_EVERY = 100
+"""Steps between two looks at the test set, unless asked otherwise."""
+
+
+class RunError(EngineError, ValueError):
+    """A run was asked for what it can't do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """What holds from a step on."""
+
+    step: int
+    controls: Controls
+    every: int = 1
+    """Watched nodes are measured at steps whose number is a multiple of this."""
+    text: str = ""
+    """What was changed, for people; empty if it was only how often one looks."""
+
+
+class Run:
+    """A problem in training. Not for several threads at a time."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        controls: Controls | None = None,
+        nodes: tuple[str, ...] | None = (),
+        every: int = 1,
+        test_every: int = TEST_EVERY,
+    ) -> None:
+        """Begin at step 0.
+
+        Args:
+            problem: what is trained.
+            controls: the optimiser; plain gradient descent at the problem's rate unless given.
+            nodes: ids, names or scopes of the nodes to be measured; ``None`` for all.
+            every: measure them at steps whose number is a multiple of this.
+            test_every: look at the test set after multiples of so many steps; it changes nothing of the training.
+
+        Raises:
+            ControlsError: a control can't be what it is.
+            UnknownNodeError: a node isn't there.
+        """
+        first = (controls or Controls(rate=problem.rate)).checked()
+        first.dials(Loop(problem).names)
+        self.loop = Loop(problem, nodes)
+        self.test_every = _checked(test_every)
+        self._begin(Event(0, first, _checked(every)))
+
+    def _begin(self, event: Event) -> None:
+        self.events: list[Event] = [event]
+        self.state: TrainState = self.loop.start(event.controls)
+        self.snapshots = Snapshots([self.state])
+        self.history: History = self._empty()
+
+    def _empty(self) -> History:
+        return history(self.loop.names, self._ids, norms.precision(self.state.params))
+
+    @cached_property
+    def _ids(self) -> tuple[str, ...]:
+        if self.loop.nodes == ():
+            return ()
+        problem = self.problem
+        return watched(trace(problem.fun, *problem.params, *problem.batch(0)), self.loop.nodes)
+
+    @property
+    def problem(self) -> Problem:
+        """What is trained."""
+        return self.loop.problem
+
+    @property
+    def controls(self) -> Controls:
+        """The controls in force."""
+        return self.events[-1].controls
+
+    # ---- forward --------------------------------------------------------------------------------------------------
+
+    def advance(self, count: int = 1) -> None:
+        """Take some steps, and record them."""
+        for _ in self.advancing(count):
+            pass
+
+    def advancing(self, count: int) -> Iterator[Records]:
+        """Take some steps, in pieces of at most :attr:`Loop.room`, with what was recorded of each piece.
+
+        After every piece the run is whole, so one may stop between two of them.
+        """
+        end = self.state.step + count
+        while self.state.step < end:
+            yield self._advance(end)
+
+    def _advance(self, end: int) -> Records:
+        self._test()
+        after, records = self._piece(self.state, end)
+        self.state = self._changed(after)
+        self.history.record(records)
+        self.snapshots.offer(after)
+        self._test()
+        return records
+
+    def _test(self) -> None:
+        step = self.state.step
+        if step % self.test_every == 0 and step > self.history.tests.final:
+            self.history.record_test(step, self.evaluate())
+
+    def evaluate(self) -> Array:
+        """The numbers of :data:`engine.history.TESTS` now: ``(4,)``, NaN for what the problem doesn't have."""
+        return self._evaluator(self.state.params)
+
+    @cached_property
+    def _evaluator(self) -> Any:
+        return evaluator(self.problem)
+
+    def _piece(self, state: TrainState, end: int) -> tuple[TrainState, Records]:
+        """As many steps as can be taken at once: to the end, the next change or the next look at the test set."""
+        event = [event for event in self.events if event.step <= state.step][-1]
+        ahead = [event.step for event in self.events if event.step > state.step]
+        stop = min(end, *ahead, state.step - state.step % self.test_every + self.test_every)
+        return self.loop.advance(state, event.controls, min(stop - state.step, self.loop.room), event.every)
+
+    def _changed(self, state: TrainState) -> TrainState:
+        """The state after the changes that were made at its step: another method begins with an empty memory."""
+        for before, event in zip(self.events, self.events[1:], strict=False):
+            if event.step == state.step and before.controls.method != event.controls.method:
+                memory = self.loop.remember(event.controls, state.params)
+                state = dataclasses.replace(state, optimiser=memory)
+        return state
+
+    # ---- changes --------------------------------------------------------------------------------------------------
+
+    def change(self, **changes: Any) -> Event:
+        """Change controls from the next step on. Nothing changes if one of them can't be.
+
+        Another optimiser, or another kind of clipping, begins with an empty memory, and is compiled; everything else
+        takes effect without either.
+
+        Raises:
+            ControlsError: there is no such control, it can't be what was given, or a frozen name is no parameter's.
+        """
+        before = self.controls
+        after = before.changed(**changes)
+        after.dials(self.loop.names)
+        return self._record(Event(self.state.step, after, self.events[-1].every, before.difference(after)))
+
+    def freeze(self, *names: str) -> Event:
+        """Keep parameters as they are: by name, or by that of what they lie in (``params.layers.0``)."""
+        return self.change(frozen=(*self.controls.frozen, *names))
+
+    def unfreeze(self, *names: str) -> Event:
+        """Let parameters move again that were frozen under these names; without names, all of them."""
+        return self.change(frozen=tuple(name for name in self.controls.frozen if names and name not in names))
+
+    def watch(self, every: int) -> Event:
+        """Measure the watched nodes at steps whose number is a multiple of this."""
+        return self._record(Event(self.state.step, self.controls, _checked(every)))
+
+    def _record(self, event: Event) -> Event:
+        last = self.events[-1]
+        if (event.controls, event.every) == (last.controls, last.every):
+            return last
+        self.events.append(event)
+        if event.controls.method != last.controls.method:
+            memory = self.loop.remember(event.controls, self.state.params)
+            self.state = dataclasses.replace(self.state, optimiser=memory)
+        return event
+
+    # ---- back -----------------------------------------------------------------------------------------------------
+
+    def at(self, step: int) -> TrainState:
+        """The state after that many steps, bit for bit; the run stays where it is.
+
+        Raises:
+            RunError: the run hasn't come so far.
+        """
+        if not 0 <= step <= self.state.step:
+            raise RunError(f"Step {step} isn't in this run; it has steps 0 to {self.state.step}.")
+        if step == self.state.step:
+            return self.state
+        state = self.snapshots.before(step)
+        while state.step < step:
+            state = self._piece(self._changed(state), step)[0]
+        return self._changed(state)
+
+    def rewind(self, step: int) -> None:
+        """Go back to what the run was after that many steps, with its controls of then. What came after is forgotten.
+
+        Raises:
+            RunError: the run hasn't come so far.
+        """
+        self.at(step)  # refused before anything is forgotten
+        missing = self.history.truncate(step)
+        self.state = self.at(missing)
+        self.events = [event for event in self.events if event.step <= step]
+        self.snapshots.truncate(missing)
+        self.advance(step - missing)
+
+    def reset(self) -> None:
+        """Back to the first parameters, with the controls of now, and an empty history."""
+        self._begin(dataclasses.replace(self.events[-1], step=0, text=""))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that history and snapshots take."""
+        return self.history.nbytes + self.snapshots.nbytes
+
+
+def _checked(every: int) -> int:
+    if every < 1:
+        raise RunError(f"One can't look every {every} steps; give 1 or more.")
+    return int(every)
