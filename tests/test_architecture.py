@@ -24,7 +24,8 @@ engine.calls engine.scopes engine.build engine.trace
 engine.exposure engine.probe engine.stats engine.reading engine.tape engine.grad engine.check
 engine.fold engine.use engine.moves engine.rules engine.numbers engine.explain
 engine.tasks.data engine.tasks.losses engine.tasks.models engine.tasks.catalogue engine.tasks
-engine.training engine
+engine.training
+engine.whatif engine.sweep engine.surface engine.paths engine.slopes engine.valley engine
 
 explorer explorer.errors explorer.late explorer.theme explorer.target explorer.assets
 explorer.geometry explorer.dot explorer.dot_worker explorer.dot_process explorer.layout
