@@ -336,7 +336,16 @@ def test_the_gradients_that_feel_the_change_are_found(edited, before, after):
 def test_how_far_it_moved(before, after):
     moved = whatif.changes(before[2], after[2])[after[2].graph.node("h").id].value
     steps = np.abs(np.asarray(after[2].value("h"), np.float64) - np.asarray(before[2].value("h"), np.float64))
-    assert moved == whatif.Moved(2 / 20, steps.max())
+    assert moved.share == 2 / 20
+    assert moved.largest == pytest.approx(steps.max(), rel=1e-6)
+
+
+def test_both_ways_of_comparing_agree(before, after):
+    quick, careful = (whatif.changes(before[2], after[2], tolerance) for tolerance in (0.0, 1e-30))
+    assert quick.keys() == careful.keys()
+    for id, moved in quick.items():
+        assert moved.grad.share == careful[id].grad.share
+        assert moved.grad.largest == pytest.approx(careful[id].grad.largest, rel=1e-6)
 
 
 def test_nothing_changed_is_nothing_found(edited, before):
