@@ -82,11 +82,13 @@ def test_where_the_loss_is_nan_there_is_no_error():
 
 KINDS = {
     "agrees": (np.exp, np.e, 1.0),
-    "agrees ": (lambda x: 1 + x**2, 0.0, 0.0),
-    "agrees  ": (lambda x: np.maximum(x, 0) + np.sin(x), 2.0, 1e-2),
+    "agrees on a minimum": (lambda x: 1 + x**2, 0.0, 0.0),
+    "agrees beside a kink": (lambda x: np.maximum(x, 0) + np.sin(x), 2.0, 1e-2),
+    "agrees where it lies flat": (lambda x: x**2, 0.0, 0.0),
+    "agrees but for a hundredth": (lambda x: 100 * x + 0.1 * np.abs(x), 100.0, 0.0),
     "kink": (lambda x: np.maximum(x, 0), 0.0, 0.0),
-    "kink ": (lambda x: np.abs(x) + np.exp(x), 1.0, 0.0),
-    "kink  ": (lambda x: 1e4 * np.maximum(x, 0) + 1e4, 0.0, 0.0),
+    "kink in a curve": (lambda x: np.abs(x) + np.exp(x), 1.0, 0.0),
+    "kink of a large loss": (lambda x: 1e4 * np.maximum(x, 0) + 1e4, 0.0, 0.0),
     "jump": (lambda x: np.where(x > 0, 2.0, 0.0) + np.cos(x), 0.0, 0.0),
     "differs": (np.exp, 2.0, 1.0),
     "flat": (lambda x: np.where(x > 0, 2.0, 0.0), 0.0, 0.3),
@@ -98,7 +100,11 @@ KINDS = {
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_kind_of_place(kind, dtype):
-    assert verdict(samples(*KINDS[kind], dtype=dtype))[0] == kind.strip()
+    assert verdict(samples(*KINDS[kind], dtype=dtype))[0] == kind.split()[0]
+
+
+def test_rounding_is_no_kink():
+    assert verdict(samples(lambda x: 1e3 + 1e-4 * np.sin(x), 1e-4 * np.cos(0.1), 0.1))[0] == "agrees"
 
 
 def test_a_kink_is_said_with_both_slopes():
