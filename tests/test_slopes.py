@@ -103,8 +103,10 @@ def test_the_kind_of_place(kind, dtype):
     assert verdict(samples(*KINDS[kind], dtype=dtype))[0] == kind.split()[0]
 
 
-def test_rounding_is_no_kink():
-    assert verdict(samples(lambda x: 1e3 + 1e-4 * np.sin(x), 1e-4 * np.cos(0.1), 0.1))[0] == "agrees"
+@pytest.mark.parametrize("at", [0.1, 0.3, 0.7, 1.1])
+@pytest.mark.parametrize("height", [1e2, 1e3, 1e4])
+def test_rounding_is_no_kink(at, height):
+    assert verdict(samples(lambda x: height + 1e-4 * np.sin(x), 1e-4 * np.cos(at), at))[0] == "agrees"
 
 
 def test_a_kink_is_said_with_both_slopes():
