@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -11,11 +13,10 @@ import jax.numpy as jnp
 
 from engine import compat
 from engine.errors import NotDifferentiableError, NotScalarError
-from engine.names import function_name
-from engine.probe import Plan, Probe, as_probe, resolve
+from engine.probe import FULL, Plan, Probe, as_probe, resolve
 from engine.program import Step
 from engine.reading import Reading
-from engine.tape import Record, Sinks, Tape
+from engine.tape import Override, Record, Sinks, Tape, override
 from engine.trace import Arguments, Program, program
 
 _REFUSALS = (ValueError, NotImplementedError, TypeError)
@@ -45,33 +46,60 @@ def value_and_grad(
         NotScalarError: ``fun`` doesn't return one real number.
         NotDifferentiableError: an argument, or something on the way from it, has no derivative.
     """
-    chosen = as_probe(probe)
+    asked = Asked(argnums, has_aux, as_probe(probe))
 
     @functools.wraps(fun)
     def watched(*args: Any, **kwargs: Any) -> tuple[Any, Any, Reading]:
-        traced = program(fun, args, kwargs)
-        _check_returned(traced, has_aux)
-        wanted = _leaves_of(argnums, args, traced)
-        starts = [traced.graph.inputs[traced.arguments.arrays.index(leaf)] for leaf in wanted]
-
-        def attempt(cut: frozenset[str]) -> Any:
-            return _differentiate(traced, wanted, resolve(traced.graph, chosen, starts, cut))
-
-        outs, gradients, reading = _with_detours(attempt, traced, starts, function_name(fun))
-        value = jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(traced.returned), outs)
-        return value, _as_arguments(argnums, args, traced.arguments, dict(zip(wanted, gradients, strict=True))), reading
+        return run(program(fun, args, kwargs), args, asked)
 
     return watched
 
 
-def _differentiate(traced: Program, wanted: list[int], plan: Plan) -> tuple[list[Any], list[Any], Reading]:
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What is asked of a watched function; see :func:`value_and_grad`."""
+
+    argnums: int | Sequence[int] = 0
+    has_aux: bool = False
+    probe: Probe = FULL
+
+
+def run(
+    traced: Program, args: tuple[Any, ...], asked: Asked, overrides: Mapping[str, Override] = MappingProxyType({})
+) -> tuple[Any, Any, Reading]:
+    """Run a traced function and differentiate it, as :func:`value_and_grad` does.
+
+    Args:
+        traced: the function, its arguments' values in it.
+        args: the positional arguments, for their structure.
+        asked: what to differentiate, and what to watch.
+        overrides: for nodes, by id, the entries that other numbers stand in for. What arrives at these is read, and
+            goes no further back.
+    """
+    _check_returned(traced, asked.has_aux)
+    wanted = _leaves_of(asked.argnums, args, traced)
+    starts = [traced.graph.inputs[traced.arguments.arrays.index(leaf)] for leaf in wanted]
+    given = {override(id): change for id, change in overrides.items()}
+
+    def attempt(cut: frozenset[str]) -> Any:
+        return _differentiate(traced, wanted, resolve(traced.graph, asked.probe, starts, cut), given)
+
+    outs, gradients, reading = _with_detours(attempt, traced, starts)
+    value = jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(traced.returned), outs)
+    found = dict(zip(wanted, gradients, strict=True))
+    return value, _as_arguments(asked.argnums, args, traced.arguments, found), reading
+
+
+def _differentiate(
+    traced: Program, wanted: list[int], plan: Plan, overrides: Sinks
+) -> tuple[list[Any], list[Any], Reading]:
     tape = Tape(traced.block, traced.graph, plan)
     arguments = traced.arguments
     arrays = {index: jnp.asarray(arguments.values[index]) for index in arguments.arrays}
 
     def run(chosen: list[Any], sinks: Sinks) -> tuple[Any, tuple[list[Any], Record]]:
         filled = arrays | dict(zip(wanted, chosen, strict=True))
-        outs, record = tape.run(list(filled.values()), sinks)
+        outs, record = tape.run(list(filled.values()), sinks | overrides)
         return outs[0], (outs[1:], record)
 
     differentiated = jax.value_and_grad(run, argnums=(0, 1), has_aux=True)
@@ -82,7 +110,7 @@ def _differentiate(traced: Program, wanted: list[int], plan: Plan) -> tuple[list
     return [loss, *rest], gradients, reading
 
 
-def _with_detours(attempt: Callable[[frozenset[str]], Any], traced: Program, starts: list[str], name: str) -> Any:
+def _with_detours(attempt: Callable[[frozenset[str]], Any], traced: Program, starts: list[str]) -> Any:
     """Differentiate; where something without a derivative stands off the way from the arguments, go round it.
 
     JAX differentiates only what depends on the arguments; the engine reads a gradient for every value, and so may meet
@@ -99,7 +127,7 @@ def _with_detours(attempt: Callable[[frozenset[str]], Any], traced: Program, sta
                 return attempt(cut)
             except _REFUSALS as again:
                 error = again
-        raise NotDifferentiableError(_refusal(traced, plan, name, error)) from error
+        raise NotDifferentiableError(_refusal(traced, plan, error)) from error
 
 
 def _refuses(within: Any, step: Step, plan: Plan) -> bool:
@@ -124,7 +152,8 @@ def _none(out: Any) -> Any:
     return jnp.zeros(out.shape, jax.dtypes.float0)
 
 
-def _refusal(traced: Program, plan: Plan, name: str, error: Exception) -> str:
+def _refusal(traced: Program, plan: Plan, error: Exception) -> str:
+    name = traced.graph.name
     loops = [node for node in traced.graph.nodes if node.op == "while" and not plan.active.isdisjoint(node.inputs)]
     if "while_loop" in str(error) and loops:
         return (

@@ -24,8 +24,21 @@ from engine.program import Block, Step
 
 Array = Any
 Tap = Callable[[Array, Array], Array]
-Sinks = dict[str, Array]
-"""For each tap, by the node's id or the key of the use, the argument whose gradient is what arrives there."""
+Sinks = dict[str, Any]
+"""For each tap, by the node's id or the key of the use, the argument whose gradient is what arrives there. An
+:class:`Override` travels with them, by :func:`override`, into the same inner programs."""
+
+
+class Override(NamedTuple):
+    """What stands in for some entries of a node's value; each in the shape that a reading of the node has."""
+
+    mask: Array
+    given: Array
+
+
+def override(id: str) -> str:
+    """Key of a node's override among the sinks."""
+    return f"={id}"
 
 
 class Record(NamedTuple):
@@ -114,7 +127,8 @@ class Tape:
         return {key: sink for key, sink in sinks.items() if key in keys}
 
     def _keys(self, block: Block) -> Iterator[str]:
-        yield from (id for id, _ in block.made())
+        for id, _ in block.made():
+            yield from (id, override(id))
         yield from (use(source, consumer) for source, consumer in block.uses())
 
     def forward_only(self) -> Tape:
@@ -134,7 +148,7 @@ def _run(tape: Tape, block: Block, args: Sequence[Array], sinks: Sinks) -> tuple
     env: dict[Any, Array] = {}
 
     def make(source: Source, value: Array) -> Array:
-        value = _tapped(value, source, sinks, tape)
+        value = _tapped(_overridden(value, source, sinks), source, sinks, tape)
         _keep(record, tape.plan, source, value)
         return value
 
@@ -154,6 +168,14 @@ def _run(tape: Tape, block: Block, args: Sequence[Array], sinks: Sinks) -> tuple
         env.update(zip(step.eqn.outvars, outs, strict=True))
     returns = block.returns or ("",) * len(block.outputs)
     return list(map(read, block.jaxpr.outvars, block.outputs, returns)), record
+
+
+def _overridden(value: Array, source: Source, sinks: Sinks) -> Array:
+    """The value that the rest of the program is told; the tap behind it reads what arrives at every entry of it, and
+    through the ``where`` none of that reaches what the overridden entries would have been computed from.
+    """
+    given = sinks.get(override(source)) if isinstance(source, str) else None
+    return value if given is None else jnp.where(given.mask, given.given, value)
 
 
 def _tapped(value: Array, key: Any, sinks: Sinks, tape: Tape) -> Array:

@@ -25,7 +25,8 @@ engine.exposure engine.probe engine.stats engine.reading engine.tape engine.grad
 engine.fold engine.use engine.moves engine.rules engine.numbers engine.explain
 engine.tasks.data engine.tasks.losses engine.tasks.models engine.tasks.catalogue engine.tasks
 engine.optimisers engine.norms engine.packing engine.loop engine.training
-engine.track engine.history engine.evaluate engine.snapshots engine.runs engine.store engine.saving engine
+engine.track engine.history engine.evaluate engine.snapshots engine.runs engine.store engine.saving
+engine.whatif engine.sweep engine.surface engine.paths engine.slopes engine.valley engine
 
 explorer explorer.errors explorer.late explorer.theme explorer.target explorer.assets
 explorer.geometry explorer.dot explorer.dot_worker explorer.dot_process explorer.layout
