@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from engine import norms, optimisers
+from engine import magnitudes, optimisers
 from engine.grad import value_and_grad
 from engine.names import leaves
 from engine.optimisers import Controls
@@ -184,12 +184,12 @@ class Loop:
             batch = self._batches.batch(arrays, rows[index], step)
             loss, grads, row = self._measured(params, batch, step % every == 0, every > 0)
             after = optimisers.update(method, dials, step, (params, memory), grads)
-            record = norms.record(loss, params, after[0], grads)
+            record = magnitudes.record(loss, params, after[0], grads)
             write = partial(lax.dynamic_update_index_in_dim, index=index, axis=0)
             kept = jax.tree.map(lambda kept, new: write(kept, new.astype(kept.dtype)), (numbers, packed), (record, row))
             return after, kept
 
-        numbers = jnp.zeros((len(rows), 1 + 3 * len(self.names)), norms.precision(state[0]))
+        numbers = jnp.zeros((len(rows), 1 + 3 * len(self.names)), magnitudes.precision(state[0]))
         return lax.fori_loop(0, count, one, (state, (numbers, self._packed.zeros(len(rows)))))
 
     def _measured(self, params: Any, batch: tuple[Any, ...], asked: Array, always: Array) -> Any:

@@ -21,7 +21,7 @@ from engine.loop import TrainState, fill, parameter_names
 from engine.optimisers import Controls, Fixed
 from engine.probe import Probe
 from engine.reading import Reading
-from engine.tasks.catalogue import Problem
+from engine.tasks.problem import Problem
 from engine.trace import is_array
 
 Array = Any

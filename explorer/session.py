@@ -45,6 +45,7 @@ class Session:
     ) -> None:
         self.target = target
         self.settings = settings or Settings()
+        self.problem = _own_problem(target, self.settings) if target else problem(self.settings)
         self._layouts = Layouts(engine or shared_engine())
         self.granularity = LAYER
         self.plumbing = False
@@ -61,8 +62,10 @@ class Session:
         """
         if changes.get("task") == "own":  # already shown
             return
-        self.settings = dataclasses.replace(self.settings, **changes).checked()
-        self.target = None if "task" in changes else self.target
+        settings = dataclasses.replace(self.settings, **changes)
+        target = None if "task" in changes else self.target
+        self.problem = _own_problem(target, settings) if target else problem(settings)
+        self.settings, self.target = settings, target
         self._start()
 
     def choose_text(self, name: str, value: str) -> None:
@@ -90,7 +93,6 @@ class Session:
         self.trained = True
 
     def _start(self) -> None:
-        self.problem = _own_problem(self.target, self.settings) if self.target else problem(self.settings)
         self.trainer: Trainer = trainer(self.problem)
         self.graph: Graph = in_parts(trace(self.problem.fun, *self.problem.params, *self.problem.batch(0)))
         count = sum(len(jax.tree.leaves(tree)) for tree in self.problem.params)
@@ -315,8 +317,8 @@ def _moved(old: Any, new: Any) -> str:
 
 def _own_problem(target: Target, settings: Settings) -> Problem:
     first, *rest = target.args
-    note = "its example arguments"
-    return Problem(target.name, target.fun, (first,), tuple(rest), lambda step: None, rate=settings.rate, note=note)
+    rate, note = settings.checked().rate, "its example arguments"
+    return Problem(target.name, target.fun, (first,), tuple(rest), rate=rate, note=note)
 
 
 def open_session(target: str = "", graphviz: str = "bundled") -> Session:

@@ -1,51 +1,72 @@
-"""Norms over the whole range of float32, against float64."""
+"""Normalisation against NumPy."""
 
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from engine.norms import norms, precision, record
+from engine.tasks.norms import NORMS, batch_norm, init_norm, layer_norm, rms_norm
 
-RANDOM = np.random.default_rng(0).normal(size=257).astype(np.float32)
-
-
-@pytest.mark.parametrize("size", [1.0, 1e-25, 1e-35, 3e-23, 1e19, 1e25, 1e37])
-def test_a_norm_is_that_in_double_precision(size):
-    array = (RANDOM * size).astype(np.float32)
-    np.testing.assert_allclose(norms([jnp.asarray(array)]), [np.linalg.norm(array.astype(np.float64))], rtol=1e-5)
+RNG = np.random.default_rng(0)
+SHAPES = [(6, 5), (6, 4, 5), (6, 4, 3, 5)]
+PARAMS = {"scale": RNG.normal(size=5).astype(np.float32), "offset": RNG.normal(size=5).astype(np.float32)}
 
 
-def test_one_extreme_array_leaves_the_others_right():
-    arrays = [RANDOM, RANDOM * np.float32(1e-30), np.zeros(3, np.float32), np.zeros(0, np.float32)]
-    wanted = [np.linalg.norm(array.astype(np.float64)) for array in arrays]
-    np.testing.assert_allclose(jax.jit(norms)(list(map(jnp.asarray, arrays))), wanted, rtol=1e-5)
+def values(shape):
+    return (3 + 2 * np.random.default_rng(1).normal(size=shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
-def test_what_isnt_finite_travels(odd):
-    found = np.asarray(norms([jnp.array([1.0, odd]), jnp.ones(4)]))
-    assert not np.isfinite(found[0])
-    assert np.isnan(found[0]) == np.isnan(odd)
-    assert found[1] == 2.0
+def standard(x, axes):
+    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + 1e-5)
 
 
-def test_a_record_is_loss_weights_updates_and_gradients():
-    before, after = {"a": jnp.array([3.0, 4.0]), "b": jnp.array(1.0)}, {"a": jnp.array([3.0, 5.0]), "b": jnp.array(1.5)}
-    grads = {"a": jnp.array([6.0, 8.0]), "b": jnp.array(-2.0)}
-    assert record(jnp.array(7.0), before, after, grads).tolist() == [7, 5, 1, 1, 0.5, 10, 2]
+@pytest.mark.parametrize("shape", SHAPES)
+def test_layer_norm_is_over_the_units_of_each_example(shape):
+    x = values(shape)
+    wanted = standard(x.astype(float), -1) * PARAMS["scale"] + PARAMS["offset"]
+    np.testing.assert_allclose(layer_norm(PARAMS, x), wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_magnitudes_of_complex_and_half_parameters_are_recorded_in_single_precision():
-    params = {"c": jnp.array([3 + 4j]), "h": jnp.array([300.0], jnp.float16)}
-    found = record(jnp.array(0.0), params, params, params)
-    assert found.tolist() == [0, 5, 300, 0, 0, 5, 300]
-    assert found.dtype == precision(params) == jnp.float32
+@pytest.mark.parametrize(("shape", "axes"), [((6, 5), 0), ((6, 4, 5), 0), ((6, 4, 3, 5), (0, 1, 2))])
+def test_batch_norm_is_over_the_examples_and_over_the_places_of_pictures(shape, axes):
+    x = values(shape)
+    wanted = standard(x.astype(float), axes) * PARAMS["scale"] + PARAMS["offset"]
+    np.testing.assert_allclose(batch_norm(PARAMS, x), wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_double_precision_is_kept():
-    with jax.enable_x64(True):
-        found = record(jnp.array(1 / 3, jnp.float64), *[{"w": jnp.array([1e-200], jnp.float64)}] * 3)
-        assert (found.dtype, float(found[0]), float(found[1])) == (jnp.float64, 1 / 3, 1e-200)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_batch_norm_may_go_by_the_first_examples_alone(shape):
+    x = values(shape)
+    other = x.copy()
+    other[4:] += 100
+    first, second = (batch_norm(PARAMS, each, known=4) for each in (x, other))
+    np.testing.assert_array_equal(first[:4], second[:4])
+    np.testing.assert_allclose(first[:4], batch_norm(PARAMS, x[:4]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(second[4:] - first[4:], np.broadcast_to(rise(x), x[4:].shape), rtol=1e-2)
+
+
+def rise(x):
+    axes = (0, 1, 2) if x.ndim == 4 else (0,)
+    return 100 / np.sqrt(x[:4].astype(float).var(axes) + 1e-5) * PARAMS["scale"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_rms_norm_takes_no_mean_off(shape):
+    x = values(shape).astype(float)
+    wanted = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-5) * PARAMS["scale"]
+    np.testing.assert_allclose(rms_norm(PARAMS, values(shape)), wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", ["layer", "batch", "rms"])
+def test_at_first_values_are_only_brought_to_one_size(norm):
+    params = init_norm(norm, 5)
+    assert set(params) == ({"scale"} if norm == "rms" else {"scale", "offset"})
+    y = np.asarray(NORMS[norm](params, 1000 * values((64, 5))))
+    assert np.sqrt(np.mean(y**2)) == pytest.approx(1, rel=1e-3)
+
+
+@pytest.mark.parametrize("norm", ["layer", "batch", "rms"])
+def test_gradients_of_equal_values_are_finite(norm):
+    gradient = jax.grad(lambda x: NORMS[norm](PARAMS, x).sum())(np.ones((3, 5), np.float32))
+    assert np.isfinite(gradient).all()

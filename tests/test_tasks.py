@@ -1,130 +1,240 @@
-"""What can be trained: data, models, losses, settings."""
+"""Every choice there is: each task with each of its models and losses is traced and evaluated, and each task learns."""
 
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import engine
-from engine.tasks import TASKS, Settings, problem
-from engine.tasks.catalogue import SettingsError
-from engine.tasks.data import digits, spiral
-from engine.tasks.losses import accuracy, cross_entropy
-from engine.tasks.models import ACTIVATIONS, dense, init_mlp, layer, mlp
+from engine.fold import fold, layers
+from engine.tasks import TASKS, Settings, problem, usual
+from engine.tasks.activations import ACTIVATIONS
+from engine.tasks.catalogue import DATA
+from engine.tasks.initialisers import INITIALISERS
+from engine.tasks.norms import NORMS
+
+SMALL = {"depth": 1, "width": 4, "batch": 4}
+MODELS = TASKS["digits"].models
 
 
-def test_the_digits_are_real_and_complete():
-    data = digits()
-    assert (data.x.shape, data.y.shape, data.image) == ((1797, 64), (1797, 10), (8, 8))
-    assert (data.x.min(), data.x.max(), data.x.dtype) == (0.0, 1.0, np.float32)
-    assert data.y.sum(axis=0).astype(int).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+@pytest.fixture(scope="module")
+def csv(tmp_path_factory):
+    path = tmp_path_factory.mktemp("csv") / "table.csv"
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(200, 3)).round(3)
+    path.write_text("a,b,c,label\n" + "".join(f"{a},{b},{c},{'up' if a > b else 'down'}\n" for a, b, c in rows))
+    return str(path)
 
 
-def test_the_digits_are_those_of_scikit_learn():
-    bunch = pytest.importorskip("sklearn.datasets").load_digits()
-    found = {(row.tobytes(), label) for row, label in zip(digits().x, digits().y.argmax(1), strict=True)}
-    pixels = (bunch.data / 16).astype(np.float32)
-    assert found == {(row.tobytes(), label) for row, label in zip(pixels, bunch.target, strict=True)}
+def settings(task, csv="", **changes):
+    own = {"csv": csv} if task == "csv" else {"length": 6} if "length" in TASKS[task].uses else {}
+    return usual(task, **{**SMALL, **own, **changes})
 
 
-def test_the_spiral_has_two_equal_arms_within_the_plane():
-    data = spiral()
-    assert (data.x.shape, data.y.sum(axis=0).tolist()) == ((400, 2), [200.0, 200.0])
-    assert np.abs(data.x).max() < 1.3
-    np.testing.assert_array_equal(spiral(seed=3).x, spiral(seed=3).x)
-    assert not np.array_equal(spiral(seed=3).x, spiral(seed=4).x)
+def losses(problems):
+    """The loss of each, compiled together."""
+    each = lambda params: [made.fun(*own, *made.batch(0)) for made, own in zip(problems, params, strict=True)]
+    return np.array(jax.jit(each)([made.params for made in problems]))
 
 
-def test_the_arms_of_the_spiral_are_opposite_without_noise():
-    data = spiral(count=2, noise=0.0)
-    angles = [np.arctan2(x, y) - 3.5 * np.pi * np.hypot(x, y) for x, y in data.x]
-    assert np.cos(angles[0] - angles[1]) == pytest.approx(-1, abs=1e-5)
+def gradient(made):
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(jax.jit(jax.grad(made.fun))(*made.params, *made.batch(0)))]
 
 
-def test_cross_entropy_by_hand():
-    scores = np.log(np.array([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]], np.float32))
-    labels = np.eye(3, dtype=np.float32)[[0, 1]]
-    assert float(cross_entropy(scores, labels)) == pytest.approx(-(np.log(0.5) + np.log(0.2)) / 2, rel=1e-6)
-    assert float(accuracy(scores, labels)) == 0.5
+def traced(made):
+    return engine.trace(made.fun, *made.params, *made.batch(0))
 
 
-def test_even_scores_surprise_by_the_logarithm_of_the_classes():
-    assert float(cross_entropy(np.zeros((4, 10), np.float32), np.eye(10, dtype=np.float32)[:4])) == pytest.approx(
-        np.log(10), rel=1e-6
-    )
+# ---- what can be chosen --------------------------------------------------------------------------------------------
 
 
-def test_weights_have_variance_one_over_inputs_and_biases_are_zero():
-    params = init_mlp((400, 300, 2), seed=0)
-    w, b = params["layers"][0]["w"], params["layers"][0]["b"]
-    assert (w.shape, w.dtype, b.shape) == ((400, 300), np.float32, (300,))
-    assert w.std() == pytest.approx(0.05, rel=0.01)
-    assert not b.any()
+def test_each_task_has_data_but_the_smallest():
+    assert {*DATA, "product"} == set(TASKS)
 
 
-def test_a_layer_is_an_activation_of_a_dense_one():
-    params = {"w": np.eye(2, dtype=np.float32), "b": np.array([1.0, -1.0], np.float32)}
-    x = np.array([[0.5, 0.5]], np.float32)
-    np.testing.assert_allclose(dense(params, x), [[1.5, -0.5]])
-    np.testing.assert_allclose(layer(params, x, jax.nn.relu), [[1.5, 0.0]])
+PAIRS = [(task, model) for task in TASKS for model in TASKS[task].models]
 
 
-def test_the_last_layer_has_no_activation():
-    params = {"layers": [{"w": np.eye(2, dtype=np.float32), "b": np.zeros(2, np.float32)}]}
-    x = np.array([[-3.0, 5.0]], np.float32)
-    np.testing.assert_array_equal(mlp(params, x, jnp.tanh), x)
+@pytest.mark.parametrize(("task", "model"), PAIRS)
+def test_a_model_is_traced_with_each_loss_that_fits_its_task(task, model, csv):
+    for loss in TASKS[task].losses:
+        graph = traced(problem(settings(task, csv, model=model, loss=loss)))
+        assert (graph.name, graph.node(graph.outputs[0]).shape) == ("loss", ())
+        assert loss in {scope.id for scope in graph.scopes}
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_every_activation_makes_a_loss(activation):
-    made = problem(Settings(task="spiral", activation=activation, depth=1, width=3, batch=4))
-    graph = engine.trace(made.fun, *made.params, *made.batch(0))
-    assert graph.node(graph.outputs[0]).shape == ()
+@pytest.mark.parametrize(("task", "model"), PAIRS)
+def test_the_gradient_reaches_every_parameter_of_a_model(task, model, csv):
+    leaves = gradient(problem(settings(task, csv, model=model)))
+    assert all(np.isfinite(leaf).all() and leaf.any() for leaf in leaves)
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_every_task_has_a_loss_with_a_batch_at_every_step(task):
-    made = problem(Settings(task=task))
-    for step in (0, 1, 1000):
-        loss = made.fun(*made.params, *made.batch(step))
-        assert (jnp.shape(loss), bool(jnp.isfinite(loss))) == ((), True)
+@pytest.mark.parametrize("task", DATA)
+def test_each_loss_of_a_task_has_a_value_of_its_own(task, csv):
+    found = losses([problem(settings(task, csv, loss=loss)) for loss in TASKS[task].losses])
+    assert np.isfinite(found).all()
+    assert (found > 0).all()
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_each_normalisation_with_residual_connections(model):
+    problems = [problem(settings("digits", model=model, residual=True, norm=norm)) for norm in NORMS]
+    found = losses(problems)
+    assert np.isfinite(found).all()
+    assert len(set(found)) == len(NORMS)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_dropout_is_seen_in_the_graph(model):
+    graph = traced(problem(settings("digits", model=model, dropout=0.5, depth=2)))
+    found = [scope.label for scope in graph.scopes if scope.id.rpartition("/")[2].startswith("dropout")]
+    assert len(found) == (4 if model == "transformer" else 2)
+
+
+@pytest.mark.parametrize("model", ["mlp", "rnn"])
+def test_each_activation(model):
+    problems = [problem(settings("digits", model=model, activation=activation)) for activation in ACTIVATIONS]
+    found = losses(problems)
+    assert np.isfinite(found).all()
+    assert len(set(found)) == len(ACTIVATIONS)
+
+
+@pytest.mark.parametrize("init", INITIALISERS)
+def test_each_initialiser_makes_the_weights(init):
+    made = problem(settings("digits", init=init))
+    rng = np.random.default_rng(0)
+    for own, shape in zip(made.params[0]["layers"], [(64, 4), (4, 10)], strict=True):
+        np.testing.assert_array_equal(own["w"], INITIALISERS[init](rng, shape))
+
+
+def test_zeros_leave_hidden_layers_without_a_gradient():
+    made = problem(settings("digits", depth=2, init="zeros"))
+    b1, w1, b2, w2, b3, w3 = gradient(made)
+    assert not any(leaf.any() for leaf in (b1, w1, b2, w2, w3))
+    assert b3.any()
+
+
+@pytest.mark.parametrize("depth", [20, 64])
+def test_deep_networks(depth):
+    made = problem(usual("spiral", depth=depth, width=32, activation="sigmoid", batch=8))
+    assert len(made.params[0]["layers"]) == depth + 1
+    assert all(np.isfinite(leaf).all() for leaf in gradient(made))
 
 
 def test_the_smallest_task_is_the_product():
-    made = problem(Settings(task="product"))
+    made = problem(usual("product"))
     assert (made.title, made.note) == ("f = (x + y) · z", "x = −2, y = 5, z = −4 at the start")
-    assert float(made.fun(*made.params)) == -12.0
+    assert (float(made.fun(*made.params)), made.batch(3), made.rate) == (-12.0, (), 0.05)
 
 
-def test_batches_follow_from_the_seed_and_go_through_all_examples():
-    made = problem(Settings(task="spiral", batch=100, seed=5))
-    again = problem(Settings(task="spiral", batch=100, seed=5))
-    np.testing.assert_array_equal(made.batch(7)[0], again.batch(7)[0])
-    epoch = np.concatenate([made.batch(step)[0] for step in range(4)])
-    assert len({row.tobytes() for row in epoch}) == 400
+def test_the_data_are_those_of_the_settings():
+    still, moved = (problem(usual("spiral", noise=noise)).examples[0] for noise in (0.0, 0.5))
+    assert np.std(moved - still) == pytest.approx(0.5, rel=0.1)
+    assert problem(settings("adding", length=11)).examples[0].shape[1] == 11
+    assert problem(settings("text", length=11)).examples[0].shape[1] == 11
 
 
-@pytest.mark.parametrize(
-    ("wrong", "sentence"),
-    [
-        ({"task": "cats"}, "task 'cats' isn't one of digits, spiral, product."),
-        ({"activation": "step"}, "activation 'step' isn't one of tanh, relu, sigmoid, gelu, linear."),
-        ({"depth": 33}, "depth is 33, and can be from 0 to 32."),
-        ({"width": 0}, "width is 0, and can be from 1 to 256."),
-        ({"batch": 513}, "batch is 513, and can be from 1 to 512."),
-        ({"rate": -1.0}, "rate is -1.0, and can be from 0.0 to 1000000.0."),
-        ({"rate": float("nan")}, "rate is nan, and can be from 0.0 to 1000000.0."),
+# ---- how the graph reads -------------------------------------------------------------------------------------------
+
+READS = {
+    "mlp": ["layer · layers.0", "dense · layers.1"],
+    "conv": ["conv_layer · layers.0", "max_pool", "dense · layers.1"],
+    "lstm": ["scan × 8", "dense · last"],
+    "transformer": [
+        "dense · features",
+        "layer_norm · blocks.0.before",
+        "attention",
+        "layer_norm · blocks.0.between",
+        "feed_forward",
+        "layer_norm · norm",
+        "dense · last",
     ],
-)
-def test_a_setting_that_cannot_be_is_refused(wrong, sentence):
-    with pytest.raises(SettingsError) as caught:
-        problem(Settings(**wrong))
-    assert str(caught.value) == sentence
+}
 
 
-def test_a_network_has_the_layers_asked_for():
-    made = problem(Settings(depth=3, width=7))
-    shapes = [own["w"].shape for own in made.params[0]["layers"]]
-    assert shapes == [(64, 7), (7, 7), (7, 7), (7, 10)]
+@pytest.mark.parametrize("model", READS)
+def test_a_model_folds_into_what_a_reader_looks_for(model):
+    graph = traced(problem(usual("digits", model=model, depth=1)))
+    hidden = tuple(id for id in graph.inputs if "." in graph.node(id).name)
+    folded = fold(graph, layers(graph, hidden), hidden)
+    labels = [box.label for box in folded.boxes if box.scope]
+    assert labels == [*READS[model], "cross_entropy"]
+
+
+# ---- learning ------------------------------------------------------------------------------------------------------
+
+
+def trained(made, rate, steps):
+    """Adam's parameters after so many steps."""
+    optimiser = optax.adam(rate)
+
+    @jax.jit
+    def step(params, memory, batch):
+        grads = jax.grad(lambda params: made.fun(*params, *batch))(params)
+        updates, memory = optimiser.update(grads, memory)
+        return optax.apply_updates(params, updates), memory
+
+    params, memory = made.params, optimiser.init(made.params)
+    for number in range(steps):
+        params, memory = step(params, memory, made.batch(number))
+    return params
+
+
+LEARNED = {
+    "digits": ({}, 200, 0.9),
+    "circles": ({}, 500, 0.95),
+    "moons": ({}, 500, 0.95),
+    "xor": ({}, 500, 0.9),
+    "gaussians": ({}, 200, 0.95),
+    "iris": ({}, 200, 0.9),
+    "cancer": ({}, 200, 0.9),
+    "csv": ({}, 500, 0.9),
+    "spiral": ({"width": 32, "activation": "relu", "init": "he"}, 2000, 0.9),
+    "text": ({"length": 16}, 200, 0.28),
+}
+"""Settings, steps, and the share of answers on examples never seen that must be right after them."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", LEARNED)
+def test_steps_learn_what_the_test_asks(task, csv):
+    changes, steps, wanted = LEARNED[task]
+    made = problem(usual(task, **changes, **({"csv": csv} if task == "csv" else {})))
+    share = jax.jit(made.accuracy)(trained(made, 0.01, steps), *made.held_out)
+    assert wanted <= share <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "wanted"), [("regression", 0.1), ("adding", 0.05)])
+def test_a_few_steps_learn_values(task, wanted):
+    made = problem(usual(task, **({"length": 8} if task == "adding" else {})))
+    x, y = made.held_out
+    predict = jax.jit(made.predict)
+    both = made.params, trained(made, 0.01, 300)
+    before, after = (float(np.mean((predict(params, x) - y) ** 2)) for params in both)
+    assert after < wanted < before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["conv", "rnn", "lstm"])
+def test_a_model_that_no_other_task_tries_learns_the_digits(model):
+    made = problem(usual("digits", model=model, depth=1, batch=64))
+    share = jax.jit(made.accuracy)(trained(made, 0.02, 100), *made.held_out)
+    assert share > 0.75
+
+
+@pytest.mark.slow
+def test_a_network_with_everything_on_learns():
+    changes = {"norm": "batch", "residual": True, "dropout": 0.1, "l1": 1e-4, "l2": 1e-4, "depth": 4}
+    made = problem(usual("moons", **changes))
+    assert jax.jit(made.accuracy)(trained(made, 0.01, 200), *made.held_out) > 0.95
+
+
+def test_settings_are_what_decides_a_problem():
+    first, again = (problem(Settings(task="moons", seed=5)) for _ in range(2))
+    for mine, other in zip(jax.tree.leaves(first.params), jax.tree.leaves(again.params), strict=True):
+        np.testing.assert_array_equal(mine, other)
+    np.testing.assert_array_equal(first.batch(9)[0], again.batch(9)[0])
