@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from engine import norms
+from engine import magnitudes
 from engine.errors import EngineError
 from engine.evaluate import evaluator
 from engine.history import History, history, watched
@@ -80,7 +80,7 @@ class Run:
         self.history: History = self._empty()
 
     def _empty(self) -> History:
-        return history(self.loop.names, self._ids, norms.precision(self.state.params))
+        return history(self.loop.names, self._ids, magnitudes.precision(self.state.params))
 
     @cached_property
     def _ids(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ import numpy as np
 from jax import lax
 
 from engine.errors import EngineError
-from engine.slopes import STEPS, Differences, Samples, differences, verdict
+from engine.differences import STEPS, Differences, Samples, differences, verdict
 from engine.trace import Arguments, program
 
 Array = Any

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from engine.slopes import STEPS
+from engine.differences import STEPS
 from engine.valley import ValleyError, valley
 
 W = np.array([0.5, 1.0, -0.3], np.float32)

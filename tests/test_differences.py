@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from engine.slopes import STEPS, Samples, differences, sides, verdict
+from engine.differences import STEPS, Samples, differences, sides, verdict
 
 
 def samples(loss, slope, at=0.0, dtype="float64"):
