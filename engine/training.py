@@ -13,7 +13,7 @@ import optax
 from engine.grad import value_and_grad
 from engine.probe import Probe
 from engine.reading import Reading
-from engine.tasks.catalogue import Problem
+from engine.tasks.problem import Problem
 from engine.trace import is_array
 
 Array = Any

@@ -6,18 +6,35 @@ import dataclasses
 from typing import Any
 
 from engine.graph import closest
-from engine.tasks import TASKS, Settings
-from engine.tasks.catalogue import LIMITS, SettingsError
-from engine.tasks.models import ACTIVATIONS
+from engine.tasks.settings import CHOICES, LIMITS, TASKS, Settings, SettingsError, brought
 
 LABELS = {
+    "csv": "Or a table of your own, a CSV file",
+    "noise": "Noise",
+    "length": "Moments in an example",
+    "model": "Model",
     "depth": "Hidden layers",
     "width": "Units in each",
     "activation": "Activation",
+    "init": "Initial weights",
+    "norm": "Normalisation",
+    "residual": "Residual connections",
+    "dropout": "Dropout",
+    "loss": "Loss",
+    "optimizer": "Optimiser",
     "rate": "Learning rate",
+    "schedule": "Rate over time",
+    "clip": "Gradient clipping",
+    "clip_at": "Clipped at",
+    "decay": "Weight decay",
+    "l1": "L1 penalty",
+    "l2": "L2 penalty",
     "batch": "Examples in a step",
     "seed": "Seed",
 }
+SWITCH = {"off": False, "on": True}
+_READY = [name for name in TASKS if name != "csv"]
+"""A table is chosen by naming its file, which brings the task."""
 
 
 def fields(settings: Settings, own: str = "") -> dict[str, Any]:
@@ -29,10 +46,10 @@ def fields(settings: Settings, own: str = "") -> dict[str, Any]:
     """
     task = TASKS[settings.task]
     tasks = [("own", own)] if own else []
-    tasks += [(name, other.title) for name, other in TASKS.items()]
+    tasks += [(name, other.title) for name, other in TASKS.items() if name in (settings.task, *_READY)]
     chosen = "own" if own else settings.task
     found: list[dict[str, Any]] = [{"name": "task", "label": "Task", "value": chosen, "options": tasks}]
-    found += [_field(name, getattr(settings, name)) for name in (("rate",) if own else task.uses)]
+    found += [_field(name, settings) for name in (("rate",) if own else ("csv", *task.uses))]
     words = "Your own loss function, on its example arguments." if own else task.words
     return {"fields": found, "words": words, "error": ""}
 
@@ -46,18 +63,31 @@ def typed(name: str, value: str) -> dict[str, Any]:
     kinds: dict[str, Any] = {key: type(default) for key, default in dataclasses.asdict(Settings()).items()}
     if name not in kinds:
         raise SettingsError(f"There is no setting {name!r}.{closest(name, kinds)}")
+    if kinds[name] is str:
+        return brought(name, value)
     try:
-        found = kinds[name](value)
+        return {name: SWITCH[value] if kinds[name] is bool else kinds[name](value)}
+    except KeyError:
+        raise SettingsError(f"{name} must be on or off, and is {value!r}.") from None
     except ValueError:
         raise SettingsError(f"{name} must be a number, and is {value!r}.") from None
-    defaults = dict(TASKS[value].defaults) if name == "task" and value in TASKS else {}
-    return {name: found, **defaults}
 
 
-def _field(name: str, value: Any) -> dict[str, Any]:
+def _field(name: str, settings: Settings) -> dict[str, Any]:
     """One setting as a field."""
-    if name == "activation":
-        return {"name": name, "label": LABELS[name], "value": value, "options": [(key, key) for key in ACTIVATIONS]}
+    value: Any = getattr(settings, name)
+    found: dict[str, Any] = {"name": name, "label": LABELS[name], "value": value}
+    if isinstance(value, bool):
+        return {**found, "value": "on" if value else "off", "options": [(key, key) for key in SWITCH]}
+    if name in CHOICES:
+        return {**found, "options": [(key, key.replace("_", " ")) for key in _fitting(name, settings)]}
+    if isinstance(value, str):
+        return {**found, "text": True}
     low, high = LIMITS[name]
-    step = "any" if isinstance(value, float) else 1
-    return {"name": name, "label": LABELS[name], "value": value, "low": low, "high": high, "step": step}
+    return {**found, "low": low, "high": high, "step": "any" if isinstance(value, float) else 1}
+
+
+def _fitting(name: str, settings: Settings) -> tuple[str, ...]:
+    """The choices that fit the task."""
+    task = TASKS[settings.task]
+    return {"model": task.models, "loss": task.losses}.get(name, CHOICES[name])

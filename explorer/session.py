@@ -45,6 +45,7 @@ class Session:
     ) -> None:
         self.target = target
         self.settings = settings or Settings()
+        self.problem = _own_problem(target, self.settings) if target else problem(self.settings)
         self._layouts = Layouts(engine or shared_engine())
         self.granularity = LAYER
         self.plumbing = False
@@ -61,8 +62,10 @@ class Session:
         """
         if changes.get("task") == "own":  # already shown
             return
-        self.settings = dataclasses.replace(self.settings, **changes).checked()
-        self.target = None if "task" in changes else self.target
+        settings = dataclasses.replace(self.settings, **changes)
+        target = None if "task" in changes else self.target
+        self.problem = _own_problem(target, settings) if target else problem(settings)
+        self.settings, self.target = settings, target
         self._start()
 
     def choose_text(self, name: str, value: str) -> None:
@@ -90,7 +93,6 @@ class Session:
         self.trained = True
 
     def _start(self) -> None:
-        self.problem = _own_problem(self.target, self.settings) if self.target else problem(self.settings)
         self.trainer: Trainer = trainer(self.problem)
         self.graph: Graph = in_parts(trace(self.problem.fun, *self.problem.params, *self.problem.batch(0)))
         count = sum(len(jax.tree.leaves(tree)) for tree in self.problem.params)
@@ -309,7 +311,9 @@ def _badge(check: Any) -> dict[str, Any]:
 
 def _own_problem(target: Target, settings: Settings) -> Problem:
     first, *rest = target.args
-    return Problem(target.name, target.fun, (first,), lambda step: tuple(rest), settings.rate, "its example arguments")
+    return Problem(
+        target.name, target.fun, (first,), tuple(rest), rate=settings.checked().rate, note="its example arguments"
+    )
 
 
 def open_session(target: str = "", graphviz: str = "bundled") -> Session:

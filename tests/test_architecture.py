@@ -23,7 +23,10 @@ engine.version engine.errors engine.graph engine.ops engine.names engine.compat 
 engine.calls engine.scopes engine.build engine.trace
 engine.exposure engine.probe engine.stats engine.reading engine.tape engine.grad engine.check
 engine.fold engine.use engine.moves engine.rules engine.numbers engine.explain
-engine.tasks.data engine.tasks.losses engine.tasks.models engine.tasks.catalogue engine.tasks
+engine.tasks.activations engine.tasks.initialisers engine.tasks.norms engine.tasks.losses
+engine.tasks.parts engine.tasks.mlp engine.tasks.conv engine.tasks.recurrent engine.tasks.transformer
+engine.tasks.models engine.tasks.settings engine.tasks.data engine.tasks.plane engine.tasks.sequences engine.tasks.table
+engine.tasks.problem engine.tasks.catalogue engine.tasks
 engine.training engine
 
 explorer explorer.errors explorer.late explorer.theme explorer.target explorer.assets

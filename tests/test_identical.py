@@ -12,7 +12,7 @@ import pytest
 from jax import lax
 
 import engine
-from engine.tasks.catalogue import Settings, problem
+from engine.tasks import Settings, problem
 from tests.programs import normal
 
 STEPS = 20

@@ -11,8 +11,7 @@ import optax
 import pytest
 
 from engine.errors import EngineError
-from engine.tasks import Settings
-from engine.tasks.catalogue import SettingsError
+from engine.tasks import TASKS, Settings, SettingsError, usual
 from explorer.dot_process import engine
 from explorer.errors import ExplorerError
 from explorer.form import fields
@@ -91,13 +90,14 @@ def test_another_task_brings_its_defaults(product):
     [
         ("rate", "fast", "rate must be a number, and is 'fast'."),
         ("rate", "nan", "rate is nan, and can be from 0.0 to 1000000.0."),
-        ("depth", "-1", "depth is -1, and can be from 0 to 32."),
+        ("depth", "-1", "depth is -1, and can be from 0 to 64."),
         ("depth", "2.5", "depth must be a number, and is '2.5'."),
         ("batch", "513", "batch is 513, and can be from 1 to 512."),
-        ("activation", "swish", "activation 'swish' isn't one of tanh, relu, sigmoid, gelu, linear."),
-        ("task", "mnist", "task 'mnist' isn't one of digits, spiral, product."),
+        ("norm", "group", "norm 'group' isn't one of none, layer, batch, rms."),
+        ("residual", "maybe", "residual must be on or off, and is 'maybe'."),
+        ("task", "csv", "The task 'csv' needs a file: set csv to its path."),
         ("colour", "red", "There is no setting 'colour'."),
-        ("with", "3", "There is no setting 'with'. Did you mean 'width'?"),
+        ("widht", "3", "There is no setting 'widht'. Did you mean 'width'?"),
     ],
 )
 def test_a_setting_that_cannot_be_changes_nothing(name, value, sentence, compiled):
@@ -108,18 +108,48 @@ def test_a_setting_that_cannot_be_changes_nothing(name, value, sentence, compile
     assert (compiled.settings, compiled.step, compiled.scene) == (settings, step, scene)
 
 
+TRAINED = [
+    *("model", "depth", "width", "activation", "init", "norm", "residual", "dropout", "loss"),
+    *("optimizer", "rate", "schedule", "clip", "clip_at", "decay", "l1", "l2", "batch", "seed"),
+]
+
+
 @pytest.mark.parametrize(
     ("task", "names"),
-    [("product", ["task", "rate"]), ("digits", ["task", "depth", "width", "activation", "rate", "batch", "seed"])],
+    [("product", ["rate"]), ("digits", TRAINED), ("moons", ["noise", *TRAINED]), ("text", ["length", *TRAINED])],
 )
 def test_a_form_has_the_fields_that_matter(task, names):
-    found = fields(Settings(task=task))
-    assert [field["name"] for field in found["fields"]] == names
-    assert [value for value, _ in found["fields"][0]["options"]] == ["digits", "spiral", "product"]
+    found = fields(usual(task))
+    assert [field["name"] for field in found["fields"]] == ["task", "csv", *names]
+    assert [value for value, _ in found["fields"][0]["options"]] == [name for name in TASKS if name != "csv"]
+
+
+def test_a_form_offers_what_fits_the_task():
+    found = {field["name"]: field for field in fields(usual("adding"))["fields"]}
+    assert [value for value, _ in found["model"]["options"]] == ["gru", "lstm", "rnn", "transformer"]
+    assert [value for value, _ in found["loss"]["options"]] == ["mse", "mae", "huber"]
+    assert (found["residual"]["value"], found["residual"]["options"]) == ("off", [("off", "off"), ("on", "on")])
+
+
+def test_a_switch_is_turned_on(product):
+    product.choose_text("residual", "on")
+    assert product.settings.residual is True
+
+
+def test_a_file_brings_its_task(product, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("a,b,label\n" + "0,1,yes\n2,1,no\n" * 5)
+    product.choose_text("csv", str(path))
+    assert (product.settings.task, product.problem.classes) == ("csv", ("no", "yes"))
+    assert product.form()["fields"][0]["value"] == "csv"
 
 
 def test_a_sessions_form_shows_its_settings(product):
-    assert {field["name"]: field["value"] for field in product.form()["fields"]} == {"task": "product", "rate": 0.05}
+    assert {field["name"]: field["value"] for field in product.form()["fields"]} == {
+        "task": "product",
+        "csv": "",
+        "rate": 0.05,
+    }
 
 
 # ---- training ------------------------------------------------------------------------------------------------------

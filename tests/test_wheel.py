@@ -70,11 +70,12 @@ def address(programs: Path, elsewhere: Path) -> Iterator[str]:
         server.terminate()
 
 
-def test_it_holds_the_two_packages_and_every_asset(wheel: Path) -> None:
+def test_it_holds_the_two_packages_every_asset_and_the_text(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     modules = {source.path.relative_to(sources.ROOT).as_posix() for source in sources.product()}
     loaded = {f"explorer/assets/{name}" for name in sources.assets()}
-    assert names == modules | loaded | {"engine/py.typed", "explorer/py.typed"}
+    told = {"engine/py.typed", "explorer/py.typed", "engine/tasks/backpropagation.txt"}
+    assert names == modules | loaded | told
 
 
 def test_it_brings_its_licence(wheel: Path) -> None:

@@ -1,93 +1,40 @@
-"""The tasks one can choose, and what a choice of settings becomes: a loss, its parameters, and its batches."""
+"""Where the examples of each task come from, and what a choice of settings becomes."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from engine.errors import EngineError
-from engine.tasks import data
-from engine.tasks.losses import cross_entropy
-from engine.tasks.models import ACTIVATIONS, init_mlp, mlp
+from engine.tasks import data, plane, sequences
+from engine.tasks.data import Data
+from engine.tasks.problem import Problem, learning
+from engine.tasks.settings import TASKS, Settings
+from engine.tasks.table import table
 
 Array = Any
 
 
-class SettingsError(EngineError, ValueError):
-    """A setting has a value that it can't have."""
+def _points(shape: Callable[..., Array]) -> Callable[[Settings], Data]:
+    return lambda settings: plane.points(shape, settings.noise, settings.seed)
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """Everything that decides a training run. Defaults are those of the first page."""
-
-    task: str = "digits"
-    depth: int = 2
-    """Number of hidden layers."""
-    width: int = 16
-    """Units in each hidden layer."""
-    activation: str = "tanh"
-    rate: float = 0.5
-    """Learning rate."""
-    batch: int = 32
-    """Examples in a step."""
-    seed: int = 0
-
-    def checked(self) -> Settings:
-        """The same settings, or a sentence about the one that can't be.
-
-        Raises:
-            SettingsError: what came, and what is possible.
-        """
-        for name, allowed in (("task", TASKS), ("activation", ACTIVATIONS)):
-            if getattr(self, name) not in allowed:
-                raise SettingsError(f"{name} {getattr(self, name)!r} isn't one of {', '.join(allowed)}.")
-        for name, (low, high) in LIMITS.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise SettingsError(f"{name} is {value}, and can be from {low} to {high}.")
-        return self
-
-
-LIMITS: dict[str, tuple[float, float]] = {
-    "depth": (0, 32),
-    "width": (1, 256),
-    "rate": (0.0, 1e6),
-    "batch": (1, 512),
-    "seed": (0, 2**31 - 1),
+DATA: dict[str, Callable[[Settings], Data]] = {
+    "digits": lambda settings: data.digits(),
+    "spiral": _points(plane.spiral),
+    "circles": _points(plane.circles),
+    "moons": _points(plane.moons),
+    "xor": _points(plane.xor),
+    "gaussians": _points(plane.gaussians),
+    "regression": lambda settings: plane.curve(settings.noise, settings.seed),
+    "iris": lambda settings: data.iris(),
+    "cancer": lambda settings: data.cancer(),
+    "text": lambda settings: sequences.text(settings.length),
+    "adding": lambda settings: sequences.adding(settings.length, settings.seed),
+    "csv": lambda settings: table(settings.csv),
 }
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Problem:
-    """A loss with what it is called on: ``fun(*params, *batch(step))``; the parameters come first."""
-
-    title: str
-    fun: Callable[..., Any]
-    params: tuple[Any, ...]
-    batch: Callable[[int], tuple[Any, ...]]
-    rate: float = 0.1
-    note: str = ""
-    """What one step is taken on: ``32 of 1,797 images``."""
-    image: tuple[int, int] | None = None
-    measure: str = "loss"
-    """What the number is called that gets smaller."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """One row of the choice of tasks."""
-
-    title: str
-    words: str
-    build: Callable[[Settings], Problem]
-    uses: tuple[str, ...] = ("depth", "width", "activation", "rate", "batch", "seed")
-    """The settings that matter to it."""
-    defaults: tuple[tuple[str, Any], ...] = ()
-    """What the settings become when one comes to it."""
+"""For each task that learns from examples, those that the settings ask for."""
 
 
 def product(x: Array, y: Array, z: Array) -> Array:
@@ -98,61 +45,16 @@ def product(x: Array, y: Array, z: Array) -> Array:
 def _product(settings: Settings) -> Problem:
     start = tuple(np.float32(value) for value in (-2.0, 5.0, -4.0))
     note = "x = −2, y = 5, z = −4 at the start"
-    return Problem("f = (x + y) · z", product, start, lambda step: (), settings.rate, note, measure="f")
-
-
-def _classifier(settings: Settings, given: data.Data, title: str, things: str) -> Problem:
-    sizes = (given.x.shape[1], *[settings.width] * settings.depth, given.y.shape[1])
-    activation = ACTIVATIONS[settings.activation]
-
-    def loss(params: Any, x: Array, y: Array) -> Array:
-        return cross_entropy(mlp(params, x, activation), y)
-
-    def batch(step: int) -> tuple[Array, Array]:
-        order = np.random.default_rng((settings.seed, step * settings.batch // len(given))).permutation(len(given))
-        start = step * settings.batch % len(given)
-        chosen = np.take(order, range(start, start + settings.batch), mode="wrap")
-        return given.x[chosen], given.y[chosen]
-
-    note = f"{settings.batch} of {len(given):,} {things}"
-    return Problem(title, loss, (init_mlp(sizes, settings.seed),), batch, settings.rate, note, given.image)
-
-
-def _digits(settings: Settings) -> Problem:
-    return _classifier(settings, data.digits(), "Handwritten digits", "images")
-
-
-def _spiral(settings: Settings) -> Problem:
-    return _classifier(settings, data.spiral(seed=settings.seed), "Two spirals", "points")
-
-
-TASKS: dict[str, Task] = {
-    "digits": Task(
-        "Handwritten digits",
-        "1,797 real images of 8 × 8 pixels; the network says which digit each one is.",
-        _digits,
-        defaults=(("depth", 2), ("width", 16), ("rate", 0.5), ("batch", 32)),
-    ),
-    "spiral": Task(
-        "Two spirals",
-        "Points of two intertwined spirals in the plane; the network tells them apart.",
-        _spiral,
-        defaults=(("depth", 2), ("width", 8), ("rate", 0.3), ("batch", 32)),
-    ),
-    "product": Task(
-        "f = (x + y) · z",
-        "The smallest graph with everything in it: a sum, a product, three inputs.",
-        _product,
-        uses=("rate",),
-        defaults=(("rate", 0.05),),
-    ),
-}
+    return Problem(TASKS["product"].title, product, start, rate=settings.rate, note=note, measure="f")
 
 
 def problem(settings: Settings) -> Problem:
     """The training problem that the settings describe.
 
     Raises:
-        SettingsError: a setting is out of its range.
+        SettingsError: a setting can't be, or not together with another, or a table can't be learned from.
     """
-    return TASKS[settings.checked().task].build(settings)
+    task = TASKS[settings.checked().task]
+    if settings.task not in DATA:
+        return _product(settings)
+    return learning(settings, DATA[settings.task](settings), task.title, task.things)

@@ -1,8 +1,10 @@
-"""Data sets, as inputs of shape ``(examples, features)`` and one-hot labels of shape ``(examples, classes)``."""
+"""Data sets, as examples and their labels, shuffled, the last of them kept for the test."""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import gzip
 import importlib.util
 from functools import lru_cache
 from pathlib import Path
@@ -10,46 +12,93 @@ from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[np.float32]]
+Array = np.ndarray[Any, Any]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Data:
-    """Examples and their labels, in an order that is already shuffled."""
+    """Examples and their labels."""
 
     x: Array
+    """``(examples, features)``, ``(examples, moments, features)``, or letters, as int32, ``(examples, moments)``."""
     y: Array
-    classes: tuple[str, ...]
+    """One-hot ``(examples, classes)``, values ``(examples, 1)``, or one-hot at each moment."""
+    classes: tuple[str, ...] = ()
+    """What the answers are called; none where they are values."""
     image: tuple[int, int] | None = None
     """Height and width, where an example is a picture."""
+    tested: int = 0
+    """How many of them, the last, are kept for the test."""
 
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def training(self) -> tuple[Array, Array]:
+        """The examples to learn from."""
+        return self.x[: len(self) - self.tested], self.y[: len(self) - self.tested]
+
+    @property
+    def test(self) -> tuple[Array, Array]:
+        """The examples that are never learned from."""
+        return self.x[len(self) - self.tested :], self.y[len(self) - self.tested :]
+
+
+FIFTH = 5
+"""One in so many examples is kept for the test."""
+
+
+def standardised(x: Array, tested: int) -> Array:
+    """Each feature with mean 0 and variance 1 over the examples to learn from; one that never changes is 0."""
+    known = x[: len(x) - tested].astype(np.float64)
+    spread = known.std(axis=0)
+    return ((x - known.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
+
+
+def one_hot(labels: Array, count: int) -> Array:
+    """A row with a single one for each label."""
+    return np.eye(count, dtype=np.float32)[labels]
+
 
 @lru_cache(maxsize=1)
 def digits() -> Data:
-    """1,797 handwritten digits of 8 × 8 pixels, brightness 0 to 1 (UCI Optical Recognition, shipped with scikit-learn).
+    """1,797 handwritten digits of 8 × 8 pixels, brightness 0 to 1 (UCI, shipped with scikit-learn)."""
+    with gzip.open(_shipped("digits.csv.gz"), "rt") as file:
+        table = np.loadtxt(file, delimiter=",", dtype=np.float32)
+    table = _shuffled(table)
+    pixels, labels = table[:, :-1] / 16, table[:, -1].astype(int)
+    return Data(pixels, one_hot(labels, 10), tuple("0123456789"), image=(8, 8), tested=len(table) // FIFTH)
 
-    The file is read directly: importing scikit-learn itself takes longer than everything else on the first page.
-    """
+
+@lru_cache(maxsize=1)
+def iris() -> Data:
+    """Sepals and petals of 150 irises of three species, measured (Fisher, 1936; shipped with scikit-learn)."""
+    return _measured("iris.csv")
+
+
+@lru_cache(maxsize=1)
+def cancer() -> Data:
+    """Thirty measures of cell nuclei in 569 samples (UCI Wisconsin Diagnostic, 1995; shipped with scikit-learn)."""
+    return _measured("breast_cancer.csv")
+
+
+def _measured(name: str) -> Data:
+    """A file whose first line is: rows, columns, names of the classes."""
+    with _shipped(name).open(encoding="utf-8") as file:
+        _, _, *classes = next(csv.reader(file))
+        table = _shuffled(np.loadtxt(file, delimiter=","))
+    tested = len(table) // FIFTH
+    labels = one_hot(table[:, -1].astype(int), len(classes))
+    return Data(standardised(table[:, :-1], tested), labels, tuple(classes), tested=tested)
+
+
+def _shuffled(table: Array) -> Array:
+    return table[np.random.default_rng(0).permutation(len(table))]
+
+
+def _shipped(name: str) -> Path:
+    """A file of scikit-learn's, read directly: importing it takes longer than everything else on the first page."""
     spec = importlib.util.find_spec("sklearn")
     if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("The digits come with scikit-learn, which is not installed: pip install scikit-learn.")
-    path = Path(spec.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
-    table = np.loadtxt(path, delimiter=",", dtype=np.float32)
-    order = np.random.default_rng(0).permutation(len(table))
-    pixels, labels = table[order, :-1] / 16, table[order, -1].astype(int)
-    one_hot: Array = np.eye(10, dtype=np.float32)[labels]
-    return Data(pixels.astype(np.float32), one_hot, tuple("0123456789"), image=(8, 8))
-
-
-def spiral(count: int = 400, noise: float = 0.05, seed: int = 0) -> Data:
-    """Two arms of a spiral in the plane, within about ±1."""
-    rng = np.random.default_rng(seed)
-    label = np.arange(count) % 2
-    radius = rng.uniform(0.05, 1.0, count)
-    angle = 1.75 * 2 * np.pi * radius + np.pi * label
-    points = np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=1)
-    points += rng.normal(scale=noise, size=points.shape)
-    return Data(points.astype(np.float32), np.eye(2, dtype=np.float32)[label], ("blue", "orange"))
+        raise FileNotFoundError(f"{name} comes with scikit-learn, which is not installed: pip install scikit-learn.")
+    return Path(spec.submodule_search_locations[0], "datasets", "data", name)

@@ -97,7 +97,7 @@ def test_training_walks_the_pass_and_ends_on_the_losses_of_optax(training_page: 
     )
     training_page.get_by_role("button", name="Train one step").click()
     [(before, after)] = plain_losses(1)
-    told = f"loss {short(before)} → {short(after)} on 32 of 1,797 images"
+    told = f"loss {short(before)} → {short(after)} on 32 of 1,438 images"
     expect(training_page.locator(".message")).to_have_text(told)
     assert without_repeats(walked) == ["Start", "Forward", "Loss", "Backward", "Update"]
 

@@ -18,7 +18,7 @@ export function render({ model }) {
     }
     return make("input", {
       id: field.name,
-      type: "number",
+      type: field.text ? "text" : "number",
       min: field.low,
       max: field.high,
       step: field.step,
