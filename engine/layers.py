@@ -186,17 +186,17 @@ class _Ways(Flow):
 
     def _groups(self) -> dict[str, str]:
         """For each product the node that ends the sum it is part of."""
-        home: dict[str, set[str]] = {}
+        home: dict[str, list[str]] = {}
         for node in self.graph.nodes:
             if self._is_product(node):
-                home[node.id] = {node.id}
+                home[node.id] = [node.id]
                 continue
             sources = self.before(node.id)
             parts = [source for source in sources if source in home and len(self.graph.consumers(source)) == 1]
             rest = [source for source in sources if source not in parts]
             joins = node.op in _SUMS or node.op == "convert_element_type"
             if parts and joins and not node.note and all(source in self.parametric for source in rest):
-                home[node.id] = set().union(*(home.pop(part) for part in parts))
+                home[node.id] = [product for part in parts for product in home.pop(part)]
         return {product: output for output, products in home.items() for product in products}
 
     def _layer(self, output: str, products: Sequence[str]) -> Layer:

@@ -22,7 +22,7 @@ from engine.graph import Graph
 from engine.layers import Flow, Layer, Link, Segment, Structure, layers, structure
 from engine.numbers import Numbers
 from engine.reading import Reading
-from engine.slopes import is_activation, slope
+from engine.slopes import is_activation, shape_of, slope
 
 __all__ = [
     "Factor",
@@ -196,10 +196,34 @@ def activations(graph: Graph, parameters: tuple[str, ...]) -> dict[str, tuple[Se
     flow, found = _flow(graph, parameters), {}
     made = structure(graph, parameters)
     for link in (*made.recurrent, *made.links):
-        bent = tuple(s for s in link.segments if not s.carry and is_activation(flow, s.start, s.inner))
+        bent = tuple(s for s in _parts(flow, link) if not s.carry and is_activation(flow, s.start, s.inner))
         if bent:
             found[link.lower.output] = bent
     return found
+
+
+def _parts(flow: Flow, link: Link) -> tuple[Segment, ...]:
+    """The segments of a link, those together that are one activation: ``clip`` is a maximum, then a minimum."""
+    parts: list[Segment] = []
+    for segment in link.segments[:-1]:
+        alone = not segment.carry and shape_of(flow, segment.start, segment.inner) == "straight"
+        runs = () if alone or segment.carry else reversed(range(len(parts)))
+        start = next((index for index in runs if _one(flow, parts[index:], segment)), len(parts))
+        run = [*parts[start:], segment]
+        inner = tuple(id for part in run for id in part.inner)
+        parts[start:] = [Segment(run[0].start, segment.end, inner, segment.carry)]
+    return (*parts, link.segments[-1])
+
+
+def _one(flow: Flow, run: Sequence[Segment], last: Segment) -> bool:
+    """Whether a segment and those before it are one function of an entry, seen by nobody half-way."""
+    first = run[0]
+    if any(part.carry for part in run) or not is_activation(flow, first.start, first.inner):
+        return False
+    inner = tuple(id for part in (*run, last) for id in part.inner)
+    equations = {flow.graph.node(id).equation for id in inner}
+    seen = all(equations.issuperset(flow.graph.consumers(id)) for id in inner[:-1] if id != last.end)
+    return seen and is_activation(flow, first.start, inner)
 
 
 @lru_cache(maxsize=16)
@@ -226,10 +250,8 @@ def steepest(graph: Graph, part: Segment) -> float:
 def activation_name(graph: Graph, part: Segment) -> str:
     """What a reader calls an activation: the library function that it is, or its operation."""
     node = graph.node(part.end)
-    scope = node.scope.rpartition("/")[2]
-    named = bool(node.scope) and graph.scope(node.scope).kind == "library" and len(part.inner) > 1
-    if named:
-        return graph.scope(node.scope).name.rstrip("0123456789").rstrip("_") or scope
+    if node.scope and graph.scope(node.scope).kind == "library" and len(part.inner) > 1:
+        return graph.scope(node.scope).name.rstrip("0123456789").rstrip("_")
     return {"logistic": "sigmoid", "sin": "sine"}.get(node.op, node.label if node.kind == "custom" else node.op)
 
 
@@ -278,10 +300,6 @@ class _Way:
         later ^= self.numbers.graph.reverse(output)
         return np.array([rms(part) for part in (by_time[1:] if later else by_time[:-1])])
 
-    def is_later(self, index: int) -> bool:
-        """Whether the start of a segment lies in the later iteration."""
-        return any(segment.carry for segment in self.link.segments[:index])
-
     def grad(self, id: str, later: bool) -> Array:
         """Size of a whole gradient."""
         return self.size(self.numbers.grad(id), later)
@@ -302,12 +320,14 @@ def _factor(way: _Way) -> Factor | None:
     one = np.ones(1)
     found: dict[str, Array] = {**dict.fromkeys(_FACTORS, one), "alignment": one, "measured": one}
     names = []
-    normed = any(_is_norm(graph, segment) for segment in link.segments)
+    parts = _parts(way.flow, link)
+    normed = any(_is_norm(graph, segment) for segment in parts)
     try:
-        for index, segment in enumerate(link.segments):
-            whole, sent, passed = _passage(way, index, segment)
-            kind = _kind(way.flow, segment, normed, index == len(link.segments) - 1)
-            steepness = _steepness(way, index, segment) if kind == "activation_slope" else None
+        for index, segment in enumerate(parts):
+            later = any(part.carry for part in parts[:index])
+            whole, sent, passed = _passage(way, segment, later)
+            kind = _kind(way.flow, segment, normed, index == len(parts) - 1)
+            steepness = _steepness(way, segment, later) if kind == "activation_slope" else None
             own = {"residual": whole / sent, "measured": whole / passed, kind: sent / passed}
             if steepness is not None:
                 own |= {kind: steepness, "alignment": sent / passed / steepness}
@@ -332,9 +352,8 @@ def _means(found: Mapping[str, Array]) -> dict[str, float] | None:
     return dict(zip(found, map(float, np.exp(np.log(table).mean(axis=1))), strict=True))
 
 
-def _passage(way: _Way, index: int, segment: Segment) -> tuple[Array, Array, Array]:
+def _passage(way: _Way, segment: Segment, later: bool) -> tuple[Array, Array, Array]:
     """Sizes of the whole gradient at the start of a segment, of what comes along it, and of that at its end."""
-    later = way.is_later(index)
     whole = way.grad(segment.start, later)
     if segment.carry:
         sent = way.grad(segment.end, True)
@@ -372,9 +391,9 @@ def _slope(numbers: Numbers, part: Segment) -> Array | None:
     return slope(numbers, part.start, part.inner)
 
 
-def _steepness(way: _Way, index: int, segment: Segment) -> Array | None:
+def _steepness(way: _Way, segment: Segment, later: bool) -> Array | None:
     slopes = _slope(way.numbers, segment)
-    return None if slopes is None else way.size(slopes, way.is_later(index))
+    return None if slopes is None else way.size(slopes, later)
 
 
 # ---- through time --------------------------------------------------------------------------------------------------

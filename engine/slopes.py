@@ -107,7 +107,12 @@ _PARTIALS = _CURVED | _STRAIGHT
 
 
 def is_activation(flow: Flow, start: str, inner: Iterable[str]) -> bool:
-    """Whether a part of the graph is a function of each entry of ``start``, and a bent one.
+    """Whether a part of the graph is a function of each entry of ``start``, and a bent one."""
+    return shape_of(flow, start, inner) == "bent"
+
+
+def shape_of(flow: Flow, start: str, inner: Iterable[str]) -> str:
+    """``bent`` or ``straight`` for a function of each entry of ``start`` apart, empty for anything else.
 
     Other operands may be numbers, parameters (a slope that is learned) and choices made from ``start`` itself.
     """
@@ -118,11 +123,11 @@ def is_activation(flow: Flow, start: str, inner: Iterable[str]) -> bool:
         node = graph.node(id)
         known = node.op in _PARTIALS or node.kind == "custom"
         if not known or node.shape != shape or not all(_harmless(flow, inside, source) for source in node.inputs):
-            return False
+            return ""
         both = len([source for source in node.inputs if source in inside]) > 1
         bent |= node.op in _CURVED or node.kind == "custom" or (both and node.op in ("mul", "div"))
         inside.add(id)
-    return bent
+    return "bent" if bent else "straight"
 
 
 def _harmless(flow: Flow, inside: set[str], source: str) -> bool:

@@ -148,7 +148,7 @@ def _grown(evidence: Evidence) -> bool:
 
 def _slower(evidence: Evidence) -> tuple[Remedy, ...]:
     """A run that breaks at its first step began too large; one that breaks later stepped too far."""
-    slower, begun = remedies.lower_rate(evidence), remedies.init(evidence)
+    slower, begun = remedies.lower_rate(evidence), remedies.fresh(evidence)
     at_once = bool(evidence.losses) and not math.isfinite(evidence.losses[0])
     if evidence.settings is None:
         return (slower,) if evidence.before else ()

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import jax
+import numpy as np
 
 from engine import profile
 from engine.graph import Graph
@@ -26,6 +27,9 @@ LEARNED = 0.1
 
 PROGRESS = 0.05
 """A loss that fell by less than a twentieth went nowhere."""
+
+WORTH = 0.01
+"""A loss that falls by a hundredth still falls."""
 
 PATIENCE = 50
 """Fewer steps than this say nothing about where a loss is going."""
@@ -73,13 +77,17 @@ class Course:
 
     @property
     def falling(self) -> bool:
-        """Whether the last quarter lies below the second one by more than two standard errors of the difference."""
-        quarter = len(self.losses) // 4
-        if quarter < 2:
+        """Whether a straight line through all but the first tenth falls: by more than two standard errors of its slope,
+        and by more than a hundredth of the start, which is what as many steps again could win.
+        """
+        values = np.array(self.losses[len(self.losses) // 10 :])
+        if len(values) < 3:
             return False
-        before, after = self.losses[quarter : 2 * quarter], self.losses[-quarter:]
-        error = math.sqrt((statistics.variance(before) + statistics.variance(after)) / quarter)
-        return statistics.fmean(before) - statistics.fmean(after) > 2 * error
+        times = np.arange(len(values)) - (len(values) - 1) / 2
+        slope = float(times @ values / (times @ times))
+        rest = values - values.mean() - slope * times
+        error = math.sqrt(float(rest @ rest) / (len(values) - 2) / float(times @ times))
+        return slope < -2 * error and -slope * len(values) > WORTH * abs(self.start)
 
     @property
     def learned(self) -> bool:

@@ -73,7 +73,7 @@ def plateau(evidence: Evidence) -> Finding | None:
         return None
     told = (
         f"The loss went from {short(course.start)} to {short(course.now)} in {len(course.losses)} steps, though "
-        "gradients and updates have sizes that let one learn: the model may be too simple, or the way down is flat here."
+        "gradients and updates have sizes that let one learn: the model may be too simple, or the way is flat here."
     )
     straight = evidence.setting("activation") == "linear" or evidence.setting("depth") == 0
     cause = "a linear model" if straight else "flat surface"

@@ -109,6 +109,19 @@ def activation(evidence: Evidence, name: str) -> Remedy:
     return Remedy(f"{title} with {_init(name)[0]}", {"activation": name, **change})
 
 
+def fresh(evidence: Evidence, bent: str = "") -> Remedy:
+    """Another start: the initialisation that fits; in deep nets also a way round each layer, and an activation that
+    bounds what is added up along it.
+
+    Args:
+        evidence: of the run.
+        bent: another activation, where the present one is the cause.
+    """
+    if len(evidence.structure.trunk) > DEEP:
+        return together(activation(evidence, "tanh"), residual(evidence))
+    return activation(evidence, bent) if bent else init(evidence)
+
+
 def together(*remedies: Remedy) -> Remedy:
     """Several at once."""
     change: dict[str, Any] = {}

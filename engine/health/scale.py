@@ -134,7 +134,7 @@ def _told(size: _Size, verb: str) -> str:
     if size.time:
         return (
             f"Gradients {verb} {short(size.each)}-fold at each of {size.passages} steps back through "
-            f"{size.first.name}: {_product(size)}; the first step receives {short(size.ratio)} of what the last one does."
+            f"{size.first.name}: {_product(size)}; the first step receives {short(size.ratio)} of what the last does."
         )
     return (
         f"Gradients {verb} {short(size.each)}-fold at each of {size.passages} layers: {_product(size)}; "
@@ -144,7 +144,7 @@ def _told(size: _Size, verb: str) -> str:
 
 def _exploding(evidence: Evidence, size: _Size) -> Finding:
     early = len(evidence.readings) == 1
-    begun = [remedies.init(evidence), remedies.norm(evidence)]
+    begun = [remedies.fresh(evidence), remedies.norm(evidence)]
     slower = [remedies.lower_rate(evidence), remedies.clip()]
     cause = "initialisation too large" if early else "learning rate too large"
     given: Iterable[Remedy] = [*begun, remedies.clip()] if early else slower
@@ -163,11 +163,8 @@ def _vanishing(evidence: Evidence, size: _Size) -> Finding:
     cause = " and ".join(
         [*(["saturating activation"] if flat else []), *(["initialisation too small"] if weak or not flat else [])]
     )
-    begun, other = remedies.init(evidence), remedies.activation(evidence, "relu")
-    help_deep = remedies.norm(evidence)
-    deep = len(evidence.structure.trunk) > remedies.DEEP
-    main = other if flat else begun
-    given = [remedies.together(main, help_deep) if deep else main, remedies.residual(evidence), help_deep]
+    fresh = remedies.fresh(evidence, bent="relu" if flat else "")
+    given = [fresh, remedies.residual(evidence), remedies.norm(evidence)]
     return _finding(evidence, "vanishing", cause, size, given)
 
 

@@ -47,7 +47,7 @@ def symmetry(evidence: Evidence) -> Finding | None:
     )
     cause = "all weights are zero at the start" if zero else "all weights are equal at the start"
     places = tuple(Place(layer.output, layer.name) for layer in same)
-    random = remedies.effective(evidence, remedies.init(evidence))
+    random = remedies.effective(evidence, remedies.fresh(evidence))
     return Finding("symmetry", cause, places, told, f"{_layers(len(same))} one unit wide", random)
 
 
