@@ -110,16 +110,26 @@ def activation(evidence: Evidence, name: str) -> Remedy:
 
 
 def fresh(evidence: Evidence, bent: str = "") -> Remedy:
-    """Another start: the initialisation that fits; in deep nets also a way round each layer, and an activation that
-    bounds what is added up along it.
+    """Another start: the initialisation that fits. In deep nets also a way round each layer, which brings the gradient
+    to the first one; an activation that bounds what each adds to it; a normalisation, so that what has added up doesn't
+    saturate the next; and as the last layer sees the sum of all, whose mean square grows with their number, a rate
+    divided by it.
 
     Args:
         evidence: of the run.
         bent: another activation, where the present one is the cause.
     """
     if len(evidence.structure.trunk) > DEEP:
-        return together(activation(evidence, "tanh"), residual(evidence))
+        around = together(activation(evidence, "tanh"), residual(evidence), norm(evidence))
+        return Remedy(around.label, {**around.change, **_shared_rate(evidence)})
     return activation(evidence, bent) if bent else init(evidence)
+
+
+def _shared_rate(evidence: Evidence) -> dict[str, Any]:
+    given = evidence.setting("rate")
+    if given is None or evidence.setting("optimizer", "sgd") not in _PER_STEP:
+        return {}
+    return {"rate": float(f"{given / len(evidence.structure.trunk):.0e}")}
 
 
 def together(*remedies: Remedy) -> Remedy:

@@ -14,10 +14,15 @@ from engine.layers import Layer
 from engine.numbers import short
 from engine.profile import Factor, Row, Through
 
-DECADES = 1e-3
-"""The first layer's gradient over the last one's, from which on it has vanished: at one rate for all, the last layer is
-done before the first has moved a thousandth of its way. Its inverse is an explosion: the rate that the first layer
-bears leaves the last where it is."""
+EXPLODED = 1e3
+"""The first layer's gradient over the last one's, from which on it has exploded: the rate that the first layer bears
+leaves the last where it is. Healthy nets, twenty layers deep or trained to the end, were measured between 1e-3 and 50."""
+
+VANISHED = 1e-4
+"""And from which on it has vanished: at one rate for all, the last layer is done before the first has begun."""
+
+STUCK = 1e-3
+"""The same where the loss doesn't fall, so that there is something to explain."""
 
 ROUNDING = 1e-6
 """The same through time, where gradients of all steps are added up in float32: what is smaller than this beside the
@@ -48,7 +53,7 @@ def exploding(evidence: Evidence) -> Finding | None:
     """Gradients that grow a thousandfold on the way back."""
     clipped = evidence.setting("clip", "none") != "none"
     sizes = [*([] if clipped else _time(evidence)), *_depth(evidence)]  # clipping bounds the one step of shared weights
-    found = next((size for size in sizes if size.ratio > 1 / DECADES), None)
+    found = next((size for size in sizes if size.ratio > EXPLODED), None)
     return None if found is None else _exploding(evidence, found)
 
 
@@ -56,8 +61,9 @@ def vanishing(evidence: Evidence) -> Finding | None:
     """Gradients that shrink a thousandfold on the way back."""
     if evidence.course.learned:
         return None
-    lost = [size for size in _time(evidence) if size.ratio < (DECADES if evidence.course.stuck else ROUNDING)]
-    found = next((size for size in (*_depth(evidence), *lost) if size.ratio < DECADES), None)
+    stuck = evidence.course.stuck
+    sizes = [(size, VANISHED) for size in _depth(evidence)] + [(size, ROUNDING) for size in _time(evidence)]
+    found = next((size for size, lost in sizes if size.ratio < (STUCK if stuck else lost)), None)
     return None if found is None else _vanishing(evidence, found)
 
 
