@@ -1,0 +1,208 @@
+"""What a diagnosis is made from: a few full readings of a run, one update, and the losses so far."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+
+from engine import profile
+from engine.graph import Graph
+from engine.layers import Structure, structure
+from engine.numbers import Numbers
+from engine.profile import Factor, Row, Through, Update
+from engine.reading import Reading
+from engine.trace import is_array
+
+Array = Any
+
+LEARNED = 0.1
+"""A loss below this share of where it began has been learned: nothing that is found is in the way."""
+
+PROGRESS = 0.05
+"""A loss that fell by less than a twentieth went nowhere."""
+
+WORTH = 0.01
+"""A loss that falls by a hundredth still falls."""
+
+PATIENCE = 50
+"""Fewer steps than this say nothing about where a loss is going."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Course:
+    """The losses of a run, one a step."""
+
+    losses: tuple[float, ...]
+
+    @property
+    def start(self) -> float:
+        """Where it began: the mean of five steps, or a tenth of them, as batches differ; the first alone if the next
+        ones made it more than twice as large.
+        """
+        if not self.losses:
+            return math.nan
+        mean = statistics.fmean(self.losses[: max(1, min(5, len(self.losses) // 10))])
+        return mean if mean <= 2 * abs(self.losses[0]) else self.losses[0]
+
+    @property
+    def now(self) -> float:
+        """Where it is: the median of the last tenth of the steps, and of 50 at the most."""
+        return statistics.median(self._last) if self.losses else math.nan
+
+    @property
+    def _last(self) -> tuple[float, ...]:
+        return self.losses[-max(1, min(50, len(self.losses) // 10)) :]
+
+    @property
+    def progress(self) -> float:
+        """Share of the loss at the start that is gone; negative where it grew."""
+        return (self.start - self.now) / abs(self.start) if self.start else 0.0
+
+    @property
+    def long(self) -> bool:
+        """Whether there are enough steps to say where it is going."""
+        return len(self.losses) >= PATIENCE
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it is where it began, and not falling either by more than batches differ."""
+        return self.long and self.progress < PROGRESS and not self.falling
+
+    @property
+    def falling(self) -> bool:
+        """Whether a straight line through all but the first tenth falls: by more than two standard errors of its slope,
+        and by more than a hundredth of the start, which is what as many steps again could win.
+        """
+        values = np.array(self.losses[len(self.losses) // 10 :])
+        if len(values) < 3:
+            return False
+        times = np.arange(len(values)) - (len(values) - 1) / 2
+        slope = float(times @ values / (times @ times))
+        rest = values - values.mean() - slope * times
+        error = math.sqrt(float(rest @ rest) / (len(values) - 2) / float(times @ times))
+        return slope < -2 * error and -slope * len(values) > WORTH * abs(self.start)
+
+    @property
+    def learned(self) -> bool:
+        """Whether what there was to learn has been learned."""
+        return bool(self.losses) and self.progress > 1 - LEARNED
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is known of a run."""
+
+    readings: tuple[Reading, ...]
+    """Full readings of single steps with their contributions, the oldest first; best the first step's and the latest,
+    and, of a run that is no longer finite, that of the step at which it broke (:func:`breaking_step`)."""
+    parameters: tuple[str, ...]
+    """Ids of the leaves that are trained."""
+    before: Mapping[str, Array]
+    """The parameters before the latest reading's update, by id; empty if unknown."""
+    after: Mapping[str, Array]
+    """And after it."""
+    losses: tuple[float, ...] = ()
+    """One for each step."""
+    settings: Any = None
+    """The run's settings, as attributes or items; ``None`` for a function of one's own."""
+
+    @property
+    def graph(self) -> Graph:
+        """The traced function."""
+        return self.readings[-1].graph
+
+    @cached_property
+    def latest(self) -> Numbers:
+        """The latest reading."""
+        return Numbers(self.readings[-1])
+
+    @cached_property
+    def first(self) -> Numbers:
+        """The first reading; the latest itself if there is only one."""
+        return Numbers(self.readings[0]) if len(self.readings) > 1 else self.latest
+
+    @cached_property
+    def at_start(self) -> Evidence:
+        """What was known at the first reading alone."""
+        return dataclasses.replace(self, readings=self.readings[:1], before={}, after={}, losses=())
+
+    @property
+    def structure(self) -> Structure:
+        """The layers of the function."""
+        return structure(self.graph, self.parameters)
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """The latest gradient profile."""
+        return profile.rows(self.latest, self.parameters)
+
+    @cached_property
+    def first_rows(self) -> tuple[Row, ...]:
+        """The first gradient profile."""
+        return self.rows if self.first is self.latest else profile.rows(self.first, self.parameters)
+
+    @cached_property
+    def factors(self) -> tuple[Factor, ...]:
+        """The factors of the latest profile, the last layer first."""
+        return profile.factors(self.latest, self.parameters)
+
+    @cached_property
+    def through(self) -> tuple[Through, ...]:
+        """The latest gradients through time."""
+        return profile.through(self.readings[-1])
+
+    @cached_property
+    def updates(self) -> tuple[Update, ...]:
+        """The latest update of each layer's weights."""
+        weights = dict.fromkeys(weight for layer in self.structure.layers for weight in layer.weights)
+        chosen = [id for id in weights or self.parameters if id in self.before and id in self.after]
+        before, after = ({id: values[id] for id in chosen} for values in (self.before, self.after))
+        return profile.updates(self.graph, before, after)
+
+    @cached_property
+    def course(self) -> Course:
+        """The losses."""
+        return Course(self.losses)
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        """One of the run's settings; the default where there are none."""
+        if isinstance(self.settings, Mapping):
+            return self.settings.get(name, default)
+        return getattr(self.settings, name, default)
+
+
+def gather(
+    readings: Sequence[Reading],
+    before: tuple[Any, ...],
+    after: tuple[Any, ...] | None = None,
+    losses: Sequence[float] = (),
+    settings: Any = None,
+) -> Evidence:
+    """Evidence from what a training loop has at hand.
+
+    Args:
+        readings: full readings, the oldest first, of a function whose first arguments are the parameters.
+        before: those arguments (pytrees) before the latest reading's update.
+        after: and after it, if known.
+        losses: one for each step.
+        settings: the run's settings; none for a function of one's own.
+    """
+    graph = readings[-1].graph
+    leaves = [[leaf for leaf in jax.tree.leaves(tree) if is_array(leaf)] for tree in (before, after or ())]
+    ids = graph.inputs[: len(leaves[0])]
+    old, new = (dict(zip(ids, values, strict=False)) for values in leaves)
+    return Evidence(tuple(readings), ids, old, new, tuple(map(float, losses)), settings)
+
+
+def breaking_step(losses: Sequence[float]) -> int | None:
+    """The first step whose loss is not finite; ``None`` if all are. Read it, or the one before if its parameters are
+    not finite either.
+    """
+    return next((step for step, loss in enumerate(losses) if not math.isfinite(loss)), None)
