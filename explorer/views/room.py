@@ -25,7 +25,7 @@ class RoomView(JSComponent):  # type: ignore[misc]
     )
     frame = param.Dict(default={}, doc="The run so far, in at most 256 columns of steps: see ``explorer.frames``.")
     extras = param.Dict(default={}, doc="``boundary`` or ``fit``, ``histograms``, ``time``: each where there is one.")
-    findings = param.List(default=[], doc="What health says of the run, as plain data.")
+    findings = param.List(default=None, allow_None=True, doc="What health says of the run; None: it wasn't asked.")
     compare = param.Dict(default={}, doc="A second run: its ``frame``, ``findings`` and ``title``.")
 
     _esm = assets.module("room/main.js")

@@ -8,10 +8,10 @@ const SMALL = `11px ${FACE}`;
 const sharp = (place) => Math.round(place) + 0.5;
 
 /** Grid and ticks of both axes, and what they measure. */
-export function drawAxes(context, area, { x, y, across, up }, ink) {
+export function drawAxes(context, area, { x, y, across, up, bare }, ink) {
   context.font = SMALL;
   context.lineWidth = 1;
-  if (y) drawUp(context, area, y, ink);
+  if (y) drawUp(context, area, y, ink, bare);
   if (x) drawAcross(context, area, x, ink);
   context.fillStyle = ink.quiet;
   context.textBaseline = "alphabetic";
@@ -25,15 +25,15 @@ export function drawAxes(context, area, { x, y, across, up }, ink) {
   }
 }
 
-function drawUp(context, area, y, ink) {
+function drawUp(context, area, y, ink, bare) {
   context.textAlign = "right";
   context.textBaseline = "middle";
   context.strokeStyle = ink.line;
   context.beginPath();
-  for (const [value, text] of y.ticks(Math.max(2, Math.floor(area.h / 32)))) {
+  for (const [value, text] of y.ticks(Math.max(3, Math.floor(area.h / 28)))) {
     const place = sharp(y.at(value));
-    context.moveTo(area.x, place);
-    context.lineTo(area.x + area.w, place);
+    context.moveTo(bare ? area.x - 4 : area.x, place); // no grid over a picture
+    context.lineTo(bare ? area.x : area.x + area.w, place);
     context.fillStyle = ink.quiet;
     context.fillText(text, area.x - 6, place);
   }
@@ -78,7 +78,7 @@ export function drawLine(context, points, colour, { width = 2, dash = [], alpha 
   context.globalAlpha = 1;
 }
 
-/** A dot of one of three shapes: colour never says it alone. */
+/** A dot of one of four shapes: colour never says it alone. */
 export function drawDot(context, [x, y], colour, shape, size = 3.5, ground = "") {
   context.beginPath();
   if (shape === "square") context.rect(x - size * 0.9, y - size * 0.9, size * 1.8, size * 1.8);
@@ -86,6 +86,11 @@ export function drawDot(context, [x, y], colour, shape, size = 3.5, ground = "")
     context.moveTo(x, y - size * 1.2);
     context.lineTo(x + size * 1.1, y + size * 0.8);
     context.lineTo(x - size * 1.1, y + size * 0.8);
+    context.closePath();
+  } else if (shape === "below") {
+    context.moveTo(x, y + size * 1.2);
+    context.lineTo(x + size * 1.1, y - size * 0.8);
+    context.lineTo(x - size * 1.1, y - size * 0.8);
     context.closePath();
   } else context.arc(x, y, size, 0, 2 * Math.PI);
   context.fillStyle = colour;
@@ -155,14 +160,14 @@ export function drawEmpty(context, area, words, ink) {
   context.fillText(words, area.width / 2, area.height / 2, area.width - 16);
 }
 
-/** As much of a text as fits. */
+/** As much of the end of a text as fits: the end of a name is what tells it from others. */
 export function cut(context, text, width) {
   if (context.measureText(text).width <= width) return text;
   let [low, high] = [0, text.length];
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (context.measureText(`${text.slice(0, middle)}…`).width <= width) low = middle;
+    if (context.measureText(`…${text.slice(-middle)}`).width <= width) low = middle;
     else high = middle - 1;
   }
-  return low ? `${text.slice(0, low)}…` : "";
+  return low ? `…${text.slice(-low)}` : "";
 }

@@ -43,13 +43,14 @@ export function createBar(room) {
     const words = status.trained ? `${status.measure} ${status.before} → ${status.after}` : `${status.measure} ${status.before}`;
     if (text.textContent !== words) text.replaceChildren(make("b", {}, words));
     const count = status.step + (status.trained ? 1 : 0);
-    const made = `${grouped(count)} ${count === 1 ? "update" : "updates"} made`;
-    write(aside, [made, accuracyOf(room.state, run) || `this pass: ${status.on}`].join(" · "));
+    const made = `${grouped(count)} ${count === 1 ? "update" : "updates"}`;
+    const accuracy = accuracyOf(room.state, run);
+    write(aside, accuracy ? `${made} · ${accuracy}` : `${made} made · this pass: ${status.on}`);
     aside.title = `this pass: ${status.on}`;
   }
 
-  function showCalm({ status, run, findings }) {
-    const words = status.busy || (findings.length || !status.title ? "" : calmWords(run, status));
+  function showCalm({ status, run, findings, judged }) {
+    const words = status.busy || (findings.length || !judged || !status.title ? "" : calmWords(run, status));
     write(calm, words);
     calm.classList.toggle("busy", Boolean(status.busy));
   }
@@ -60,7 +61,7 @@ export function createBar(room) {
       showKnobs(knobs, room, state.status.knobs || []);
     }
     if (changed.has("status") || changed.has("run") || changed.has("hover")) showTold(state);
-    if (changed.has("status") || changed.has("run") || changed.has("findings")) showCalm(state);
+    if (changed.has("status") || changed.has("run") || changed.has("findings") || changed.has("judged")) showCalm(state);
   });
   showButtons(room.state);
   return { element };
@@ -81,7 +82,7 @@ function accuracyOf(state, run) {
   };
   const [train, test] = [at("accuracy"), at("test_accuracy")];
   if (Number.isNaN(train)) return "";
-  return `accuracy ${told(train)}${Number.isNaN(test) ? "" : ` (test ${told(test)})`}`;
+  return `accuracy ${train.toFixed(2)}${Number.isNaN(test) ? "" : ` (test ${test.toFixed(2)})`}`;
 }
 
 function calmWords(run, status) {

@@ -2,21 +2,21 @@
 
 import { drawAxes, drawDot, drawEmpty } from "./axes.js";
 import { createPlot, showLegend } from "./plot.js";
-import { mixed } from "./quantities.js";
-import { linear, told } from "./scales.js";
+import { mixed, pixel } from "./quantities.js";
+import { linear, percent, told } from "./scales.js";
 import { decoder } from "./state.js";
 
 /** The decision boundary; a hovered unit takes its place. */
 export function createBoundary(room) {
   const picture = document.createElement("canvas");
   let open = null;
-  let painted = "";
+  let painted = {};
 
   const chart = {
     name: "boundary",
     title: "Decision boundary",
     height: 300,
-    depends: ["extras", "unit"],
+    depends: ["extras", "unit", "second"],
     gutter: (width) => ({ left: 34, right: Math.max(12, width - 34 - 320), top: 8, bottom: 34 }),
     paint(context, area, plot) {
       const ink = room.ink();
@@ -32,17 +32,16 @@ export function createBoundary(room) {
       paintScores(context, square, shown, ink);
       drawZero(context, square, shown, ink);
       if (!unit) drawPoints(context, plot, open, ink);
-      drawAxes(context, square, { x: plot.x, y: { ...plot.y, ticks: (count) => plot.y.ticks(Math.min(count, 5)) }, across: "first input (x₁), and up the second (x₂)" }, ink);
-      plot.say(spokenPlane(open, unit));
+      drawAxes(context, square, { x: plot.x, y: { ...plot.y, ticks: (count) => plot.y.ticks(Math.min(count, 5)) }, across: "x₁ across, x₂ up", bare: true }, ink);
+      plot.say(`${room.state.second ? "before: " : ""}${spokenPlane(open, unit)}`);
       showLegend(plot.legend, unit ? [] : legendOfPlane(open, ink));
     },
   };
 
   function paintScores(context, area, shown, ink) {
-    const key = `${shown.text.length} ${shown.text} ${ink.page}`;
-    if (painted !== key) {
-      painted = key;
-      scoresInto(picture, shown, hues(ink, room));
+    if (painted.shown !== shown || painted.ink !== ink) {
+      painted = { shown, ink };
+      scoresInto(picture, [shown], hues(ink, room));
     }
     context.imageSmoothingEnabled = true;
     context.drawImage(picture, area.x, area.y, area.w, area.h);
@@ -62,14 +61,14 @@ export function openPlane(given, before) {
   const centre = values ? 0 : 0.5;
   const most = values ? largest(scores) : 0.5;
   const units = (given.units || []).map((unit) => openUnit(unit));
-  return { given, text: given.scores, rows, columns, scores, points, held, values, centre, most, units, range: given.range };
+  return { given, rows, columns, scores, points, held, values, centre, most, units, range: given.range };
 }
 
 function openUnit(unit) {
   const scores = decoder()("unit", unit.scores);
   const side = unit.size ? unit.size[0] : Math.round(Math.sqrt(scores.length));
   // a unit is drawn on its own scale: what matters is where it turns, not how strong it is
-  return { ...unit, text: unit.scores, scores, rows: side, columns: scores.length / side, centre: 0, most: largest(scores) };
+  return { ...unit, scores, rows: side, columns: scores.length / side, centre: 0, most: largest(scores) };
 }
 
 function largest(values) {
@@ -92,24 +91,29 @@ function ramp({ plus, minus, middle }) {
   const key = plus + minus + middle;
   if (!ramps.has(key)) {
     const colours = Array.from({ length: 129 }, (_, i) => mixed(middle, i < 64 ? minus : plus, (0.82 * Math.abs(i - 64)) / 64));
-    ramps.set(key, colours.map((colour) => [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16))));
+    ramps.set(key, Uint32Array.from(colours, pixel));
   }
   return ramps.get(key);
 }
 
-/** Scores as a picture, a pixel a cell; row 0 is the lowest of the plane. */
-export function scoresInto(canvas, { scores, rows, columns, centre, most }, colours) {
-  if (canvas.width !== columns || canvas.height !== rows) Object.assign(canvas, { width: columns, height: rows });
-  const image = new ImageData(columns, rows);
+/** Pictures of scores one beside the other, a pixel a cell; row 0 is the lowest of the plane. */
+export function scoresInto(canvas, pictures, colours) {
+  const wide = pictures.reduce((sum, { columns }) => sum + columns, 0);
+  const tall = Math.max(...pictures.map(({ rows }) => rows));
+  if (canvas.width !== wide || canvas.height !== tall) Object.assign(canvas, { width: wide, height: tall });
+  const image = new ImageData(wide, tall);
+  const cells = new Uint32Array(image.data.buffer);
   const table = ramp(colours);
-  for (let i = 0; i < scores.length; i++) {
-    const place = Math.round(64 + 64 * Math.min(Math.max((scores[i] - centre) / most, -1), 1));
-    const [red, green, blue] = table[Number.isNaN(place) ? 64 : place];
-    const at = 4 * ((rows - 1 - Math.floor(i / columns)) * columns + (i % columns));
-    image.data[at] = red;
-    image.data[at + 1] = green;
-    image.data[at + 2] = blue;
-    image.data[at + 3] = 255;
+  let left = 0;
+  for (const { scores, rows, columns, centre, most } of pictures) {
+    for (let row = 0; row < rows; row++) {
+      const begin = (rows - 1 - row) * wide + left;
+      for (let column = 0; column < columns; column++) {
+        const place = Math.round(64 + (64 * (scores[row * columns + column] - centre)) / most);
+        cells[begin + column] = table[place >= 0 ? Math.min(place, 128) : place < 0 ? 0 : 64]; // 64: NaN
+      }
+    }
+    left += columns;
   }
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
@@ -124,6 +128,8 @@ function drawZero(context, area, { scores, rows, columns, centre }, ink) {
   context.beginPath();
   for (let row = 0; row + 1 < rows; row++) {
     for (let column = 0; column + 1 < columns; column++) {
+      const low = at(row, column) < 0;
+      if (low === at(row, column + 1) < 0 && low === at(row + 1, column) < 0 && low === at(row + 1, column + 1) < 0) continue;
       const corners = [[row, column], [row, column + 1], [row + 1, column + 1], [row + 1, column]];
       const crossed = [];
       for (let i = 0; i < 4; i++) {
@@ -165,5 +171,5 @@ function spokenPlane({ values, points, scores }, unit) {
     return `unit ${unit.unit} of ${unit.layer}: from ${told(low)} to ${told(high)}`;
   }
   const share = scores.filter((score) => score > (values ? 0 : 0.5)).length / scores.length;
-  return `${points ? points.length / 3 : 0} training points · ${Math.round(100 * share)} % of the plane is ${values ? "above 0" : "class 1"}`;
+  return `${points ? points.length / 3 : 0} points · ${percent(share)} of the plane is ${values ? "above 0" : "class 1"}`;
 }

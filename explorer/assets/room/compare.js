@@ -9,9 +9,9 @@ export function createCompare(room) {
   const element = make("div", { class: "card comparing", role: "group", "aria-label": "Comparison", hidden: true }, words, keep("old", "Keep the old run"), keep("new", "Keep the new run"));
 
   room.subscribe((changed, state) => {
-    if (!changed.has("second") && !changed.has("names")) return;
+    if (!changed.has("second") && !changed.has("title")) return;
     element.hidden = !state.second;
-    words.replaceChildren("Side by side, from the same seed: ", make("b", {}, state.names[0]), " and ", make("b", {}, state.names[1]), ". Same steps, same scales.");
+    words.replaceChildren("Side by side from the same seed, on the same scales: ", make("b", {}, "before"), ", and ", make("b", {}, `after: ${state.title}`));
   });
   return { element };
 }

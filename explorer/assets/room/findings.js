@@ -15,6 +15,7 @@ const NAMES = {
   update_too_large: "Updates too large",
   cut: "Gradient cut off",
 };
+const MEANING = "How much of the gradient each layer passes on to the one before it: the factors, their product, and what was measured on this run.";
 const FACTORS = [
   ["activation_slope", "Activation slope"],
   ["weight_gain", "Weight gain"],
@@ -28,7 +29,7 @@ const FACTORS = [
 export function createFindings(room) {
   const lists = ["Findings", "Findings of the other run"].map((name) => make("ul", { class: "findings", role: "list", "aria-label": name }));
   const titles = lists.map(() => make("h3", { class: "whose", hidden: true }));
-  const none = lists.map(() => make("p", { class: "none", hidden: true }, "No trouble found."));
+  const none = lists.map(() => make("p", { class: "card none", hidden: true }, "No trouble found."));
   const columns = lists.map((list, i) => make("div", { class: "column" }, titles[i], list, none[i]));
   const element = make("div", { class: "found", hidden: false }, ...columns);
   columns[1].hidden = true;
@@ -42,13 +43,13 @@ export function createFindings(room) {
     element.classList.toggle("empty", !two && !state.findings.length);
     [state.findings, state.otherFindings].forEach((findings, i) => {
       titles[i].hidden = !two;
-      titles[i].textContent = two ? state.names[i] : "";
+      titles[i].textContent = i ? `After: ${state.title}` : "Before";
       none[i].hidden = !two || findings.length > 0;
     });
   }
 
   room.subscribe((changed, state) => {
-    if (["findings", "otherFindings", "second", "names"].some((key) => changed.has(key))) show(state);
+    if (["findings", "otherFindings", "second", "title"].some((key) => changed.has(key))) show(state);
   });
   return { element };
 }
@@ -92,7 +93,7 @@ function factorsOf(finding, key, open) {
   const columns = FACTORS.filter(([name]) => factors.some((factor) => Number.isFinite(factor[name])));
   if (!columns.length && !lesson) return null;
   const summary = make("summary", { "data-key": `${key} why` }, cause ? `Why: ${cause}` : "Why");
-  return make("details", { open: open.has(key), "data-key": key }, summary, columns.length ? factorTable(factors, columns) : null, lesson ? lessonOf(lesson) : null);
+  return make("details", { open: open.has(key), "data-key": key }, summary, ...(columns.length ? [make("p", { class: "meaning" }, MEANING), factorTable(factors, columns)] : []), lesson ? lessonOf(lesson) : null);
 }
 
 function factorTable(factors, columns) {
@@ -100,8 +101,7 @@ function factorTable(factors, columns) {
   const rows = factors.map((factor) =>
     make("tr", {}, make("th", { scope: "row" }, factor.layer), ...columns.map(([name]) => make("td", { class: name }, Number.isFinite(factor[name]) ? `×${told(factor[name])}` : "–"))),
   );
-  const words = "How much of the gradient each layer passes on to the one before it: the factors, their product, and what was measured on this run.";
-  return make("div", { class: "factors", tabindex: "0", role: "region", "aria-label": "Factors" }, make("table", {}, make("caption", {}, words), make("thead", {}, head), make("tbody", {}, ...rows)));
+  return make("div", { class: "factors", tabindex: "0", role: "region", "aria-label": "Factors" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));
 }
 
 /** A link where it is an address of this page; a name otherwise. */

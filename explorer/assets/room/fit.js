@@ -28,7 +28,7 @@ export function createFit(room) {
       dots(held, ink.panel, ink.quiet);
       dots(points, ink.quiet, ink.panel);
       drawLine(context, [...x].map((at, i) => (Number.isFinite(y[i]) ? [plot.x.at(at), Math.min(Math.max(plot.y.at(y[i]), area.y), area.y + area.h)] : null)), ink.accent, { width: 2.5 });
-      plot.say(`the network's output over its input, beside ${points.length / 2} training points`);
+      plot.say(`output over input · ${points.length / 2} training points`);
       showLegend(plot.legend, [["network", ink.accent, "line train"], ["data", ink.quiet, "dot round"], ...(held && held.length ? [["test", ink.quiet, "dot hollow"]] : [])]);
     },
   };

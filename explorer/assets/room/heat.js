@@ -8,6 +8,7 @@ import { grouped, stepScale } from "./scales.js";
 import { rowsOf, runsOf, stepOf, stepsOf } from "./state.js";
 
 const ROW = { least: 3, most: 20 };
+const LABEL = `11.5px ${FACE}`;
 const GAP = 18; // between two runs side by side
 
 /** The heat map, and the choice of what it shows. */
@@ -23,7 +24,7 @@ export function createHeat(room) {
     title: "Profile over the steps",
     height: 190,
     depends: ["run", "second", "quantity", "kind"],
-    gutter: (width) => ({ left: Math.min(158, width * 0.28), right: 12, top: room.state.second ? 20 : 6, bottom: 34 }),
+    gutter: (width, context) => ({ left: labelWidth(context, room.state, width), right: 12, top: room.state.second ? 20 : 6, bottom: 34 }),
     paint(context, area, plot) {
       const { state } = room;
       const ink = room.ink();
@@ -96,7 +97,7 @@ export function createHeat(room) {
       context.textBaseline = "alphabetic";
       context.fillStyle = ink.text;
       context.font = `600 11.5px ${FACE}`;
-      context.fillText(cut(context, room.state.names[which], area.w), area.x, 13);
+      context.fillText(room.state.names[which], area.x, 13);
     }
   }
 
@@ -166,16 +167,39 @@ function fillCells(cells, values, count, rows, shade) {
   });
 }
 
+/** As wide as the longest name asks for, within reason. */
+function labelWidth(context, state, width) {
+  const { run } = state;
+  if (!run) return 46;
+  context.font = LABEL;
+  const names = namesOf(run, rowsOf(run, state.kind, state.quantity));
+  const longest = names.reduce((most, name) => (name.length > most.length ? name : most), "");
+  return Math.min(Math.max(context.measureText(longest).width + 14, 46), 190, width * 0.34);
+}
+
+const named = new WeakMap();
+
+/** Names without what they all begin with: `0.w` and `1.w` of `params.layers.0.w` and `params.layers.1.w`. */
+function namesOf({ frame }, rows) {
+  const known = named.get(frame);
+  if (known && known.first === rows[0] && known.names.length === rows.length) return known.names;
+  const names = rows.map((row) => frame.rows[row].name);
+  let common = names.length > 1 ? names[0].lastIndexOf(".") + 1 : 0;
+  while (common && !names.every((name) => name.startsWith(names[0].slice(0, common)))) common = names[0].lastIndexOf(".", common - 2) + 1;
+  const found = names.map((name) => name.slice(common));
+  named.set(frame, { first: rows[0], names: found });
+  return found;
+}
+
 function labels(context, area, { run, rows }, ink) {
   const each = area.h / rows.length;
   const every = Math.max(1, Math.ceil(12 / each));
-  context.font = `11.5px ${FACE}`;
+  const names = namesOf(run, rows);
+  context.font = LABEL;
   context.textAlign = "right";
   context.textBaseline = "middle";
   context.fillStyle = ink.text;
-  for (let i = 0; i < rows.length; i += every) {
-    context.fillText(cut(context, run.rows[rows[i]].name, area.x - 10), area.x - 7, area.y + (i + Math.min(0.5, 6 / each)) * each);
-  }
+  for (let i = 0; i < rows.length; i += every) context.fillText(cut(context, names[i], area.x - 10), area.x - 7, area.y + (i + 0.5) * each);
 }
 
 function outline(context, { run, rows, area }, id, colour, width) {

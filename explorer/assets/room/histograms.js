@@ -3,6 +3,7 @@
 import { make } from "../graphview/dom.js";
 import { drawAxes, drawEmpty, drawSteps } from "./axes.js";
 import { alongSteps, createPlot, FACE } from "./plot.js";
+import { pixel } from "./quantities.js";
 import { logarithmic, power, stepScale } from "./scales.js";
 import { decoder, stepOf } from "./state.js";
 
@@ -34,8 +35,7 @@ export function createHistograms(room) {
       openSpreads(state.extras);
       showNames();
       const row = rowShown();
-      const shown = SPREADS.filter(({ quantity }) => open.arrays[quantity] && recordedAt(quantity, row));
-      if (!shown.length) return drawEmpty(context, area, "Nothing recorded of this layer.", ink);
+      const shown = SPREADS.filter(({ quantity }) => open.arrays[quantity]);
       parts = layOut(area, shown, state.run);
       parts.forEach((part) => paintSpread(context, part, row, ink));
       plot.x = parts[0].x;
@@ -79,17 +79,15 @@ export function createHistograms(room) {
     return open.arrays[quantity].subarray(row * each, (row + 1) * each);
   }
 
-  const recordedAt = (quantity, row) => counts(quantity, row).some((count) => count > 0);
-
   function layOut(area, shown, run) {
     const across = area.w > 460 ? shown.length : 1;
     const down = Math.ceil(shown.length / across);
     const width = (area.w - BETWEEN * (across - 1)) / across;
-    const height = (area.h - 52 * (down - 1)) / down;
-    plot.height(34 + 34 + (down > 1 ? shown.length * 110 + 52 * (down - 1) : 116));
+    const height = (area.h - 62 * (down - 1)) / down;
+    plot.height(34 + 34 + (down > 1 ? shown.length * 110 + 62 * (down - 1) : 116));
     return shown.map((spread, i) => {
       const x = area.x + (i % across) * (width + BETWEEN);
-      const own = { ...area, x, y: area.y + Math.floor(i / across) * (height + 52), w: width, h: Math.max(height, 1) };
+      const own = { ...area, x, y: area.y + Math.floor(i / across) * (height + 62), w: width, h: Math.max(height, 1) };
       const { edges, bins } = open;
       return { ...spread, area: own, x: stepScale([run], own.x, own.x + own.w), y: logarithmic(edges[0], edges[bins], own.y + own.h, own.y) };
     });
@@ -100,11 +98,10 @@ export function createHistograms(room) {
     context.imageSmoothingEnabled = false;
     const { steps } = open;
     const picture = pictureOf(quantity, row, ink[hue]);
-    steps.forEach((step, i) => {
-      const end = i + 1 < steps.length ? steps[i + 1] : Math.max(room.state.run.last + 1, step + 1);
-      const [left, right] = [x.edge(step), x.edge(end)];
-      context.drawImage(picture, i, 0, 1, open.bins, left, area.y, right - left + 0.4, area.h);
-    });
+    for (const [begin, end, from, to] of even(steps, Math.max(room.state.run.last, steps[steps.length - 1]) + 1)) {
+      const [left, right] = [Math.round(x.edge(from)), Math.round(x.edge(to))]; // whole pixels: half ones leave seams
+      if (right > left) context.drawImage(picture, begin, 0, end - begin, open.bins, left, area.y, right - left, area.h);
+    }
     context.textAlign = "left";
     context.textBaseline = "alphabetic";
     context.font = `600 11.5px ${FACE}`;
@@ -113,7 +110,8 @@ export function createHistograms(room) {
     const after = area.x + context.measureText(title).width + 6;
     context.font = `11px ${FACE}`;
     context.fillStyle = ink.quiet;
-    context.fillText("magnitude", after, area.y - 8);
+    const none = !counts(quantity, row).some((count) => count > 0);
+    context.fillText(none ? "none on this scale" : "magnitude of its entries", after, area.y - 8);
   }
 
   /** Steps × bins as a picture: the more of the entries of a step, the stronger. */
@@ -135,18 +133,32 @@ export function createHistograms(room) {
   return plot;
 }
 
+/** Stretches of steps that are equally far apart: `[begin, end, first step, step after]`, drawn at once each. */
+function even(steps, after) {
+  const at = (i) => (i < steps.length ? steps[i] : after);
+  const found = [];
+  for (let begin = 0, i = 1; i <= steps.length; i++) {
+    if (i < steps.length && at(i + 1) - at(i) === at(begin + 1) - at(begin)) continue;
+    found.push([begin, i, at(begin), at(i)]);
+    begin = i;
+  }
+  return found;
+}
+
 function densities(counts, steps, bins, hue) {
   const canvas = document.createElement("canvas");
   Object.assign(canvas, { width: steps, height: bins });
   const image = new ImageData(steps, bins);
-  const [red, green, blue] = [1, 3, 5].map((i) => parseInt(hue.slice(i, i + 2), 16));
+  const cells = new Uint32Array(image.data.buffer);
+  const colour = pixel(hue) & 0xffffff;
   for (let step = 0; step < steps; step++) {
     const own = counts.subarray(step * bins, (step + 1) * bins);
-    const most = own.reduce((a, b) => Math.max(a, b), 0);
+    let most = 0;
+    for (let bin = 0; bin < bins; bin++) if (own[bin] > most) most = own[bin];
     for (let bin = 0; bin < bins; bin++) {
       // square root: the thin ends of a spread matter, and would not be seen in proportion
       const alpha = most ? Math.round(255 * Math.sqrt(own[bin] / most)) : 0;
-      image.data.set([red, green, blue, alpha], 4 * ((bins - 1 - bin) * steps + step));
+      cells[(bins - 1 - bin) * steps + step] = (alpha << 24) | colour;
     }
   }
   canvas.getContext("2d").putImageData(image, 0, 0);
@@ -158,16 +170,17 @@ function stepColumn(steps, step) {
   return after < 0 ? steps.length - 1 : Math.max(after - 1, 0);
 }
 
-/** Where the middle half of the entries lies: `10⁻⁴ to 10⁻²`. */
+/** Where the middle half of the entries lies: `10⁻⁴ to 0.01`. */
 function middleOf(counts, edges) {
   const all = counts.reduce((sum, count) => sum + count, 0);
-  if (!all) return "exactly 0";
+  if (!all) return "off this scale";
   const at = (share) => {
     let sum = 0;
     return edges[counts.findIndex((count) => (sum += count) >= share * all)];
   };
   const [low, high] = [Math.round(at(0.25)), Math.round(at(0.75))];
-  return low === high ? `about ${power(low)}` : `${power(low)} to ${power(high)}`;
+  const text = (exponent) => (Math.abs(exponent) < 3 ? String(10 ** exponent) : power(exponent));
+  return low === high ? `about ${text(low)}` : `${text(low)} to ${text(high)}`;
 }
 
 /** The pointer in one of several parts that share their steps. */

@@ -69,7 +69,11 @@ export function createLines(room) {
       const points = at(column);
       drawLine(context, points, ink[hue], { width: 2, dash: which ? [7, 4] : [] });
       const size = rows.length > 30 ? 2.2 : 3.6;
-      points.forEach((point) => point && drawDot(context, point, point.odd ? ink.warn : ink[hue], point.odd ? "triangle" : shape, point.odd ? 5 : size, which ? ink.panel : ""));
+      for (const point of points) {
+        if (!point) continue;
+        const [mark, colour] = point.odd ? ["triangle", ink.warn] : [point.below ? "below" : shape, ink[hue]];
+        drawDot(context, point, colour, mark, point.odd ? 5 : size, which ? ink.panel : "");
+      }
     }
   }
 
@@ -81,13 +85,14 @@ function layerScale(count, area) {
   return { ...x, ticks: (many) => rounds(1, count, many).filter((tick) => Number.isInteger(tick) && tick >= 1).map((tick) => [tick, String(tick)]) };
 }
 
-/** A point for each row; what isn't finite is at the top and marked. */
+/** A point for each row; what isn't finite is at the top, what is below the scale at its foot, both marked. */
 function pointsOf(plot, run, rows, quantity, column) {
   return rows.map((row, index) => {
     const [value] = run.held(quantity, row, column);
     if (Number.isNaN(value)) return null;
     const point = [plot.x.at(index + 1), plot.y.at(value)];
     point.odd = !Number.isFinite(value);
+    point.below = plot.y.below(value);
     return point;
   });
 }

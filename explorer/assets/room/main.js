@@ -18,9 +18,11 @@ import { createUnits } from "./units.js";
 const START = {
   run: null, // the run, as its last frame tells it
   second: null, // the run that it is compared with
-  names: ["this run", "the other"],
+  names: ["before", "after"], // of the two
+  title: "", // what the second one has done differently
   extras: {},
   findings: [],
+  judged: false, // whether anybody looked for findings
   otherFindings: [],
   status: {},
   theme: "light",
@@ -98,7 +100,10 @@ export function mount(root, look, send) {
     };
     for (const [name, shown] of Object.entries(has)) charts[name].element.hidden = !shown;
     const rows = Boolean(run && run.rows.length);
-    charts.heat.element.hidden = charts.lines.element.hidden = !rows;
+    const layers = rows && run.rows.some(({ kind }) => kind === "layer");
+    charts.heat.element.hidden = !rows;
+    charts.lines.element.hidden = !layers;
+    grid.classList.toggle("with-lines", layers);
     strip.element.hidden = !(rows && run.rows.some(({ kind }) => kind === "parameter"));
     plane.hidden = !has.boundary && !has.fit;
     grid.classList.toggle("with-accuracy", has.accuracy);
@@ -137,7 +142,7 @@ export function mount(root, look, send) {
     show: (frame) => set({ run: openRun(frame) }),
     compare(given) {
       const second = given && given.frame ? openRun(given.frame) : null;
-      set({ second, otherFindings: (second && given.findings) || [], names: second ? ["before", given.title || "after"] : START.names });
+      set({ second, otherFindings: (second && given.findings) || [], title: second ? given.title || "" : "" });
     },
     set,
     /** Paint everything now, in sight or not; for measurements. */
@@ -181,7 +186,7 @@ export function render({ model }) {
     status: () => view.set({ status: model.status || {} }),
     frame: () => view.show(model.frame),
     extras: () => view.set({ extras: model.extras || {} }),
-    findings: () => view.set({ findings: model.findings || [] }),
+    findings: () => view.set({ findings: model.findings || [], judged: Array.isArray(model.findings) }),
     compare: () => view.compare(model.compare),
   };
   for (const [name, does] of Object.entries(take)) {

@@ -54,7 +54,8 @@ export function mixed(from, to, share) {
   return `#${[1, 3, 5].map((i) => Math.round(part(from, i) + (part(to, i) - part(from, i)) * share).toString(16).padStart(2, "0")).join("")}`;
 }
 
-function pixel(colour) {
+/** A colour as a pixel of an image. */
+export function pixel(colour) {
   const [red, green, blue] = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
   return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
 }

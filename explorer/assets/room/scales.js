@@ -46,7 +46,11 @@ export function linear(low, high, from, to) {
     high,
     at: (value) => from + (value - low) * unit,
     invert: (place) => low + (place - from) / unit,
-    ticks: (count) => rounds(low, high, count).map((value) => [value, plain(value, high - low)]),
+    ticks(count) {
+      const few = rounds(low, high, count);
+      const values = few.length > 1 ? few : rounds(low, high, 2 * count); // one number is no scale
+      return values.map((value) => [value, plain(value, high - low)]);
+    },
   };
 }
 
@@ -69,10 +73,14 @@ export function logarithmic(low, high, from, to) {
 export function fixedScale({ low, high }, from, to) {
   const lane = 15;
   const own = logarithmic(low, high, from - lane, to);
-  return {
-    at: (value) => (value === 0 ? from - 3 : Number.isFinite(value) ? own.at(Math.abs(value)) : to),
-    ticks: (count) => [...own.ticks(count), [0, "0"]],
+  // the ends of the scale always among them: what lies at the lower one may be less
+  const ticks = (count) => {
+    const every = [1, 2, 5, high - low].find((step) => (high - low) / step <= count) || high - low;
+    const found = [[0, "0"]];
+    for (let e = low; e <= high; e += every) found.push([10 ** e, power(e)]);
+    return found;
   };
+  return { at: (value) => (value === 0 ? from - 2 : Number.isFinite(value) ? own.at(Math.abs(value)) : to), below: (value) => value !== 0 && Math.abs(value) < 10 ** low, ticks };
 }
 
 /** Steps to pixels: a step is as wide as its column in a heat map, and stands in its middle elsewhere. */
@@ -91,7 +99,7 @@ export function stepScale(runs, from, to) {
 }
 
 function plain(value, span) {
-  if (Math.abs(value) >= 1e5 || (span < 1e-3 && value)) return short(value);
-  const digits = Math.max(0, Math.min(6, 1 - Math.floor(Math.log10(span || 1))));
+  if (Math.abs(value) >= 1e5 || (Math.abs(value) < 1e-4 && value)) return short(value);
+  const digits = Math.max(0, Math.min(7, 1 - Math.floor(Math.log10(span || 1))));
   return String(Number(value.toFixed(digits))).replace("-", "−");
 }

@@ -50,6 +50,7 @@ function createSeries(room, { name, title, parts, up, scale }) {
     name,
     title,
     height: 148,
+    gutter: () => ({ left: 52, top: 22 }),
     depends: ["run", "second", "status", "lossScale", "hover"],
     paint(context, area, plot) {
       const { state } = room;
@@ -64,7 +65,7 @@ function createSeries(room, { name, title, parts, up, scale }) {
       if (name === "loss") drawAfter(context, plot, state, ink);
       drawEvents(context, area, plot, state, ink);
       plot.say(spokenSeries(state, lines, name === "loss" ? state.status.measure || name : name));
-      showLegend(plot.legend, lines.length > 1 ? lines.map((line) => [line.title, line.colour, `line ${line.kind.replace(" ", "-")}`]) : []);
+      showLegend(plot.legend, legendOfSeries(state, lines, ink));
     },
     over(context, area, plot) {
       if (!plot.x || !room.state.run) return;
@@ -86,12 +87,18 @@ function linesOf(state, parts, ink) {
     for (const [series, part] of parts) {
       const values = run.series(series);
       if (!values) continue;
-      const names = which ? state.names[1] : state.second ? state.names[0] : "";
       const kind = which ? `${part} second` : part;
-      found.push({ run, values, kind, part, title: [part, names].filter(Boolean).join(", "), colour: part === "train" ? ink.accent : ink.update });
+      found.push({ run, values, kind, part, colour: part === "train" ? ink.accent : ink.update });
     }
   });
   return found;
+}
+
+/** Colour tells train from test, dashes the second run. */
+function legendOfSeries(state, lines, ink) {
+  const first = lines.filter(({ kind, part }) => kind === part);
+  const entries = lines.length > 1 ? first.map(({ part, colour }) => [part, colour, `line ${part}`]) : [];
+  return state.second ? [...entries, ["after", ink.text, "line train-second"]] : entries;
 }
 
 function bounds(lines, extra) {
@@ -189,7 +196,7 @@ function drawEvents(context, area, plot, state, ink) {
   for (const run of runsOf(state)) {
     for (const [step] of run.events) {
       const x = plot.x.at(step);
-      context.fillStyle = ink.text;
+      context.fillStyle = ink.update;
       context.beginPath();
       context.moveTo(x - 4, area.y - 7);
       context.lineTo(x + 4, area.y - 7);
@@ -202,17 +209,23 @@ function drawEvents(context, area, plot, state, ink) {
 function spokenSeries(state, lines, measure) {
   const step = stepOf(state);
   const at = (line) => line.run.columnOf(step);
-  const parts = lines.map((line) => {
-    const { values, title } = line;
-    const i = at(line);
-    const finite = Number.isFinite(values.low[i]) && Number.isFinite(values.high[i]) && values.high[i] > values.low[i];
-    const range = finite ? ` (${told(values.low[i])} to ${told(values.high[i])})` : "";
-    return `${lines.length > 1 ? title : measure} ${spokenValue(line, i)}${range}`;
-  });
+  const several = new Set(lines.map(({ part }) => part)).size > 1;
+  const parts = lines
+    .filter(({ kind, part }) => kind === part)
+    .map((line) => {
+      const values = lines.filter(({ part }) => part === line.part).map((own) => spokenValue(own, at(own)));
+      return `${several ? line.part : measure} ${values.join(" vs ")}`;
+    });
   const run = lines[0].run;
   const column = run.columnOf(step);
   const events = run.events.filter(([when]) => when >= run.starts[column] && when <= run.ends[column]).map(([, what]) => what);
-  return [`step ${stepsOf(run, column)}`, ...parts, ...(state.hover === null ? [] : events)].join(" · ");
+  return [`step ${stepsOf(run, column)}`, ...parts, ...(state.hover === null ? [] : events), ...extent(lines[0], column)].join(" · ");
+}
+
+/** What a column of several steps went through. */
+function extent({ values }, column) {
+  const [low, high] = [values.low[column], values.high[column]];
+  return high > low && high < Infinity ? [`between ${told(low)} and ${told(high)}`] : [];
 }
 
 /** The value of a column; a test is made now and then, and its last one speaks until the next. */

@@ -1,6 +1,7 @@
 // What the room knows: one state with subscribers, and a run's arrays, decoded when they are first asked for.
 
 import { floats } from "../graphview/palette.js";
+import { grouped } from "./scales.js";
 
 const HELD = 64; // columns back that a number recorded every now and then is looked for
 
@@ -102,8 +103,8 @@ export function rowsOf(run, kind, quantity) {
   return own.some(recorded) || !other.some(recorded) ? own : other;
 }
 
-/** `12` or `10 to 14`: the steps that a column stands for. */
+/** `12` or `10–14`: the steps that a column stands for. */
 export function stepsOf(run, column) {
   const [start, end] = [run.starts[column], run.ends[column]];
-  return start === end ? String(end) : `${start} to ${end}`;
+  return start === end ? grouped(end) : `${grouped(start)}–${grouped(end)}`;
 }

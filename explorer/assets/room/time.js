@@ -69,12 +69,13 @@ export function createTime(room) {
       points.push(Number.isNaN(value) ? null : [plot.x.at(back), plot.y.at(value)]);
     }
     drawLine(context, points, ink.backward, { dash: DASHES[row % 3] });
-    if (time.count <= 60) for (const point of points) if (point) drawDot(context, point, ink.backward, MARKS[row % 3], 2.8);
+    const below = (back) => plot.y.below(time.at(row, back));
+    if (time.count <= 60) points.forEach((point, back) => point && drawDot(context, point, ink.backward, below(back) ? "below" : MARKS[row % 3], 2.8));
   }
 
   function spokenTime(time) {
     if (over !== null) return [`${over} steps back`, ...time.rows.map((name, row) => `${name} ${told(time.at(row, over))}`)].join(" · ");
-    return time.rows.map((name, row) => `${name} ${told(time.at(row, 0))} at the end, ${told(time.at(row, time.count - 1))} ${time.count - 1} steps back`).join(" · ");
+    return time.rows.map((name, row) => `${name}: ${told(time.at(row, time.count - 1))} ${time.count - 1} steps back`).join(" · ");
   }
 
   return createPlot(room, chart);

@@ -1,17 +1,20 @@
 // A small picture of the plane for each hidden unit; the one under the pointer is shown large.
 
-import { cut, drawEmpty } from "./axes.js";
+import { drawEmpty } from "./axes.js";
 import { hues, openPlane, scoresInto } from "./boundary.js";
 import { createPlot, FACE } from "./plot.js";
 
 const CELL = { least: 9, most: 40 };
-const TALL = 210;
+const TALL = 216;
+const NAME = 16; // room for a layer's number above its units
+const SIDE = 58; // or beside them
 
 /** The small multiples of hidden units: layers across as data flows, or down where units are more. */
 export function createUnits(room) {
   const small = document.createElement("canvas");
   let open = null;
   let cells = [];
+  let painted = {};
 
   const chart = {
     name: "units",
@@ -26,16 +29,21 @@ export function createUnits(room) {
       if (!given || !given.units || !given.units.length) return drawEmpty(context, area, "No hidden units.", ink);
       open = openPlane(given, open);
       const groups = grouping(open.units);
-      const plan = arrange(groups, area);
-      plot.height(plan.height);
-      cells = plan.cells;
-      context.imageSmoothingEnabled = true;
-      for (const { unit, x, y } of cells) {
-        scoresInto(small, unit, hues(ink, room));
-        context.drawImage(small, x, y, plan.cell, plan.cell);
+      const found = arrange(groups, area);
+      plot.height(found.height);
+      cells = found.cells;
+      if (painted.open !== open || painted.ink !== ink) {
+        painted = { open, ink };
+        scoresInto(small, cells.map(({ unit }) => unit), hues(ink, room));
       }
-      drawNames(context, plan, ink);
-      ring(context, plan, ink);
+      context.imageSmoothingEnabled = true;
+      let left = 0;
+      for (const { unit, x, y } of cells) {
+        context.drawImage(small, left, 0, unit.columns, unit.rows, x, y, found.cell, found.cell);
+        left += unit.columns;
+      }
+      drawNames(context, found, ink);
+      ring(context, found, ink);
       const chosen = cells.find(({ unit }) => unit.id === room.state.unit);
       const aside = given.units.length === 1 ? "1 unit" : `${given.units.length} units in ${groups.length} ${groups.length === 1 ? "layer" : "layers"}`;
       plot.say(chosen ? `unit ${chosen.unit.unit} of ${chosen.unit.layer}, shown large above` : `${aside} · point at one to see it large`);
@@ -85,32 +93,40 @@ function grouping(units) {
   return [...found.entries()];
 }
 
-/** Where each unit's picture goes: the way round in which they are larger. */
+/** Where each unit's picture goes: as large as fits, layers across or down, in several bands where there are many. */
 function arrange(groups, area) {
   const most = Math.max(...groups.map(([, units]) => units.length));
-  const name = 16;
-  const side = (across, down, left, top) => Math.min((area.width - left) / across, (TALL - top) / down, CELL.most);
-  const upright = side(groups.length, most, 0, name);
-  const flat = side(most, groups.length, 58, 0);
-  const standing = upright >= flat;
-  const step = Math.max(standing ? upright : flat, CELL.least);
-  const [left, top] = standing ? [0, name] : [58, 0];
-  const cells = [];
-  groups.forEach(([, units], i) => units.forEach((unit, j) => {
-    const [x, y] = standing ? [i, j] : [j, i];
-    cells.push({ unit, x: left + x * step, y: top + y * step, cell: step - 3 });
-  }));
-  const height = top + step * (standing ? most : groups.length) + 2;
-  return { cells, cell: step - 3, step, standing, names: groups.map(([layer]) => layer), left, top, height };
+  let best = null;
+  for (let step = CELL.most; step >= CELL.least && !best; step--) {
+    best = [true, false].map((standing) => plan(standing, groups.length, most, area.width, step)).find(({ height }) => height <= TALL);
+  }
+  best = best || plan(true, groups.length, most, area.width, CELL.least);
+  const { standing, step, perBand, band } = best;
+  const origins = groups.map((_, i) => {
+    const [lane, place] = [Math.floor(i / perBand), i % perBand];
+    return standing ? [place * step, lane * band + NAME] : [SIDE, i * step];
+  });
+  const cells = groups.flatMap(([, units], i) => units.map((unit, j) => ({ unit, x: origins[i][0] + (standing ? 0 : j * step), y: origins[i][1] + (standing ? j * step : 0), cell: step - 3 })));
+  return { ...best, cells, cell: step - 3, origins, names: groups.map(([layer]) => layer) };
 }
 
-function drawNames(context, { names, standing, step, cell }, ink) {
+function plan(standing, layers, most, width, step) {
+  if (!standing) return { standing, step, perBand: layers, band: 0, height: most * step > width - SIDE ? Infinity : layers * step };
+  const perBand = Math.max(Math.floor(width / step), 1);
+  const band = NAME + most * step + 2;
+  return { standing, step, perBand, band, height: Math.ceil(layers / perBand) * band };
+}
+
+function drawNames(context, { names, standing, step, cell, origins }, ink) {
   context.font = `11px ${FACE}`;
   context.fillStyle = ink.quiet;
   context.textBaseline = standing ? "alphabetic" : "middle";
   context.textAlign = standing ? "center" : "left";
-  names.forEach((name, i) => {
-    if (standing) context.fillText(step > 90 ? cut(context, name, step) : String(i + 1), i * step + cell / 2, 11);
-    else context.fillText(cut(context, step > 12 ? `layer ${i + 1}` : "", 54), 0, i * step + cell / 2);
+  const every = standing ? Math.max(1, Math.ceil(18 / step)) : Math.max(1, Math.ceil(13 / step));
+  names.forEach((_, i) => {
+    if (i % every) return;
+    const [x, y] = origins[i];
+    if (standing) context.fillText(String(i + 1), x + cell / 2, y - 5);
+    else context.fillText(`layer ${i + 1}`, 0, y + cell / 2);
   });
 }
