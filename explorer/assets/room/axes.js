@@ -30,7 +30,7 @@ function drawUp(context, area, y, ink, bare) {
   context.textBaseline = "middle";
   context.strokeStyle = ink.line;
   context.beginPath();
-  for (const [value, text] of y.ticks(Math.max(3, Math.floor(area.h / 28)))) {
+  for (const [value, text] of y.ticks(Math.min(Math.max(3, Math.floor(area.h / 28)), 7))) {
     const place = sharp(y.at(value));
     context.moveTo(bare ? area.x - 4 : area.x, place); // no grid over a picture
     context.lineTo(bare ? area.x : area.x + area.w, place);

@@ -40,6 +40,7 @@ export function createBar(room) {
 
   function showTold({ status, run }) {
     if (!status.title) return;
+    text.setAttribute("aria-live", status.playing ? "off" : "polite"); // ten numbers a second can't be listened to
     const words = status.trained ? `${status.measure} ${status.before} → ${status.after}` : `${status.measure} ${status.before}`;
     if (text.textContent !== words) text.replaceChildren(make("b", {}, words));
     const count = status.step + (status.trained ? 1 : 0);

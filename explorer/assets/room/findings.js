@@ -106,6 +106,6 @@ function factorTable(factors, columns) {
 
 /** A link where it is an address of this page; a name otherwise. */
 function lessonOf(lesson) {
-  const inside = /^[?#/]/.test(lesson) && !lesson.startsWith("//");
+  const inside = /^(?:[?#]|[/](?![/]))/.test(lesson);
   return make("p", { class: "lesson" }, "Lesson: ", inside ? make("a", { href: lesson }, lesson.replace(/^[?#/]+(lesson=)?/, "").replace(/[-_]/g, " ")) : lesson);
 }

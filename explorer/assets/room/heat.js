@@ -36,12 +36,12 @@ export function createHeat(room) {
       const quantity = QUANTITIES[state.quantity];
       parts.forEach((part, which) => paintPart(context, part, images[which], quantity, which));
       labels(context, area, parts[0], ink);
-      plot.say(spoken(state));
       quantity.legend(scale, room.look, state.theme);
     },
     over(context, area, plot) {
       const { state } = room;
       if (!state.run || !parts.length) return;
+      plot.say(spoken(state));
       for (const part of parts) {
         drawSteps(context, part.area, part.x, state, room.ink());
         outline(context, part, state.row, room.ink().accent, 2);

@@ -39,10 +39,11 @@ export function createHistograms(room) {
       parts = layOut(area, shown, state.run);
       parts.forEach((part) => paintSpread(context, part, row, ink));
       plot.x = parts[0].x;
-      plot.say(spokenSpreads(row));
     },
-    over(context) {
-      if (room.state.run) for (const part of parts) drawSteps(context, part.area, part.x, room.state, room.ink());
+    over(context, area, plot) {
+      if (!parts.length) return;
+      for (const part of parts) drawSteps(context, part.area, part.x, room.state, room.ink());
+      plot.say(spokenSpreads(rowShown()));
     },
     ...within(room, () => parts),
   };
@@ -111,7 +112,7 @@ export function createHistograms(room) {
     context.font = `11px ${FACE}`;
     context.fillStyle = ink.quiet;
     const none = !counts(quantity, row).some((count) => count > 0);
-    context.fillText(none ? "none on this scale" : "magnitude of its entries", after, area.y - 8);
+    context.fillText(none ? "none on this scale" : area.w > 210 ? "magnitude of its entries" : "magnitude", after, area.y - 8);
   }
 
   /** Steps × bins as a picture: the more of the entries of a step, the stronger. */

@@ -61,11 +61,11 @@ export function mount(root, look, send) {
       schedule();
     },
     rewind(step) {
-      if (state.run && (step !== state.run.frame.shown || state.status.playing)) send({ type: "rewind", step });
+      if (state.run && (step !== state.run.frame.shown || state.status.playing)) room.send({ type: "rewind", step });
     },
     choose(id) {
       set({ row: id, spread: "" });
-      send({ type: "row", id });
+      room.send({ type: "row", id });
     },
   };
 

@@ -51,7 +51,7 @@ function createSeries(room, { name, title, parts, up, scale }) {
     title,
     height: 148,
     gutter: () => ({ left: 52, top: 22 }),
-    depends: ["run", "second", "status", "lossScale", "hover"],
+    depends: ["run", "second", "status", "lossScale"],
     paint(context, area, plot) {
       const { state } = room;
       const ink = room.ink();
@@ -64,15 +64,17 @@ function createSeries(room, { name, title, parts, up, scale }) {
       paintLines(context, area, plot, lines, ink);
       if (name === "loss") drawAfter(context, plot, state, ink);
       drawEvents(context, area, plot, state, ink);
-      plot.say(spokenSeries(state, lines, name === "loss" ? state.status.measure || name : name));
       showLegend(plot.legend, legendOfSeries(state, lines, ink));
     },
     over(context, area, plot) {
-      if (!plot.x || !room.state.run) return;
-      drawSteps(context, area, plot.x, room.state, room.ink());
-      if (room.state.hover === null) return;
-      for (const { run, values, colour, kind } of linesOf(room.state, parts, room.ink())) {
-        const column = run.columnOf(room.state.hover);
+      const { state } = room;
+      const lines = linesOf(state, parts, room.ink());
+      if (!plot.x || !state.run || !lines.length) return;
+      drawSteps(context, area, plot.x, state, room.ink());
+      plot.say(spokenSeries(state, lines, name === "loss" ? state.status.measure || name : name));
+      if (state.hover === null) return;
+      for (const { run, values, colour, kind } of lines) {
+        const column = run.columnOf(state.hover);
         if (Number.isFinite(values.last[column])) drawDot(context, [plot.x.at(run.middle(column)), plot.y.at(values.last[column])], colour, kind.startsWith("test") ? "square" : "round", 3.5, room.ink().panel);
       }
     },

@@ -66,13 +66,15 @@ export function createUnits(room) {
     room.send({ type: "unit", id });
   }
 
-  /** To the nearest cell that way. */
+  /** To the nearest cell that way; where there is none, to the next or the one before. */
   function walk(dx, dy) {
     const from = cells.find(({ unit }) => unit.id === room.state.unit);
     if (!from) return look(cells[0]);
     const ahead = cells.filter(({ x, y }) => (x - from.x) * dx + (y - from.y) * dy > 0);
     const far = ({ x, y }) => Math.hypot(x - from.x, y - from.y) + 3 * (dx ? Math.abs(y - from.y) : Math.abs(x - from.x));
+    const beside = cells[cells.indexOf(from) + dx + dy];
     if (ahead.length) look(ahead.reduce((best, cell) => (far(cell) < far(best) ? cell : best)));
+    else if (beside) look(beside);
   }
 
   function ring(context, { cell }, ink) {
