@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 import panel as pn
 from bokeh.document import Document
 
-from explorer import assets, late
+from explorer import assets, frames, late
 from explorer.errors import ExplorerError
-from explorer.views.bar import TrainingBar
 from explorer.views.graph import GraphView
+from explorer.views.room import RoomView
 from explorer.views.setup import SetupView
-from explorer.views.training import LossCurve
 
 if TYPE_CHECKING:
     from explorer.session import Session
@@ -60,11 +59,9 @@ class Page:
         self._version = 0
         self._sent: Any = None
         self._plain: dict[str, Any] = {}
-        self._look = "light"
         self.graph = GraphView(self._received, page=True, sizing_mode="stretch_width")
-        self.training = TrainingBar(self._received, sizing_mode="stretch_width")
+        self.room = RoomView(self._received, sizing_mode="stretch_width")
         self.setup = SetupView(self._received, sizing_mode="stretch_width")
-        self.curve = LossCurve()
         soon(lambda: self._worker.submit(self._guarded, Page._begin, {}))
 
     def close(self) -> None:
@@ -155,10 +152,6 @@ class Page:
         text = self._known.picture(int(message["position"]), look)
         self._later(self._answer, type="saved", name=f"{self._known.graph.name}.svg", text=text)
 
-    def _themed(self, message: Message) -> None:
-        self._look = "dark" if message.get("theme") == "dark" else "light"
-        self._later(self.curve.dress, look=self._look)
-
     # ---- to the browser -------------------------------------------------------------------------------------------
 
     @property
@@ -175,7 +168,9 @@ class Page:
             return
         scene, figures = self._scene(), session.figures.as_dict()
         status = session.status() | {"run": self._runs}
+        frame = frames.of_losses(session.losses, status["step"])
         self._later(self._show, scene=scene, figures=figures, status=status, form=session.form())
+        self._later(self._show_run, status=status, frame=frame)
         self._prove({})
 
     def _compile(self) -> None:
@@ -231,10 +226,10 @@ class Page:
     ) -> None:
         figures = figures | {"version": scene["version"]}
         self.graph.param.update(scene=scene, figures=figures, status=status, proof={})
-        self.training.status = status
         self.setup.form = form
-        after = status["losses_after"] if status["trained"] else None
-        self.curve.show(status["losses"], after, status["measure"])
+
+    def _show_run(self, status: dict[str, Any], frame: dict[str, Any]) -> None:
+        self.room.param.update(status=status, frame=frame)
 
     def _badges(self, proof: dict[str, Any]) -> None:
         self.graph.proof = self.graph.proof | proof
@@ -278,7 +273,6 @@ _MESSAGES: dict[str, Callable[[Page, Message], None]] = {
     "fetch": Page._fetch,
     "export": Page._export,
     "prove": Page._prove,
-    "theme": Page._themed,
 }
 
 _OF_NUMBERS = frozenset({Page._train, Page._explain, Page._fetch, Page._export, Page._prove})
@@ -292,8 +286,7 @@ def make_page(opening: Opening, soon: Soon) -> pn.Template:
     template = pn.Template(assets.text("page.html"))
     template.add_variable("page_css", assets.variables() + assets.text("page.css"))
     template.add_panel("graph", page.graph)
-    template.add_panel("training", page.training)
+    template.add_panel("room", page.room)
     template.add_panel("setup", page.setup)
-    template.add_panel("chart", pn.pane.Bokeh(page.curve.figure, sizing_mode="stretch_width", height=164))
     pn.state.on_session_destroyed(lambda context: page.close())
     return template

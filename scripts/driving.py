@@ -33,7 +33,15 @@ PHONE = {"width": 390, "height": 844}
 @contextlib.contextmanager
 def served(*arguments: str, port: int = 5206) -> Iterator[str]:
     """The address of ``backprop-explorer serve …``, until the block ends."""
-    command = [sys.executable, "-c", COMMAND, "serve", *arguments, "--no-browser", "--port", str(port)]
+    command = ["-c", COMMAND, "serve", *arguments, "--no-browser", "--port", str(port)]
+    with answering(*command) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def answering(*arguments: str) -> Iterator[str]:
+    """The address that a Python program says it serves at, until the block ends."""
+    command = [sys.executable, *arguments]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said = []
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import math
+import posixpath
 import re
 import statistics
 import subprocess
@@ -37,8 +38,8 @@ engine.whatif engine.sweep engine.surface engine.paths engine.differences engine
 explorer explorer.errors explorer.late explorer.theme explorer.target explorer.assets
 explorer.geometry explorer.dot explorer.dot_worker explorer.dot_process explorer.layout
 explorer.steps explorer.scene explorer.figures explorer.svg explorer.drawing
-explorer.form explorer.session
-explorer.views explorer.views.bar explorer.views.graph explorer.views.setup explorer.views.training
+explorer.frames explorer.form explorer.session
+explorer.views explorer.views.graph explorer.views.room explorer.views.setup
 explorer.app explorer.server explorer.commands explorer.cli
 """
 """Every module; each may import those that stand before it."""
@@ -52,7 +53,7 @@ OPTIONAL = {"flax", "equinox"}
 SERIALISERS = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
 EVALUATORS = {"eval", "exec", "compile", "__import__"}
 EXITS = {"sys.exit", "os._exit", "os.abort", "exit", "quit", "SystemExit"}
-ENTRIES = ("graphview/main.js", "graphview/setup.js", "graphview/training.js")
+ENTRIES = ("graphview/main.js", "graphview/setup.js", "room/main.js")
 
 Found = Callable[[Source], Iterable[str]]
 
@@ -250,7 +251,7 @@ def _nine_in_ten(sizes: list[int]) -> int:
 _DECLARED = re.compile(
     r"^(?:export )?(?:async )?(?:function\*?|class|const|let|var) (?:(\w+)|[{\[]([^}\]]*)[}\]])", re.M
 )
-_IMPORTED = re.compile(r'^import \{ ([^}]*) \} from "\./([\w/]+\.js)";$', re.M)
+_IMPORTED = re.compile(r'^import \{ ([^}]*) \} from "(\.\.?/[\w/]+\.js)";$', re.M)
 _NAMESPACES = ("http://www.w3.org/2000/svg", "http://www.w3.org/1999/xhtml")
 
 
@@ -277,7 +278,7 @@ def test_a_bundle_imports_nothing(entry: str) -> None:
 def test_a_script_imports_what_another_exports_under_the_same_name(name: str) -> None:
     folder = name.rpartition("/")[0]
     for names, path in _IMPORTED.findall(sources.assets()[name]):
-        other = sources.assets()[f"{folder}/{path}"]
+        other = sources.assets()[posixpath.normpath(f"{folder}/{path}")]
         exported = set(re.findall(r"^export (?:async )?(?:function\*?|class|const|let) (\w+)", other, re.M))
         assert set(names.split(", ")) <= exported
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import Counter
 from importlib.resources import files
@@ -10,8 +11,14 @@ import pytest
 
 from explorer import assets, theme
 
-ENTRIES = ("graphview/main.js", "graphview/training.js", "graphview/setup.js")
-SOURCES = sorted(item.name for item in files(assets).joinpath("graphview").iterdir() if item.name.endswith(".js"))
+ENTRIES = ("graphview/main.js", "room/main.js", "graphview/setup.js")
+FOLDERS = ("graphview", "room")
+SOURCES = sorted(
+    f"{folder}/{item.name}"
+    for folder in FOLDERS
+    for item in files(assets).joinpath(folder).iterdir()
+    if item.name.endswith(".js")
+)
 TOP_LEVEL = re.compile(
     r"^(?:export )?(?:async )?(?:function\*?|class|const|let|var) +(\{[^}]*\}|\[[^\]]*\]|[\w$]+)", re.M
 )
@@ -30,7 +37,7 @@ def test_it_is_one_module_without_imports(module):
     ("entry", "exported"),
     [
         ("graphview/main.js", ["mount", "render"]),
-        ("graphview/training.js", ["render"]),
+        ("room/main.js", ["mount", "render"]),
         ("graphview/setup.js", ["render"]),
     ],
 )
@@ -55,7 +62,7 @@ def test_it_writes_no_markup_that_a_name_could_reach(module):
     assert re.search(r"\.innerHTML\s*=|\.outerHTML\s*=|insertAdjacentHTML|document\.write", module) is None
 
 
-@pytest.mark.parametrize("name", ["page.css", "graphview.css", "setup.css", "training.css", "page.html"])
+@pytest.mark.parametrize("name", ["page.css", "graphview.css", "setup.css", "room.css", "page.html"])
 def test_styles_and_page_load_nothing_from_anywhere(name):
     text = assets.text(name)
     assert re.search(r"https?://|url\(\s*['\"]?//|@import", text.replace("http://www.w3.org/2000/svg", "")) is None
@@ -66,17 +73,17 @@ def test_every_file_is_used():
     assert [name for name in SOURCES if longest(name) not in whole] == []
 
 
-def test_a_file_comes_after_what_it_imports():
-    whole = assets.module("graphview/main.js")
+def test_a_file_comes_after_what_it_imports(module):
     for name in SOURCES:
         own = longest(name)
-        for imported in re.findall(r'from "\./(\w+\.js)"', assets.text(f"graphview/{name}")):
-            assert own not in whole or whole.index(longest(imported)) < whole.index(own)
+        for imported in re.findall(r'from "([\w./]+\.js)"', assets.text(name)):
+            first = longest(posixpath.normpath(f"{posixpath.dirname(name)}/{imported}"))
+            assert own not in module or module.index(first) < module.index(own)
 
 
 def longest(name: str) -> str:
     """The line by which a file is known in a module."""
-    return max(assets.text(f"graphview/{name}").splitlines(), key=len).removeprefix("export ")
+    return max(assets.text(name).splitlines(), key=len).removeprefix("export ")
 
 
 def test_the_same_text_every_time(module):
@@ -92,13 +99,11 @@ def test_every_ink_is_a_css_variable(look):
 
 
 def test_no_style_uses_a_variable_that_there_is_not():
-    used = set().union(
-        *(re.findall(r"var\(--([\w-]+)\)", assets.text(f"{name}.css")) for name in ("page", "graphview"))
-    )
-    declared = set(theme.INK["light"]) | set(
-        re.findall(r"--([\w-]+):", assets.text("page.css") + assets.text("graphview.css"))
-    )
-    assert used - declared == set()
+    styles = "".join(assets.text(f"{name}.css") for name in ("page", "graphview", "room"))
+    used = set(re.findall(r"var\(--([\w-]+)\)", styles))
+    declared = set(theme.INK["light"]) | set(re.findall(r"--([\w-]+):", styles))
+    scripted = set(re.findall(r"--([\w-]+): \$\{", assets.module("room/main.js")))
+    assert used - declared - scripted == set()
 
 
 def test_the_view_is_given_the_one_scale():

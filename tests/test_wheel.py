@@ -103,7 +103,7 @@ def test_the_page_is_the_wheels(address: str) -> None:
     assert assets.variables() + assets.text("page.css") in page
 
 
-@pytest.mark.parametrize("entry", ["graphview/main.js", "graphview/setup.js", "graphview/training.js"])
+@pytest.mark.parametrize("entry", ["graphview/main.js", "graphview/setup.js", "room/main.js"])
 def test_the_scripts_are_the_wheels(programs: Path, elsewhere: Path, entry: str) -> None:
     code = f"import sys; from explorer import assets; sys.stdout.buffer.write(assets.module({entry!r}).encode())"
     assert _said(elsewhere, programs / "python", "-c", code) == assets.module(entry)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from functools import cache
 from importlib.resources import files
 
 from explorer import theme
 
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w/]+\.js)";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.\.?/[\w/]+\.js)";\n', re.MULTILINE)
 
 
 @cache
@@ -31,9 +32,9 @@ def module(entry: str) -> str:
             return
         seen[name] = ""
         source = text(name)
-        folder = name.rpartition("/")[0]
+        folder = posixpath.dirname(name)
         for found in _IMPORT.finditer(source):
-            collect(f"{folder}/{found[1]}" if folder else found[1])
+            collect(posixpath.normpath(posixpath.join(folder, found[1])))
         body = _IMPORT.sub("", source)
         del seen[name]  # again, at the end: after what it needs
         seen[name] = body if name == entry else body.replace("\nexport ", "\n")

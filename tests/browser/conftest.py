@@ -13,7 +13,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from scripts.driving import DESKTOP, chromium, opened, served
 
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_PORT = 5300 + 40 * _WORKER
+PORT = 5300 + 40 * _WORKER
 PATIENCE_MS = 30_000
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -29,13 +29,13 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def url() -> Iterator[str]:
-    with served(port=_PORT) as address:
+    with served(port=PORT) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 def own_url() -> Iterator[str]:
-    with served("tests.browser.own:loss", port=_PORT + 20) as address:
+    with served("tests.browser.own:loss", port=PORT + 20) as address:
         yield address
 
 
@@ -52,7 +52,7 @@ def _no_trouble(troubles: list[str]) -> Iterator[None]:
     assert troubles == []
 
 
-def _watch(context: BrowserContext, troubles: list[str]) -> None:
+def watch(context: BrowserContext, troubles: list[str]) -> None:
     """Stop what leaves this machine; tell that, and every error of the page."""
 
     def leaves(address: str) -> bool:
@@ -74,7 +74,7 @@ def open_page(browser: Any, troubles: list[str]) -> Opener:
     def open_one(address: str, **options: Any) -> Page:
         context = browser.new_context(**{"viewport": DESKTOP, "reduced_motion": "reduce", **options})
         context.set_default_timeout(PATIENCE_MS)
-        _watch(context, troubles)
+        watch(context, troubles)
         page = opened(context.new_page(), address)
         expect(page.get_by_role("button", name="Train one step")).to_be_enabled()
         return page

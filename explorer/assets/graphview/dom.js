@@ -41,3 +41,10 @@ export function icon(name) {
 export function iconButton(name, label, onclick, extra = {}) {
   return make("button", { type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...extra }, icon(name));
 }
+
+/** The theme that the page is in: the one chosen, or the system's. */
+export function themeOf() {
+  const chosen = document.documentElement.dataset.theme;
+  if (chosen) return chosen;
+  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}

@@ -1,7 +1,7 @@
 // The graph view: track, graph, inspector and table on one state. Panel calls `render`; a saved page calls `mount`.
 
 import { createCanvas } from "./canvas.js";
-import { make } from "./dom.js";
+import { make, themeOf } from "./dom.js";
 import { createInspector } from "./inspector.js";
 import { helpRows, listen } from "./keys.js";
 import { createStore, prepared } from "./store.js";
@@ -224,11 +224,7 @@ export function mount(root, look, send, wholePage) {
     settling = setTimeout(() => send({ type: "resize", width: stage.clientWidth, height: stage.clientHeight }), 200);
   });
   resized.observe(stage);
-  send({ type: "theme", theme: themeOf() });
-  const themed = new MutationObserver(() => {
-    store.set({ theme: themeOf() });
-    send({ type: "theme", theme: themeOf() });
-  });
+  const themed = new MutationObserver(() => store.set({ theme: themeOf() }));
   themed.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
 
   return {
@@ -291,12 +287,6 @@ function kept(scene, stop, before, position) {
 
 function keptBox(scene, id) {
   return scene.byId.has(id) ? id : null;
-}
-
-function themeOf() {
-  const chosen = document.documentElement.dataset.theme;
-  if (chosen) return chosen;
-  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 }
 
 /** Panel's entry. */

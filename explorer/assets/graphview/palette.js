@@ -2,6 +2,7 @@
 
 /** Bytes behind a base64 text. */
 export function bytes(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text); // newer browsers: many times as fast
   const raw = atob(text);
   const out = new Uint8Array(raw.length);
   for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);

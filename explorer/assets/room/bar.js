@@ -1,0 +1,113 @@
+// The control card: train, pause, step, reset; what the last step did; the step slider; what may change while it trains.
+
+import { icon, iconButton, make } from "../graphview/dom.js";
+import { grouped, told } from "./scales.js";
+import { stepOf } from "./state.js";
+import { createStepper } from "./stepper.js";
+
+/** The card with the buttons. */
+export function createBar(room) {
+  const play = make("button", { type: "button", class: "play", onclick: () => room.send({ type: room.state.status.playing ? "pause" : "play" }) });
+  const one = make("button", { type: "button", class: "train", onclick: () => room.send({ type: "train" }) }, "Train one step");
+  const reset = iconButton("reset", "Reset", () => room.send({ type: "reset" }));
+  const more = [10, 100].map((count) => make("button", { type: "button", class: "more", "aria-label": `Train ${count} steps`, title: `Train ${count} steps`, onclick: () => room.send({ type: "steps", count }) }, `+${count}`));
+  const text = make("p", { class: "told", role: "status" });
+  const aside = make("p", { class: "aside" });
+  const calm = make("p", { class: "calm" });
+  const stepper = createStepper(room);
+  const knobs = make("div", { class: "knobs" });
+  const element = make(
+    "div",
+    { class: "card bar" },
+    make("div", { class: "buttons" }, play, one, reset),
+    text,
+    aside,
+    make("div", { class: "stepping" }, stepper.element, ...more),
+    knobs,
+    calm,
+  );
+
+  function showButtons({ status }) {
+    const known = Boolean(status.title);
+    const label = status.playing ? "Pause" : "Train";
+    if (play.getAttribute("aria-label") !== label) {
+      play.setAttribute("aria-label", label);
+      play.replaceChildren(icon(status.playing ? "pause" : "play"), label);
+    }
+    play.disabled = reset.disabled = !known;
+    for (const button of [one, ...more]) button.disabled = !known || Boolean(status.playing);
+  }
+
+  function showTold({ status, run }) {
+    if (!status.title) return;
+    text.setAttribute("aria-live", status.playing ? "off" : "polite"); // ten numbers a second can't be listened to
+    const words = status.trained ? `${status.measure} ${status.before} → ${status.after}` : `${status.measure} ${status.before}`;
+    if (text.textContent !== words) text.replaceChildren(make("b", {}, words));
+    const count = status.step + (status.trained ? 1 : 0);
+    const made = `${grouped(count)} ${count === 1 ? "update" : "updates"}`;
+    const accuracy = accuracyOf(room.state, run);
+    write(aside, accuracy ? `${made} · ${accuracy}` : `${made} made · this pass: ${status.on}`);
+    aside.title = `this pass: ${status.on}`;
+  }
+
+  function showCalm({ status, run, findings, judged }) {
+    const words = status.busy || (findings.length || !judged || !status.title ? "" : calmWords(run, status));
+    write(calm, words);
+    calm.classList.toggle("busy", Boolean(status.busy));
+  }
+
+  room.subscribe((changed, state) => {
+    if (changed.has("status")) {
+      showButtons(state);
+      showKnobs(knobs, room, state.status.knobs || []);
+    }
+    if (changed.has("status") || changed.has("run") || changed.has("hover")) showTold(state);
+    if (changed.has("status") || changed.has("run") || changed.has("findings") || changed.has("judged")) showCalm(state);
+  });
+  showButtons(room.state);
+  return { element };
+}
+
+/** Put a text into an element, if it isn't there: what doesn't change needn't be laid out again. */
+export function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function accuracyOf(state, run) {
+  const at = (name) => {
+    const series = run && run.series(name);
+    if (!series) return NaN;
+    let column = run.columnOf(stepOf(state));
+    while (column > 0 && Number.isNaN(series.last[column])) column--;
+    return series.last[column];
+  };
+  const [train, test] = [at("accuracy"), at("test_accuracy")];
+  if (Number.isNaN(train)) return "";
+  return `accuracy ${train.toFixed(2)}${Number.isNaN(test) ? "" : ` (test ${test.toFixed(2)})`}`;
+}
+
+function calmWords(run, status) {
+  const steps = run ? run.last - run.first + 1 : 0;
+  if (!steps || (steps === 1 && !status.trained)) return "Nothing to judge yet: train a few steps.";
+  return `No trouble found in the last ${steps === 1 ? "step" : `${grouped(steps)} steps`}.`;
+}
+
+/** What may change mid-run, as native controls; made again only when there are others. */
+function showKnobs(element, room, knobs) {
+  const shape = JSON.stringify(knobs.map(({ name, options }) => [name, options]));
+  if (element.dataset.shape !== shape) {
+    element.dataset.shape = shape;
+    element.replaceChildren(...knobs.map((knob) => make("label", {}, make("span", {}, knob.label), control(room, knob))));
+  }
+  knobs.forEach(({ value }, i) => {
+    const own = element.children[i].lastChild;
+    // not while it is being typed into
+    if (own.getRootNode().activeElement !== own && own.value !== String(value)) own.value = value;
+  });
+}
+
+function control(room, { name, value, options, low, high, step }) {
+  const send = (given) => room.send({ type: "set", name, value: given });
+  if (options) return make("select", { name, onchange: (event) => send(event.target.value) }, ...options.map(([own, text]) => make("option", { value: own, selected: own === value }, text)));
+  return make("input", { name, type: "number", min: low, max: high, step: step || "any", value, onchange: (event) => send(Number(event.target.value)) });
+}

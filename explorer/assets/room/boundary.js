@@ -1,0 +1,175 @@
+// What the network makes of the plane: its scores as colours, the line where it is undecided, and the points.
+
+import { drawAxes, drawDot, drawEmpty } from "./axes.js";
+import { createPlot, showLegend } from "./plot.js";
+import { mixed, pixel } from "./quantities.js";
+import { linear, percent, told } from "./scales.js";
+import { decoder } from "./state.js";
+
+/** The decision boundary; a hovered unit takes its place. */
+export function createBoundary(room) {
+  const picture = document.createElement("canvas");
+  let open = null;
+  let painted = {};
+
+  const chart = {
+    name: "boundary",
+    title: "Decision boundary",
+    height: 300,
+    depends: ["extras", "unit", "second"],
+    gutter: (width) => ({ left: 34, right: Math.max(12, width - 34 - 320), top: 8, bottom: 34 }),
+    paint(context, area, plot) {
+      const ink = room.ink();
+      const given = room.state.extras.boundary;
+      if (!given) return drawEmpty(context, area, "For tasks in the plane.", ink);
+      open = openPlane(given, open);
+      const unit = open.units.find(({ id }) => id === room.state.unit) || null;
+      const square = { ...area, h: Math.min(area.w, area.h) };
+      plot.height(square.w + 42);
+      const shown = unit || open;
+      plot.x = linear(open.range[0], open.range[1], square.x, square.x + square.w);
+      plot.y = linear(open.range[2], open.range[3], square.y + square.h, square.y);
+      paintScores(context, square, shown, ink);
+      drawZero(context, square, shown, ink);
+      if (!unit) drawPoints(context, plot, open, ink);
+      drawAxes(context, square, { x: plot.x, y: { ...plot.y, ticks: (count) => plot.y.ticks(Math.min(count, 5)) }, across: "x₁ across, x₂ up", bare: true }, ink);
+      plot.say(`${room.state.second ? "before: " : ""}${spokenPlane(open, unit)}`);
+      showLegend(plot.legend, unit ? [] : legendOfPlane(open, ink));
+    },
+  };
+
+  function paintScores(context, area, shown, ink) {
+    if (painted.shown !== shown || painted.ink !== ink) {
+      painted = { shown, ink };
+      scoresInto(picture, [shown], hues(ink, room));
+    }
+    context.imageSmoothingEnabled = true;
+    context.drawImage(picture, area.x, area.y, area.w, area.h);
+  }
+
+  return createPlot(room, chart);
+}
+
+/** A scene of the plane, decoded; what has not changed is kept. */
+export function openPlane(given, before) {
+  if (before && before.given === given) return before;
+  const decoded = decoder();
+  const [rows, columns] = given.size;
+  const scores = decoded("scores", given.scores);
+  const [points, held] = [decoded("points", given.points), decoded("held", given.held)];
+  const values = scores.some((score) => score < 0 || score > 1);
+  const centre = values ? 0 : 0.5;
+  const most = values ? largest(scores) : 0.5;
+  const units = (given.units || []).map((unit) => openUnit(unit));
+  return { given, rows, columns, scores, points, held, values, centre, most, units, range: given.range };
+}
+
+function openUnit(unit) {
+  const scores = decoder()("unit", unit.scores);
+  const side = unit.size ? unit.size[0] : Math.round(Math.sqrt(scores.length));
+  // a unit is drawn on its own scale: what matters is where it turns, not how strong it is
+  return { ...unit, scores, rows: side, columns: scores.length / side, centre: 0, most: largest(scores) };
+}
+
+function largest(values) {
+  let most = 0;
+  for (const value of values) if (Math.abs(value) > most && Number.isFinite(value)) most = Math.abs(value);
+  return most || 1;
+}
+
+/** From one class over the panel's colour to the other. */
+export function hues(ink, room) {
+  const colours = room.look.palettes[room.state.theme];
+  const { levels } = room.look.scale;
+  const at = Math.round(levels * 0.62);
+  return { plus: colours[at], minus: colours[levels + at], middle: ink.panel };
+}
+
+const ramps = new Map();
+
+function ramp({ plus, minus, middle }) {
+  const key = plus + minus + middle;
+  if (!ramps.has(key)) {
+    const colours = Array.from({ length: 129 }, (_, i) => mixed(middle, i < 64 ? minus : plus, (0.82 * Math.abs(i - 64)) / 64));
+    ramps.set(key, Uint32Array.from(colours, pixel));
+  }
+  return ramps.get(key);
+}
+
+/** Pictures of scores one beside the other, a pixel a cell; row 0 is the lowest of the plane. */
+export function scoresInto(canvas, pictures, colours) {
+  const wide = pictures.reduce((sum, { columns }) => sum + columns, 0);
+  const tall = Math.max(...pictures.map(({ rows }) => rows));
+  if (canvas.width !== wide || canvas.height !== tall) Object.assign(canvas, { width: wide, height: tall });
+  const image = new ImageData(wide, tall);
+  const cells = new Uint32Array(image.data.buffer);
+  const table = ramp(colours);
+  let left = 0;
+  for (const { scores, rows, columns, centre, most } of pictures) {
+    for (let row = 0; row < rows; row++) {
+      const begin = (rows - 1 - row) * wide + left;
+      for (let column = 0; column < columns; column++) {
+        const place = Math.round(64 + (64 * (scores[row * columns + column] - centre)) / most);
+        cells[begin + column] = table[place >= 0 ? Math.min(place, 128) : place < 0 ? 0 : 64]; // 64: NaN
+      }
+    }
+    left += columns;
+  }
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+/** Where the score is undecided: marching squares over the cells. */
+function drawZero(context, area, { scores, rows, columns, centre }, ink) {
+  const at = (row, column) => scores[row * columns + column] - centre;
+  const x = (column) => area.x + ((column + 0.5) / columns) * area.w;
+  const y = (row) => area.y + area.h - ((row + 0.5) / rows) * area.h;
+  context.strokeStyle = ink.text;
+  context.lineWidth = 1.4;
+  context.beginPath();
+  for (let row = 0; row + 1 < rows; row++) {
+    for (let column = 0; column + 1 < columns; column++) {
+      const low = at(row, column) < 0;
+      if (low === at(row, column + 1) < 0 && low === at(row + 1, column) < 0 && low === at(row + 1, column + 1) < 0) continue;
+      const corners = [[row, column], [row, column + 1], [row + 1, column + 1], [row + 1, column]];
+      const crossed = [];
+      for (let i = 0; i < 4; i++) {
+        const [from, to] = [corners[i], corners[(i + 1) % 4]];
+        const [a, b] = [at(...from), at(...to)];
+        if (a < 0 === b < 0) continue;
+        const t = a / (a - b);
+        crossed.push([x(from[1] + (to[1] - from[1]) * t), y(from[0] + (to[0] - from[0]) * t)]);
+      }
+      for (let i = 0; i + 1 < crossed.length; i += 2) {
+        context.moveTo(...crossed[i]);
+        context.lineTo(...crossed[i + 1]);
+      }
+    }
+  }
+  context.stroke();
+}
+
+function drawPoints(context, plot, { points, held, values, centre }, ink) {
+  context.save();
+  for (const [array, test] of [[held, true], [points, false]]) {
+    for (let i = 0; array && i < array.length; i += 3) {
+      const place = [plot.x.at(array[i]), plot.y.at(array[i + 1])];
+      const plus = array[i + 2] > (values ? 0 : centre);
+      drawDot(context, place, test ? ink.panel : plus ? ink.accent : ink.warn, plus ? "round" : "triangle", 2.9, test ? (plus ? ink.accent : ink.warn) : ink.panel);
+    }
+  }
+  context.restore();
+}
+
+function legendOfPlane({ values, held }, ink) {
+  const [one, other] = values ? ["above 0", "below 0"] : ["class 1", "class 0"];
+  return [[one, ink.accent, "dot round"], [other, ink.warn, "dot triangle"], ...(held && held.length ? [["test: hollow", ink.text, "dot hollow"]] : [])];
+}
+
+function spokenPlane({ values, points, scores }, unit) {
+  if (unit) {
+    const [low, high] = unit.scores.reduce(([a, b], score) => [Math.min(a, score), Math.max(b, score)], [Infinity, -Infinity]);
+    return `unit ${unit.unit} of ${unit.layer}: from ${told(low)} to ${told(high)}`;
+  }
+  const share = scores.filter((score) => score > (values ? 0 : 0.5)).length / scores.length;
+  return `${points ? points.length / 3 : 0} points · ${percent(share)} of the plane is ${values ? "above 0" : "class 1"}`;
+}

@@ -1,0 +1,111 @@
+// What was found: a sentence, its factors layer by layer, its effects, and what can be done about it.
+
+import { make } from "../graphview/dom.js";
+import { told } from "./scales.js";
+
+const NAMES = {
+  vanishing: "Vanishing gradient",
+  exploding: "Exploding gradient",
+  dead: "Dead units",
+  saturated: "Saturated units",
+  symmetry: "Symmetry",
+  nonfinite: "Not finite",
+  plateau: "Plateau",
+  update_too_small: "Updates too small",
+  update_too_large: "Updates too large",
+  cut: "Gradient cut off",
+};
+const MEANING = "How much of the gradient each layer passes on to the one before it: the factors, their product, and what was measured on this run.";
+const FACTORS = [
+  ["activation_slope", "Activation slope"],
+  ["weight_gain", "Weight gain"],
+  ["norm", "Normalisation"],
+  ["residual", "Residual"],
+  ["product", "Product"],
+  ["measured", "Measured"],
+];
+
+/** The list *Findings*; of two runs, each has its own. */
+export function createFindings(room) {
+  const lists = ["Findings", "Findings of the other run"].map((name) => make("ul", { class: "findings", role: "list", "aria-label": name }));
+  const titles = lists.map(() => make("h3", { class: "whose", hidden: true }));
+  const none = lists.map(() => make("p", { class: "card none", hidden: true }, "No trouble found."));
+  const columns = lists.map((list, i) => make("div", { class: "column" }, titles[i], list, none[i]));
+  const element = make("div", { class: "found", hidden: false }, ...columns);
+  columns[1].hidden = true;
+
+  function show(state) {
+    fillList(lists[0], state.findings, room, true);
+    fillList(lists[1], state.otherFindings, room, false);
+    const two = Boolean(state.second);
+    columns[1].hidden = !two;
+    element.classList.toggle("two", two);
+    element.classList.toggle("empty", !two && !state.findings.length);
+    [state.findings, state.otherFindings].forEach((findings, i) => {
+      titles[i].hidden = !two;
+      titles[i].textContent = i ? `After: ${state.title}` : "Before";
+      none[i].hidden = !two || findings.length > 0;
+    });
+  }
+
+  room.subscribe((changed, state) => {
+    if (["findings", "otherFindings", "second", "title"].some((key) => changed.has(key))) show(state);
+  });
+  return { element };
+}
+
+/** Lines are made again only when what they say changes, and stay open where they were. */
+function fillList(list, findings, room, offers) {
+  const text = JSON.stringify(findings);
+  if (list.dataset.text === text) return;
+  list.dataset.text = text;
+  const open = new Set([...list.querySelectorAll("details[open]")].map((details) => details.dataset.key));
+  const focused = list.getRootNode().activeElement;
+  const focus = focused && list.contains(focused) ? focused.dataset.key : null;
+  list.replaceChildren(...findings.map((finding, i) => line(finding, i, room, offers, open)));
+  if (focus) list.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
+}
+
+function line(finding, index, room, offers, open) {
+  const key = `${finding.kind} ${(finding.where || []).join(" ")}`;
+  const remedies = offers ? finding.remedies || [] : [];
+  return make(
+    "li",
+    { class: "card finding" },
+    make("p", { class: "sentence" }, make("b", { class: "kind" }, NAMES[finding.kind] || finding.kind), " ", finding.sentence),
+    effectsOf(finding),
+    make("div", { class: "does" }, ...remedies.map((remedy, j) => remedyButton(remedy, `${key} ${j}`, () => room.send({ type: "remedy", finding: index, remedy: j })))),
+    factorsOf(finding, key, open),
+  );
+}
+
+function remedyButton({ label, change }, key, onclick) {
+  const title = `Runs again from the same seed with ${Object.entries(change || {}).map(([name, value]) => `${name} ${value}`).join(", ")}, side by side with this run.`;
+  return make("button", { type: "button", class: "remedy", "data-key": key, title, onclick }, label);
+}
+
+function effectsOf({ effects = [] }) {
+  return effects.length ? make("p", { class: "effects" }, make("span", {}, "What follows from it: "), effects.join(" · ")) : null;
+}
+
+function factorsOf(finding, key, open) {
+  const { factors = [], lesson, cause } = finding;
+  const columns = FACTORS.filter(([name]) => factors.some((factor) => Number.isFinite(factor[name])));
+  if (!columns.length && !lesson) return null;
+  const summary = make("summary", { "data-key": `${key} why` }, cause ? `Why: ${cause}` : "Why");
+  return make("details", { open: open.has(key), "data-key": key }, summary, ...(columns.length ? [make("p", { class: "meaning" }, MEANING), factorTable(factors, columns)] : []), lesson ? lessonOf(lesson) : null);
+}
+
+function factorTable(factors, columns) {
+  const head = make("tr", {}, make("th", { scope: "col" }, "Layer"), ...columns.map(([name, title]) => make("th", { scope: "col", class: name }, title)));
+  const rows = factors.map((factor) =>
+    make("tr", {}, make("th", { scope: "row" }, factor.layer), ...columns.map(([name]) => make("td", { class: name }, Number.isFinite(factor[name]) ? `×${told(factor[name])}` : "–"))),
+  );
+  return make("div", { class: "factors", tabindex: "0", role: "region", "aria-label": "Factors" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));
+}
+
+/** A link where it is an address of this page; a name otherwise. */
+function lessonOf(lesson) {
+  const inside = /^(?:[?#]|[/](?![/]))/.test(lesson);
+  return make("p", { class: "lesson" }, "Lesson: ", inside ? make("a", { href: lesson }, lesson.replace(/^[?#/]+(lesson=)?/, "").replace(/[-_]/g, " ")) : lesson);
+}

@@ -1,0 +1,197 @@
+// How the entries of one layer spread over magnitudes, step after step: its gradient, its activation, its weight.
+
+import { make } from "../graphview/dom.js";
+import { drawAxes, drawEmpty, drawSteps } from "./axes.js";
+import { alongSteps, createPlot, FACE } from "./plot.js";
+import { pixel } from "./quantities.js";
+import { logarithmic, power, stepScale } from "./scales.js";
+import { decoder, stepOf } from "./state.js";
+
+const SPREADS = [
+  { quantity: "gradient", title: "Gradient", hue: "backward" },
+  { quantity: "value", title: "Activation", hue: "forward" },
+  { quantity: "weight", title: "Weight", hue: "accent" },
+];
+const BETWEEN = 40; // room for the numbers of the axis of each part
+
+/** The histograms, and the choice of a layer. */
+export function createHistograms(room) {
+  const select = make("select", { "aria-label": "Layer of the histograms", onchange: () => room.set({ spread: select.value }) });
+  const images = new Map();
+  let open = null;
+  let parts = [];
+
+  const chart = {
+    name: "spread",
+    title: "How the entries spread",
+    height: 180,
+    depends: ["run", "extras", "row", "spread", "status"],
+    gutter: () => ({ left: 44, right: 12, top: 34, bottom: 34 }),
+    paint(context, area, plot) {
+      const { state } = room;
+      const ink = room.ink();
+      parts = [];
+      if (!state.run || !state.extras.histograms) return drawEmpty(context, area, "Nothing recorded yet.", ink);
+      openSpreads(state.extras);
+      showNames();
+      const row = rowShown();
+      const shown = SPREADS.filter(({ quantity }) => open.arrays[quantity]);
+      parts = layOut(area, shown, state.run);
+      parts.forEach((part) => paintSpread(context, part, row, ink));
+      plot.x = parts[0].x;
+    },
+    over(context, area, plot) {
+      if (!parts.length) return;
+      for (const part of parts) drawSteps(context, part.area, part.x, room.state, room.ink());
+      plot.say(spokenSpreads(rowShown()));
+    },
+    ...within(room, () => parts),
+  };
+  const plot = createPlot(room, chart);
+  plot.controls.append(select);
+
+  function openSpreads(extras) {
+    if (open && open.extras === extras) return;
+    const decoded = decoder();
+    const own = extras.histograms;
+    const edges = decoded("edges", own.edges);
+    const arrays = Object.fromEntries(SPREADS.map(({ quantity }) => [quantity, decoded(quantity, own[quantity])]));
+    open = { extras, names: own.rows, steps: own.steps, edges, bins: edges.length - 1, arrays };
+    images.clear();
+  }
+
+  function showNames() {
+    if (select.dataset.known === String(open.names)) return;
+    select.dataset.known = String(open.names);
+    select.replaceChildren(...open.names.map((name) => make("option", { value: name }, name)));
+  }
+
+  /** The row chosen here, else the one chosen anywhere, else the first. */
+  function rowShown() {
+    const { run, row, spread } = room.state;
+    const chosen = run.rows.find(({ id }) => id === row);
+    const found = [spread, chosen && chosen.name].map((name) => open.names.indexOf(name)).find((index) => index >= 0) ?? 0;
+    select.value = open.names[found];
+    return found;
+  }
+
+  function counts(quantity, row) {
+    const each = open.steps.length * open.bins;
+    return open.arrays[quantity].subarray(row * each, (row + 1) * each);
+  }
+
+  function layOut(area, shown, run) {
+    const across = area.w > 460 ? shown.length : 1;
+    const down = Math.ceil(shown.length / across);
+    const width = (area.w - BETWEEN * (across - 1)) / across;
+    const height = (area.h - 62 * (down - 1)) / down;
+    plot.height(34 + 34 + (down > 1 ? shown.length * 110 + 62 * (down - 1) : 116));
+    return shown.map((spread, i) => {
+      const x = area.x + (i % across) * (width + BETWEEN);
+      const own = { ...area, x, y: area.y + Math.floor(i / across) * (height + 62), w: width, h: Math.max(height, 1) };
+      const { edges, bins } = open;
+      return { ...spread, area: own, x: stepScale([run], own.x, own.x + own.w), y: logarithmic(edges[0], edges[bins], own.y + own.h, own.y) };
+    });
+  }
+
+  function paintSpread(context, { quantity, title, hue, area, x, y }, row, ink) {
+    drawAxes(context, area, { x, y: { ...y, ticks: (count) => y.ticks(Math.min(count, 4)) }, across: "training step" }, ink);
+    context.imageSmoothingEnabled = false;
+    const { steps } = open;
+    const picture = pictureOf(quantity, row, ink[hue]);
+    for (const [begin, end, from, to] of even(steps, Math.max(room.state.run.last, steps[steps.length - 1]) + 1)) {
+      const [left, right] = [Math.round(x.edge(from)), Math.round(x.edge(to))]; // whole pixels: half ones leave seams
+      if (right > left) context.drawImage(picture, begin, 0, end - begin, open.bins, left, area.y, right - left, area.h);
+    }
+    context.textAlign = "left";
+    context.textBaseline = "alphabetic";
+    context.font = `600 11.5px ${FACE}`;
+    context.fillStyle = ink[hue];
+    context.fillText(title, area.x, area.y - 8);
+    const after = area.x + context.measureText(title).width + 6;
+    context.font = `11px ${FACE}`;
+    context.fillStyle = ink.quiet;
+    const none = !counts(quantity, row).some((count) => count > 0);
+    context.fillText(none ? "none on this scale" : area.w > 210 ? "magnitude of its entries" : "magnitude", after, area.y - 8);
+  }
+
+  /** Steps × bins as a picture: the more of the entries of a step, the stronger. */
+  function pictureOf(quantity, row, hue) {
+    const key = `${quantity} ${row} ${hue}`;
+    if (!images.has(key)) images.set(key, densities(counts(quantity, row), open.steps.length, open.bins, hue));
+    return images.get(key);
+  }
+
+  function spokenSpreads(row) {
+    const column = stepColumn(open.steps, stepOf(room.state));
+    const texts = parts.map(({ quantity, title }) => {
+      const own = counts(quantity, row).subarray(column * open.bins, (column + 1) * open.bins);
+      return `${title.toLowerCase()} mostly ${middleOf(own, open.edges)}`;
+    });
+    return `step ${open.steps[column]} · ${texts.join(" · ")}`;
+  }
+
+  return plot;
+}
+
+/** Stretches of steps that are equally far apart: `[begin, end, first step, step after]`, drawn at once each. */
+function even(steps, after) {
+  const at = (i) => (i < steps.length ? steps[i] : after);
+  const found = [];
+  for (let begin = 0, i = 1; i <= steps.length; i++) {
+    if (i < steps.length && at(i + 1) - at(i) === at(begin + 1) - at(begin)) continue;
+    found.push([begin, i, at(begin), at(i)]);
+    begin = i;
+  }
+  return found;
+}
+
+function densities(counts, steps, bins, hue) {
+  const canvas = document.createElement("canvas");
+  Object.assign(canvas, { width: steps, height: bins });
+  const image = new ImageData(steps, bins);
+  const cells = new Uint32Array(image.data.buffer);
+  const colour = pixel(hue) & 0xffffff;
+  for (let step = 0; step < steps; step++) {
+    const own = counts.subarray(step * bins, (step + 1) * bins);
+    let most = 0;
+    for (let bin = 0; bin < bins; bin++) if (own[bin] > most) most = own[bin];
+    for (let bin = 0; bin < bins; bin++) {
+      // square root: the thin ends of a spread matter, and would not be seen in proportion
+      const alpha = most ? Math.round(255 * Math.sqrt(own[bin] / most)) : 0;
+      cells[(bins - 1 - bin) * steps + step] = (alpha << 24) | colour;
+    }
+  }
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  return canvas;
+}
+
+function stepColumn(steps, step) {
+  const after = steps.findIndex((own) => own > step);
+  return after < 0 ? steps.length - 1 : Math.max(after - 1, 0);
+}
+
+/** Where the middle half of the entries lies: `10⁻⁴ to 0.01`. */
+function middleOf(counts, edges) {
+  const all = counts.reduce((sum, count) => sum + count, 0);
+  if (!all) return "off this scale";
+  const at = (share) => {
+    let sum = 0;
+    return edges[counts.findIndex((count) => (sum += count) >= share * all)];
+  };
+  const [low, high] = [Math.round(at(0.25)), Math.round(at(0.75))];
+  const text = (exponent) => (Math.abs(exponent) < 3 ? String(10 ** exponent) : power(exponent));
+  return low === high ? `about ${text(low)}` : `${text(low)} to ${text(high)}`;
+}
+
+/** The pointer in one of several parts that share their steps. */
+function within(room, parts) {
+  const steps = alongSteps(room);
+  const part = ({ x, y }) => parts().find(({ area }) => x >= area.x && x <= area.x + area.w && y >= area.y && y <= area.y + area.h);
+  const on = (does) => (place) => {
+    const found = part(place);
+    if (found) does(place, found);
+    else room.set({ hover: null });
+  };
+  return { point: on(steps.point), leave: steps.leave, press: (place) => part(place) && steps.press(place, part(place)) };
+}

@@ -1,0 +1,199 @@
+// The training room: controls, findings, charts and the strip of parameters on one state. Panel calls `render`.
+
+import { make, themeOf } from "../graphview/dom.js";
+import { createBar } from "./bar.js";
+import { createBoundary } from "./boundary.js";
+import { createCompare } from "./compare.js";
+import { createFindings } from "./findings.js";
+import { createFit } from "./fit.js";
+import { createHeat } from "./heat.js";
+import { createHistograms } from "./histograms.js";
+import { createLines } from "./lines.js";
+import { createAccuracy, createLoss, hasSeries } from "./series.js";
+import { createState, openRun, runsOf } from "./state.js";
+import { createStrip } from "./strip.js";
+import { createTime } from "./time.js";
+import { createUnits } from "./units.js";
+
+const START = {
+  run: null, // the run, as its last frame tells it
+  second: null, // the run that it is compared with
+  names: ["before", "after"], // of the two
+  title: "", // what the second one has done differently
+  extras: {},
+  findings: [],
+  judged: false, // whether anybody looked for findings
+  otherFindings: [],
+  status: {},
+  theme: "light",
+  hover: null, // the step under the pointer, in any chart
+  overRow: null, // the layer or parameter under the pointer, by id
+  row: null, // the one that is chosen
+  unit: null, // the hidden unit that is shown large
+  quantity: "gradient",
+  kind: "layer",
+  lossScale: "", // chosen by what there is to draw, until somebody chooses
+  spread: "", // the layer whose histograms are shown, if chosen there
+};
+
+/** Build the room. `send` takes messages to the server. */
+export function mount(root, look, send) {
+  const { state, set, subscribe } = createState({ ...START, theme: themeOf() });
+  const plots = [];
+  const waiting = new Set();
+  let frame = 0;
+
+  const room = {
+    state,
+    set,
+    subscribe,
+    look,
+    send,
+    ink: () => look.ink[state.theme],
+    add: (plot) => plots.push(plot),
+    /** Paint one chart's upper canvas again: what it points at is its own affair. */
+    again(plot) {
+      plot.changed(new Set(["hover"]));
+      schedule();
+    },
+    soon(paint) {
+      waiting.add(paint);
+      schedule();
+    },
+    rewind(step) {
+      if (state.run && (step !== state.run.frame.shown || state.status.playing)) room.send({ type: "rewind", step });
+    },
+    choose(id) {
+      set({ row: id, spread: "" });
+      room.send({ type: "row", id });
+    },
+  };
+
+  const [bar, findings, compare] = [createBar(room), createFindings(room), createCompare(room)];
+  const charts = {
+    loss: createLoss(room),
+    accuracy: createAccuracy(room),
+    heat: createHeat(room),
+    boundary: createBoundary(room),
+    units: createUnits(room),
+    fit: createFit(room),
+    lines: createLines(room),
+    spread: createHistograms(room),
+    time: createTime(room),
+  };
+  const strip = createStrip(room);
+  const plane = make("div", { class: "plane" }, charts.boundary.element, charts.units.element, charts.fit.element);
+  const order = [compare, bar, charts.loss, charts.accuracy, findings, charts.heat, { element: plane }, charts.lines, charts.spread, charts.time, strip];
+  const grid = make("div", { class: "room" }, ...order.map(({ element }) => element));
+  root.append(grid);
+
+  /** Which charts there is something for. */
+  function arrange() {
+    const { extras, run } = state;
+    const has = {
+      accuracy: hasSeries(state, "accuracy"),
+      boundary: Boolean(extras.boundary),
+      units: Boolean(extras.boundary && extras.boundary.units && extras.boundary.units.length),
+      fit: Boolean(extras.fit),
+      spread: Boolean(extras.histograms),
+      time: Boolean(extras.time),
+    };
+    for (const [name, shown] of Object.entries(has)) charts[name].element.hidden = !shown;
+    const rows = Boolean(run && run.rows.length);
+    const layers = rows && run.rows.some(({ kind }) => kind === "layer");
+    charts.heat.element.hidden = !rows;
+    charts.lines.element.hidden = !layers;
+    grid.classList.toggle("with-lines", layers);
+    strip.element.hidden = !(rows && run.rows.some(({ kind }) => kind === "parameter"));
+    plane.hidden = !has.boundary && !has.fit;
+    grid.classList.toggle("with-accuracy", has.accuracy);
+    grid.classList.toggle("with-plane", !plane.hidden);
+    grid.classList.toggle("with-time", has.time);
+  }
+
+  function schedule() {
+    if (!frame) frame = requestAnimationFrame(() => paint(false));
+  }
+
+  function paint(all) {
+    cancelAnimationFrame(frame);
+    frame = 0;
+    for (const plot of plots) plot.refresh(all);
+    if (all) waiting.add(strip.paint);
+    const now = [...waiting];
+    waiting.clear();
+    for (const own of now) own();
+  }
+
+  subscribe((changed) => {
+    root.dataset.theme = state.theme;
+    if (["run", "second", "extras"].some((key) => changed.has(key))) arrange();
+    for (const plot of plots) plot.changed(changed);
+    schedule();
+  });
+
+  const stopWatching = watch(plots, set, schedule);
+  root.dataset.theme = state.theme;
+  arrange();
+  return {
+    room,
+    state,
+    charts,
+    show: (frame) => set({ run: openRun(frame) }),
+    compare(given) {
+      const second = given && given.frame ? openRun(given.frame) : null;
+      set({ second, otherFindings: (second && given.findings) || [], title: second ? given.title || "" : "" });
+    },
+    set,
+    /** Paint everything now, in sight or not; for measurements. */
+    paint: () => paint(true),
+    runs: () => runsOf(state),
+    remove() {
+      cancelAnimationFrame(frame);
+      stopWatching();
+    },
+  };
+}
+
+/** What comes from outside: sizes, what is in sight, the theme. */
+function watch(plots, set, schedule) {
+  const of = new Map(plots.map((plot) => [plot.field, plot]));
+  const sizes = new ResizeObserver((entries) => {
+    for (const { target, contentRect } of entries) of.get(target).sized(contentRect.width, contentRect.height);
+    schedule();
+  });
+  const sights = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) of.get(target).visible = isIntersecting;
+      schedule();
+    },
+    { rootMargin: "120px" },
+  );
+  for (const plot of plots) {
+    sizes.observe(plot.field);
+    sights.observe(plot.field);
+  }
+  const themed = new MutationObserver(() => set({ theme: themeOf() }));
+  themed.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  return () => [sizes, sights, themed].forEach((observer) => observer.disconnect());
+}
+
+/** Panel's entry. */
+export function render({ model }) {
+  const root = make("div", { class: "root" });
+  const view = mount(root, model.look, (data) => model.send_msg(data));
+  const take = {
+    status: () => view.set({ status: model.status || {} }),
+    frame: () => view.show(model.frame),
+    extras: () => view.set({ extras: model.extras || {} }),
+    findings: () => view.set({ findings: model.findings || [], judged: Array.isArray(model.findings) }),
+    compare: () => view.compare(model.compare),
+  };
+  for (const [name, does] of Object.entries(take)) {
+    model.on(name, does);
+    does();
+  }
+  model.on("remove", () => view.remove());
+  root.room = view;
+  return root;
+}

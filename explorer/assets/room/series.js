@@ -1,0 +1,239 @@
+// Loss and accuracy over the steps: the last value of each column, within the band of what it went through.
+
+import { drawAxes, drawDot, drawEmpty, drawLine, drawSteps, hatch } from "./axes.js";
+import { alongSteps, choice, createPlot, showLegend } from "./plot.js";
+import { linear, logarithmic, stepScale, told } from "./scales.js";
+import { runsOf, stepOf, stepsOf } from "./state.js";
+
+const DASH = { train: [], test: [2, 3], "train second": [7, 4], "test second": [7, 3, 2, 3] };
+const APART = 100; // how many times the smallest loss the largest may be on a linear scale
+
+/** The loss: linear, or logarithmic where it spans too much, unless one is chosen. */
+export function createLoss(room) {
+  const scales = choice("Scale of the loss", [["linear", "Linear"], ["log", "Log"]], (value) => room.set({ lossScale: value }));
+  const plot = createSeries(room, {
+    name: "loss",
+    title: "Loss",
+    parts: [["loss", "train"], ["test_loss", "test"]],
+    scale(low, high, from, to) {
+      const wanted = room.state.lossScale || (low > 0 && high > APART * low ? "log" : "linear");
+      const log = wanted === "log" && low > 0;
+      scales.show(log ? "log" : "linear");
+      if (!log) return spread(low, high, from, to);
+      const [bottom, top] = [Math.log10(low), Math.log10(high)];
+      const margin = 0.06 * (top - bottom) || 0.1;
+      return logarithmic(bottom - margin, top + margin, from, to);
+    },
+  });
+  plot.controls.append(scales.element);
+  return plot;
+}
+
+/** The accuracy, from 0 to 1 always. */
+export function createAccuracy(room) {
+  return createSeries(room, {
+    name: "accuracy",
+    title: "Accuracy",
+    parts: [["accuracy", "train"], ["test_accuracy", "test"]],
+    up: "share that is right",
+    scale: (low, high, from, to) => linear(0, 1, from, to),
+  });
+}
+
+/** Whether there is anything of these to draw. */
+export function hasSeries(state, name) {
+  return runsOf(state).some((run) => run.series(name));
+}
+
+function createSeries(room, { name, title, parts, up, scale }) {
+  const chart = {
+    name,
+    title,
+    height: 148,
+    gutter: () => ({ left: 52, top: 22 }),
+    depends: ["run", "second", "status", "lossScale"],
+    paint(context, area, plot) {
+      const { state } = room;
+      const ink = room.ink();
+      const lines = linesOf(state, parts, ink);
+      if (!lines.length) return drawEmpty(context, area, "Train a step, and it is drawn here.", ink);
+      plot.x = stepScale(runsOf(state), area.x, area.x + area.w);
+      const [low, high] = bounds(lines, name === "loss" ? after(state) : null);
+      plot.y = scale(low, high, area.y + area.h, area.y);
+      drawAxes(context, area, { x: plot.x, y: plot.y, across: "training step", up: up || state.status.measure || name }, ink);
+      paintLines(context, area, plot, lines, ink);
+      if (name === "loss") drawAfter(context, plot, state, ink);
+      drawEvents(context, area, plot, state, ink);
+      showLegend(plot.legend, legendOfSeries(state, lines, ink));
+    },
+    over(context, area, plot) {
+      const { state } = room;
+      const lines = linesOf(state, parts, room.ink());
+      if (!plot.x || !state.run || !lines.length) return;
+      drawSteps(context, area, plot.x, state, room.ink());
+      plot.say(spokenSeries(state, lines, name === "loss" ? state.status.measure || name : name));
+      if (state.hover === null) return;
+      for (const { run, values, colour, kind } of lines) {
+        const column = run.columnOf(state.hover);
+        if (Number.isFinite(values.last[column])) drawDot(context, [plot.x.at(run.middle(column)), plot.y.at(values.last[column])], colour, kind.startsWith("test") ? "square" : "round", 3.5, room.ink().panel);
+      }
+    },
+    ...alongSteps(room),
+  };
+  return createPlot(room, chart);
+}
+
+function linesOf(state, parts, ink) {
+  const found = [];
+  runsOf(state).forEach((run, which) => {
+    for (const [series, part] of parts) {
+      const values = run.series(series);
+      if (!values) continue;
+      const kind = which ? `${part} second` : part;
+      found.push({ run, values, kind, part, colour: part === "train" ? ink.accent : ink.update });
+    }
+  });
+  return found;
+}
+
+/** Colour tells train from test, dashes the second run. */
+function legendOfSeries(state, lines, ink) {
+  const first = lines.filter(({ kind, part }) => kind === part);
+  const entries = lines.length > 1 ? first.map(({ part, colour }) => [part, colour, `line ${part}`]) : [];
+  return state.second ? [...entries, ["after", ink.text, "line train-second"]] : entries;
+}
+
+function bounds(lines, extra) {
+  let [low, high] = [Infinity, -Infinity];
+  const take = (value) => {
+    if (!Number.isFinite(value)) return;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  };
+  for (const { values } of lines) for (const array of [values.low, values.high, values.last]) array.forEach(take);
+  if (extra !== null) take(extra);
+  return low > high ? [0, 1] : [low, high];
+}
+
+/** A linear scale with a margin, never of no extent. */
+function spread(low, high, from, to) {
+  const margin = 0.08 * (high - low) || 0.1 * Math.abs(high) || 1;
+  return linear(low >= 0 && low - margin < 0 ? 0 : low - margin, high + margin, from, to);
+}
+
+function paintLines(context, area, plot, lines, ink) {
+  context.save();
+  context.beginPath();
+  context.rect(area.x, area.y - 4, area.w, area.h + 8);
+  context.clip();
+  for (const line of lines) paintBand(context, plot, line);
+  for (const line of lines) {
+    const { run, values, colour, kind, part } = line;
+    const points = [];
+    for (let i = 0; i < run.count; i++) {
+      const value = values.last[i];
+      if (Number.isFinite(value)) points.push([plot.x.at(run.middle(i)), plot.y.at(value)]);
+      else if (part === "train" || !Number.isNaN(value)) points.push(null); // a test that wasn't made is no gap
+    }
+    drawLine(context, points, colour, { width: part === "train" ? 2 : 1.6, dash: DASH[kind] });
+    const near = (run.last - run.first + 1) / run.count > 1 ? Infinity : run.count;
+    if (near <= 24) for (const point of points) if (point) drawDot(context, point, colour, part === "train" ? "round" : "square", 2.6);
+    if (part === "train") paintMissing(context, area, plot, line, ink);
+  }
+  context.restore();
+}
+
+function paintBand(context, plot, { run, values, colour, kind }) {
+  if (kind !== "train" || values.low === values.last) return;
+  context.fillStyle = colour;
+  context.globalAlpha = 0.16;
+  context.beginPath();
+  const held = (value, i) => (Number.isFinite(value) ? value : values.last[i]);
+  for (let i = 0; i < run.count; i++) if (Number.isFinite(values.last[i])) context.lineTo(plot.x.at(run.middle(i)), plot.y.at(held(values.high[i], i)));
+  for (let i = run.count - 1; i >= 0; i--) if (Number.isFinite(values.last[i])) context.lineTo(plot.x.at(run.middle(i)), plot.y.at(held(values.low[i], i)));
+  context.fill();
+  context.globalAlpha = 1;
+}
+
+/** Where the number isn't finite there is no height to draw it at: hatched from top to bottom, and said. */
+function paintMissing(context, area, plot, { run, values }, ink) {
+  for (let i = 0; i < run.count; i++) {
+    if (Number.isFinite(values.last[i])) continue;
+    const begin = i;
+    while (i + 1 < run.count && !Number.isFinite(values.last[i + 1])) i++;
+    const [left, right] = [plot.x.edge(run.starts[begin]), plot.x.edge(run.ends[i] + 1)];
+    context.fillStyle = hatch(context, ink.warn);
+    context.fillRect(left, area.y, Math.max(right - left, 2), area.h);
+    const words = `not finite from step ${run.starts[begin]}`;
+    const room = context.measureText(words).width + 12;
+    const at = Math.max(area.x + 2, Math.min(left + 4, area.x + area.w - room));
+    context.fillStyle = ink.panel;
+    context.fillRect(at, area.y + 4, room, 18);
+    context.fillStyle = ink.warn;
+    context.textAlign = "left";
+    context.textBaseline = "middle";
+    context.fillText(words, at + 6, area.y + 13.5);
+  }
+}
+
+/** What the update that was just made did to the loss, on the same examples; while steps are few enough to see it. */
+function after(state) {
+  const { status, run } = state;
+  const value = status.trained && !status.playing && !state.second ? status.losses_after : null;
+  return Number.isFinite(value) && run && run.last === status.step && run.count <= 60 ? value : null;
+}
+
+function drawAfter(context, plot, state, ink) {
+  const value = after(state);
+  const { run } = state;
+  const last = run && run.series("loss").last[run.count - 1];
+  if (value === null || !Number.isFinite(last)) return;
+  const [from, to] = [[plot.x.at(run.last), plot.y.at(last)], [plot.x.at(run.last + 0.5), plot.y.at(value)]];
+  drawLine(context, [from, to], ink.update, { dash: [4, 3] });
+  drawDot(context, to, ink.panel, "round", 3, ink.update);
+}
+
+/** A mark above each step at which a setting was changed. */
+function drawEvents(context, area, plot, state, ink) {
+  for (const run of runsOf(state)) {
+    for (const [step] of run.events) {
+      const x = plot.x.at(step);
+      context.fillStyle = ink.update;
+      context.beginPath();
+      context.moveTo(x - 4, area.y - 7);
+      context.lineTo(x + 4, area.y - 7);
+      context.lineTo(x, area.y - 1);
+      context.fill();
+    }
+  }
+}
+
+function spokenSeries(state, lines, measure) {
+  const step = stepOf(state);
+  const at = (line) => line.run.columnOf(step);
+  const several = new Set(lines.map(({ part }) => part)).size > 1;
+  const parts = lines
+    .filter(({ kind, part }) => kind === part)
+    .map((line) => {
+      const values = lines.filter(({ part }) => part === line.part).map((own) => spokenValue(own, at(own)));
+      return `${several ? line.part : measure} ${values.join(" vs ")}`;
+    });
+  const run = lines[0].run;
+  const column = run.columnOf(step);
+  const events = run.events.filter(([when]) => when >= run.starts[column] && when <= run.ends[column]).map(([, what]) => what);
+  return [`step ${stepsOf(run, column)}`, ...parts, ...(state.hover === null ? [] : events), ...extent(lines[0], column)].join(" · ");
+}
+
+/** What a column of several steps went through. */
+function extent({ values }, column) {
+  const [low, high] = [values.low[column], values.high[column]];
+  return high > low && high < Infinity ? [`between ${told(low)} and ${told(high)}`] : [];
+}
+
+/** The value of a column; a test is made now and then, and its last one speaks until the next. */
+function spokenValue({ values, part }, column) {
+  let i = column;
+  while (part === "test" && i > 0 && Number.isNaN(values.last[i])) i--;
+  const value = values.last[i];
+  return part === "train" && Number.isNaN(value) ? "NaN" : told(value);
+}

@@ -1,0 +1,139 @@
+// Every parameter in one table: sorted, searched, and chosen. Only the rows in sight are in the page.
+
+import { make } from "../graphview/dom.js";
+import { write } from "./bar.js";
+import { drawSpark } from "./spark.js";
+import { grouped, told } from "./scales.js";
+import { stepOf } from "./state.js";
+
+const ROW_HEIGHT = 30;
+const SIGHT = 9; // rows in sight at most
+const SPARE = 4; // rows beyond each edge, so that the keyboard finds the next one
+const RESORT_MS = 1500; // while training: rows that change places ten times a second can't be read
+const COLUMNS = [
+  { key: "name", title: "Parameter" },
+  { key: "gradient", title: "Gradient", unit: "rms" },
+  { key: "spark", title: "over the steps" },
+  { key: "update", title: "Update ratio", unit: "‖Δw‖/‖w‖" },
+  { key: "weight", title: "Weight", unit: "rms" },
+  { key: "frozen", title: "Freeze" },
+];
+const SORTED = ["name", "gradient", "update", "weight"];
+
+/** The table *Parameters*. */
+export function createStrip(room) {
+  const search = make("input", { type: "search", placeholder: "Find a parameter", "aria-label": "Find a parameter", oninput: () => refresh(true) });
+  const count = make("span", { class: "count", role: "status" });
+  const heads = COLUMNS.map((column) => head(column));
+  const body = make("tbody", {});
+  const [above, below] = [make("tr", { "aria-hidden": "true" }), make("tr", { "aria-hidden": "true" })];
+  const table = make("table", { "aria-label": "Parameters" }, make("thead", {}, make("tr", {}, ...heads)), body);
+  const scroller = make("div", { class: "scroller", tabindex: "-1", onscroll: () => refresh(false) }, table);
+  const element = make("section", { class: "card strip", "aria-label": "All parameters" }, make("header", {}, make("h3", {}, "Parameters"), count, search), scroller);
+  const made = new Map();
+  let order = { key: "name", down: false };
+  let sorted = [];
+  let when = 0;
+  let wanted = false;
+
+  function head({ key, title, unit }) {
+    const text = unit ? [title, " ", make("small", {}, unit)] : [title];
+    if (!SORTED.includes(key)) return make("th", { scope: "col", class: key }, ...text);
+    const button = make("button", { type: "button", onclick: () => sortBy(key) }, ...text, make("i", { class: "arrow", "aria-hidden": "true" }));
+    return make("th", { scope: "col", class: key, "aria-sort": key === "name" ? "ascending" : "none" }, button);
+  }
+
+  function sortBy(key) {
+    order = { key, down: order.key === key ? !order.down : key !== "name" };
+    heads.forEach((own, i) => SORTED.includes(COLUMNS[i].key) && own.setAttribute("aria-sort", COLUMNS[i].key === key ? (order.down ? "descending" : "ascending") : "none"));
+    scroller.scrollTop = 0;
+    refresh(true);
+  }
+
+  // ---- which rows, in which order ----
+
+  function sort(run) {
+    const text = search.value.trim().toLowerCase();
+    const rows = run.rows.map((_, index) => index).filter((index) => run.rows[index].kind === "parameter");
+    const found = text ? rows.filter((index) => run.rows[index].name.toLowerCase().includes(text)) : rows;
+    const column = run.columnOf(stepOf(room.state));
+    if (order.key !== "name") {
+      const values = new Map(found.map((index) => [index, rank(run.held(order.key, index, column)[0])]));
+      found.sort((a, b) => values.get(a) - values.get(b) || a - b);
+    }
+    if (order.down) found.reverse();
+    sorted = found;
+    write(count, text ? `${grouped(found.length)} of ${grouped(rows.length)}` : grouped(rows.length));
+    table.setAttribute("aria-rowcount", String(found.length + 1));
+  }
+
+  // ---- the rows in sight ----
+
+  function refresh(anew) {
+    wanted = wanted || anew;
+    room.soon(paint);
+  }
+
+  function paint() {
+    const { run, status } = room.state;
+    if (!run) return;
+    if (wanted || performance.now() - when > (status.playing ? RESORT_MS : 0)) {
+      sort(run);
+      when = performance.now();
+      wanted = false;
+    }
+    const first = Math.max(0, Math.floor(scroller.scrollTop / ROW_HEIGHT) - SPARE);
+    const end = Math.min(sorted.length, first + SIGHT + 2 * SPARE);
+    place(run, first, end);
+    const column = run.columnOf(stepOf(room.state));
+    for (let i = first; i < end; i++) fill(made.get(run.rows[sorted[i]].id), run, sorted[i], column, i);
+  }
+
+  function place(run, first, end) {
+    const shown = sorted.slice(first, end).map((index) => run.rows[index]);
+    const ids = new Set(shown.map(({ id }) => id));
+    for (const [id, { row }] of made) {
+      if (ids.has(id)) continue;
+      row.remove();
+      made.delete(id);
+    }
+    above.style.height = `${first * ROW_HEIGHT}px`;
+    below.style.height = `${(sorted.length - end) * ROW_HEIGHT}px`;
+    scroller.style.height = `${ROW_HEIGHT * Math.min(Math.max(sorted.length, 1), SIGHT) + 35}px`;
+    const rows = shown.map((row) => (made.get(row.id) || makeRow(row)).row);
+    // put only what isn't in its place: a row that has the focus must not leave the page
+    [above, ...rows, below].forEach((row, i) => body.children[i] !== row && body.insertBefore(row, body.children[i] || null));
+  }
+
+  function makeRow({ id, name }) {
+    const button = make("button", { type: "button", class: "link", title: name, onclick: () => room.choose(id) }, name);
+    const freeze = make("input", { type: "checkbox", "aria-label": `Freeze ${name}`, onchange: () => room.send({ type: "freeze", id, value: freeze.checked }) });
+    const spark = make("canvas", { class: "spark", "aria-hidden": "true" });
+    const [gradient, update, weight] = [make("td", {}), make("td", { class: "update" }), make("td", { class: "weight" })];
+    const row = make("tr", {}, make("th", { scope: "row" }, button), gradient, make("td", { class: "spark" }, spark), update, weight, make("td", { class: "frozen" }, freeze));
+    const own = { row, gradient, update, weight, spark, freeze };
+    made.set(id, own);
+    return own;
+  }
+
+  function fill(own, run, index, column, place) {
+    for (const key of ["gradient", "update", "weight"]) write(own[key], told(run.held(key, index, column)[0]));
+    const { id, frozen } = run.rows[index];
+    if (own.freeze.checked !== Boolean(frozen)) own.freeze.checked = Boolean(frozen);
+    own.row.setAttribute("aria-rowindex", String(place + 2));
+    own.row.classList.toggle("chosen", id === room.state.row);
+    own.row.classList.toggle("frozen", Boolean(frozen));
+    drawSpark(own.spark, run, index, room);
+  }
+
+  room.subscribe((changed) => {
+    if (["run", "hover", "row", "status", "theme"].some((key) => changed.has(key))) refresh(changed.has("run") && !room.state.status.playing);
+  });
+  return { element, paint };
+}
+
+/** What isn't recorded comes first, what isn't finite last. */
+function rank(value) {
+  if (Number.isNaN(value)) return -1;
+  return value === -Infinity ? Infinity : value;
+}
