@@ -29,7 +29,7 @@ def lines(*rows):
     return "\n".join(rows) + "\n"
 
 
-def features(data, tested=2):
+def features(data):
     """The columns as they were before they were standardised: here each feature is a whole number times the first."""
     order = np.random.default_rng(0).permutation(len(data))
     back = np.empty_like(data.x)

@@ -96,7 +96,7 @@ def test_the_export_is_a_drawing_of_the_whole_graph(folded: Page) -> None:
 @pytest.mark.parametrize(
     ("label", "typed", "told"),
     [
-        ("Units in each", "5000", "width is 5000, and can be from 1 to 256."),
+        ("Units in each", "5000", "width is 5000, and can be from 1 to 512."),
         ("Learning rate", "", "rate must be a number, and is ''."),
     ],
 )
