@@ -57,6 +57,20 @@ _PER_NUMBER = ("low", "high", "last", "nonfinite")
 FIELDS = _PER_STEP + _PER_NUMBER
 
 
+def thinned(columns: Columns, stride: int, most: int) -> Columns:
+    """Columns joined two and two until there are no more than ``most``; no extreme is lost.
+
+    Args:
+        columns: of a track.
+        stride: of that track.
+        most: columns wanted at most.
+    """
+    while len(columns) > most:
+        stride *= 2
+        columns = _joined(columns, stride)
+    return columns
+
+
 class Track:
     """Rows of numbers by step, kept in at most :data:`COLUMNS` columns."""
 

@@ -6,7 +6,11 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
+
+from engine.track import Columns, Track, thinned
+from explorer.room import Room
 
 Array = Any
 
@@ -45,6 +49,116 @@ def of_losses(losses: Sequence[float], shown: int) -> dict[str, Any]:
         "what": {},
         "events": [],
     }
+
+
+def of_run(room: Room, shown: int) -> dict[str, Any]:
+    """The frame of a run.
+
+    Args:
+        room: with the run.
+        shown: the step whose pass the graph shows.
+    """
+    history = room.run.history
+    columns = _thin(history.numbers, history.loss())
+    return {
+        "version": room.step,
+        "step": int(columns.final[-1]) if len(columns) else 0,
+        "shown": shown,
+        "starts": columns.first.tolist(),
+        "ends": columns.final.tolist(),
+        "series": {"loss": _band(columns)} | _tests(room, columns),
+        "rows": rows(room),
+        "what": {name: encoded(numbers) for name, numbers in _quantities(room, columns).items()},
+        "events": [[event.step, event.text] for event in room.run.events if event.text],
+    }
+
+
+def rows(room: Room) -> list[dict[str, str]]:
+    """What the rows of a frame are: first the layers, then the parameters."""
+    layers = [{"id": layer.output, "name": layer.name, "kind": "layer"} for layer in room.layers]
+    names = zip(room.parameters, room.run.history.parameters, strict=True)
+    return layers + [{"id": id, "name": name, "kind": "parameter"} for id, name in names]
+
+
+def profile(room: Room) -> Array:
+    """Root mean square of the gradient at the output of each layer: ``(columns, layers)``, NaN where not measured."""
+    columns = room.run.history.measured("grad", "rms")
+    return _of_nodes(room, columns, [layer.output for layer in room.layers])
+
+
+def _thin(track: Track, columns: Columns) -> Columns:
+    return thinned(columns, track.stride, MOST)
+
+
+def _band(columns: Columns) -> dict[str, str]:
+    return {name: encoded(computed(getattr(columns, name))) for name in ("low", "high", "last")}
+
+
+def _tests(room: Room, columns: Columns) -> dict[str, Any]:
+    """What was measured on fixed examples, where there are any."""
+    found = {}
+    names = {"test_loss": "test_loss", "accuracy": "train_accuracy", "test_accuracy": "test_accuracy"}
+    for name, recorded in names.items():
+        tested = room.run.history.tested(recorded)
+        if np.isfinite(tested.last).any():
+            last = encoded(_placed(tested.final - 1, tested.last[:, None], columns)[0])
+            found[name] = {"low": last, "high": last, "last": last}
+    return found
+
+
+def _placed(steps: Array, numbers: Array, columns: Columns) -> Array:
+    """Numbers recorded now and then, in the columns their steps lie in: ``(rows, columns)``; NaN where there is none."""
+    found = np.full((numbers.shape[1], len(columns)), np.nan, np.float32)
+    if len(columns):
+        places = np.searchsorted(columns.final, np.maximum(steps, 0))
+        inside = places < len(columns)
+        found[:, places[inside]] = computed(numbers[inside]).T
+    return found
+
+
+def _of_nodes(room: Room, measured: Columns, ids: Sequence[str]) -> Array:
+    """Of some nodes what was measured: ``(columns, nodes)``."""
+    nodes = {id: place for place, id in enumerate(room.run.history.nodes)}
+    table = np.full((len(measured), len(ids)), np.nan, np.float32)
+    for column, id in enumerate(ids):
+        if id in nodes:
+            table[:, column] = measured.last[:, nodes[id]]
+    return table
+
+
+def _quantities(room: Room, columns: Columns) -> dict[str, Array]:
+    """For each quantity the layers' numbers over those of the parameters: ``(rows, columns)``."""
+    history = room.run.history
+    outputs, blank = [layer.output for layer in room.layers], np.full((len(room.parameters), len(columns)), np.nan)
+    layered = {
+        "gradient": ("grad", "rms", outputs),
+        "value": ("value", "rms", room.ends),
+        "zeros": ("value", "zero_fraction", room.ends),
+    }
+    found = {}
+    for name, (what, statistic, ids) in layered.items():
+        measured = _thin(history.measures, history.measured(what, statistic))
+        found[name] = np.concatenate([_placed(measured.final, _of_nodes(room, measured, ids), columns), blank])
+    weights = [room.parameters.index(layer.weights[0]) for layer in room.layers]
+    roots = np.sqrt([max(np.size(leaf), 1) for leaf in jax.tree.leaves(room.problem.params)])
+    norms = {"gradient": history.gradients(), "weight": history.weights(), "update": history.ratios()}
+    for name, given in norms.items():
+        last = _thin(history.numbers, given).last / (1 if name == "update" else roots)
+        own = computed(last).T
+        found[name] = np.concatenate([found[name][: len(weights)] if name in found else own[weights], own])
+    return found | _looked(room, columns)
+
+
+def _looked(room: Room, columns: Columns) -> dict[str, Array]:
+    """Shares of saturated entries, which only a full pass tells."""
+    outputs = {layer.output: place for place, layer in enumerate(room.layers)}
+    table = np.full((len(room.looks), len(outputs) + len(room.parameters)), np.nan)
+    for look, shares in zip(room.looks, table, strict=True):
+        for row in look.rows:
+            if row.saturated is not None:
+                shares[outputs[row.layer.output]] = row.saturated
+    steps = np.array([look.step for look in room.looks], int)
+    return {"saturated": _placed(steps, table, columns)} if np.isfinite(table).any() else {}
 
 
 def band(groups: Sequence[Array]) -> dict[str, str]:

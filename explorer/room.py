@@ -1,0 +1,158 @@
+"""A run in training, as a page or a command line follows it: its steps, the full pass at any of them, what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+
+from engine import health, profile
+from engine.graph import Graph
+from engine.health import Finding
+from engine.layers import Layer, structure
+from engine.numbers import Numbers
+from engine.optimisers import Controls, controls
+from engine.runs import Run
+from engine.tasks import Problem
+from engine.trace import trace
+from engine.training import Step, Trainer, trainer
+
+WATCHED = 128
+"""Nodes that every step of a run is measured at, at most: those of the first layers of a very deep net."""
+
+DIALS = ("optimizer", "rate", "schedule", "clip", "clip_at", "decay")
+"""Settings that can change while training runs."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Look:
+    """What one full pass told, beyond what every step records."""
+
+    step: int
+    rows: tuple[profile.Row, ...]
+
+
+class Room:
+    """A problem, its run, and the passes that were looked at. Not for several threads at a time."""
+
+    def __init__(self, problem: Problem, settings: Any = None) -> None:
+        """Begin at step 0.
+
+        Args:
+            problem: what is trained.
+            settings: what it was made of; ``None`` for a function of one's own.
+        """
+        self.problem = problem
+        self.settings = settings
+        self.graph: Graph = trace(problem.fun, *problem.params, *problem.batch(0))
+        first = Controls(rate=problem.rate) if settings is None else controls(settings)
+        self.trainer: Trainer = trainer(problem, first)
+        self.run = Run(problem, first, nodes=self.watched)
+        self.broken: int | None = None
+        """The first step whose loss is not finite."""
+        self.looks: list[Look] = []
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """Ids of the leaves that are trained."""
+        return self.graph.inputs[: sum(len(jax.tree.leaves(tree)) for tree in self.problem.params)]
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, in program order."""
+        return structure(self.graph, self.parameters).layers
+
+    @cached_property
+    def ends(self) -> tuple[str, ...]:
+        """For each layer the node that it hands on: its activation, or its output where it has none."""
+        bent = profile.activations(self.graph, self.parameters)
+        return tuple(bent[each.output][-1].end if each.output in bent else each.output for each in self.layers)
+
+    @cached_property
+    def watched(self) -> tuple[str, ...]:
+        """Ids of the nodes that every step is measured at."""
+        pairs = zip(self.layers, self.ends, strict=True)
+        return tuple(dict.fromkeys(id for layer, end in pairs for id in (layer.output, end)))[:WATCHED]
+
+    # ---- steps ----------------------------------------------------------------------------------------------------
+
+    @property
+    def step(self) -> int:
+        """How many steps were taken."""
+        return self.run.state.step
+
+    def warm(self) -> None:
+        """Compile the training loop. Changes nothing, so it may be called in another thread."""
+        self.run.loop.advance(self.run.state, self.run.controls, 1)
+
+    def advance(self, count: int) -> None:
+        """Take some steps; fewer if the loss stops being finite, as nothing that follows would tell more."""
+        end = self.step + count
+        while self.step < end and self.broken is None:
+            for records in self.run.advancing(end - self.step):
+                lost = np.flatnonzero(~np.isfinite(records.loss))
+                if lost.size:
+                    self.broken = int(records.steps[lost[0]])
+                    break
+
+    def change(self, **changes: Any) -> None:
+        """Turn dials, or freeze parameters, from the next step on.
+
+        Raises:
+            ControlsError: one of them can't be.
+        """
+        self.run.change(**changes)
+
+    def rewind(self, step: int) -> None:
+        """Go back to what the run was after that many steps; what came after is forgotten."""
+        self.run.rewind(step)
+        self.looks = [look for look in self.looks if look.step <= step]
+        self.broken = None if self.broken is None or self.broken >= step else self.broken
+
+    # ---- full passes ----------------------------------------------------------------------------------------------
+
+    def pass_at(self, step: int) -> Step:
+        """The full pass that starts from the state after that many steps, and the update that was made of it."""
+        event = [event for event in self.run.events if event.step <= step][-1]
+        return self.trainer.advance(self.run.at(step), event.controls)
+
+    @cached_property
+    def first(self) -> Step:
+        """The pass at step 0."""
+        return self.pass_at(0)
+
+    def look(self, at: Step) -> None:
+        """Remember what a full pass tells of each layer."""
+        rows = profile.rows(Numbers(at.reading), self.parameters)
+        others = [look for look in self.looks if look.step != at.before.step]
+        self.looks = sorted([*others, Look(at.before.step, rows)], key=lambda look: look.step)
+
+    def findings(self, latest: Step) -> tuple[Finding, ...]:
+        """What is wrong with the run.
+
+        Args:
+            latest: a pass, best the last; of a run that is no longer finite the one at which it broke is taken.
+        """
+        if self.broken is not None:
+            latest = self._breaking()
+        readings = [self.first.reading] if latest.before.step else []
+        losses = self.run.history.loss().last
+        evidence = health.gather(
+            [*readings, latest.reading], latest.before.params, latest.after.params, losses, self.settings
+        )
+        return health.diagnose(evidence)
+
+    def _breaking(self) -> Step:
+        assert self.broken is not None
+        here = self.pass_at(self.broken)
+        spoilt = not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(here.before.params))
+        return self.pass_at(self.broken - 1) if spoilt and self.broken else here
+
+
+def dials(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of some settings that can change while training runs."""
+    return {name: value for name, value in changes.items() if name in DIALS}
