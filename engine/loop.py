@@ -24,7 +24,7 @@ from engine.optimisers import Controls
 from engine.packing import Packed
 from engine.probe import Probe
 from engine.reading import Reading
-from engine.tasks.catalogue import Problem
+from engine.tasks.problem import Problem
 from engine.trace import is_array
 
 Array = Any

@@ -20,6 +20,7 @@ from engine.runs import Run
 from engine.tasks import Problem
 from engine.trace import trace
 from engine.training import Step, Trainer, trainer
+from explorer.target import Target
 
 WATCHED = 128
 """Nodes that every step of a run is measured at, at most: those of the first layers of a very deep net."""
@@ -34,6 +35,12 @@ class Look:
 
     step: int
     rows: tuple[profile.Row, ...]
+    spreads: Mapping[str, Any]
+    """How its entries spread over magnitudes (:func:`explorer.extras.spreads`)."""
+
+
+LOOKS = 64
+"""Passes that are remembered; of more, every other one is."""
 
 
 class Room:
@@ -125,11 +132,18 @@ class Room:
         """The pass at step 0."""
         return self.pass_at(0)
 
-    def look(self, at: Step) -> None:
+    def look(self, at: Step, spreads: Mapping[str, Any]) -> None:
         """Remember what a full pass tells of each layer."""
         rows = profile.rows(Numbers(at.reading), self.parameters)
         others = [look for look in self.looks if look.step != at.before.step]
-        self.looks = sorted([*others, Look(at.before.step, rows)], key=lambda look: look.step)
+        looks = sorted([*others, Look(at.before.step, rows, spreads)], key=lambda look: look.step)
+        self.looks = looks if len(looks) <= LOOKS else [*looks[:-1:2], looks[-1]]
+
+    def reset(self) -> None:
+        """Back to the first step, from the same parameters, with the dials as they are."""
+        self.run.reset()
+        self.broken, self.looks = None, []
+        self.__dict__.pop("first", None)
 
     def findings(self, latest: Step) -> tuple[Finding, ...]:
         """What is wrong with the run.
@@ -153,6 +167,7 @@ class Room:
         return self.pass_at(self.broken - 1) if spoilt and self.broken else here
 
 
-def dials(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of some settings that can change while training runs."""
-    return {name: value for name, value in changes.items() if name in DIALS}
+def own_problem(target: Target, rate: float) -> Problem:
+    """The problem of training a function of one's own on its example arguments."""
+    first, *rest = target.args
+    return Problem(target.name, target.fun, (first,), tuple(rest), rate=rate, note="its example arguments")

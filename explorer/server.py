@@ -37,7 +37,7 @@ def serve(opening: Opening, port: int, address: str = "127.0.0.1", browser: bool
         print(f"Port {port} is in use; taking {free}.")
     server = start(opening, free, address)
     sys.setswitchinterval(_TURN_SECONDS)
-    server.io_loop.call_later(_GRACE_SECONDS, late.begin, "explorer.session")
+    server.io_loop.call_later(_GRACE_SECONDS, late.begin, "explorer.opening")
     url = f"http://{'localhost' if address in ('', '0.0.0.0') else address}:{free}/"
     print(f"Backprop Explorer is at {url}   (Ctrl+C stops it)", flush=True)
     if browser:
