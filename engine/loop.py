@@ -90,7 +90,7 @@ class Batches:
         """Which examples these steps are taken on: ``(room, batch)``, int32, zeros behind the last step."""
         if not self.chosen:
             return np.zeros((room, 0), np.int32)
-        taken = np.stack([self.problem.rows(step) for step in range(start, start + count)]).astype(np.int32)
+        taken = np.stack([np.asarray(self.problem.rows(step)) for step in range(start, start + count)]).astype(np.int32)
         return np.concatenate([taken, np.zeros((room - count, *taken.shape[1:]), np.int32)])
 
     def batch(self, arrays: list[Array], rows: Array, step: Array) -> tuple[Any, ...]:

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import panel as pn
 from bokeh.document import Document
 
-from explorer import assets, late
+from explorer import late
 from explorer.channel import Channel
 from explorer.errors import ExplorerError
 from explorer.pace import Pace
@@ -90,12 +89,14 @@ class Page:
                 return
             does(self, message)
         except ExplorerError as error:
-            self.channel.later(self._tell, text=str(error))
+            self.channel.later(self.graph.tell, type="failed", text=str(error))
         except Exception as error:  # noqa: BLE001 - the outermost edge of a page: a bug must not leave it silent
             expected = isinstance(error, late.load("engine.errors").EngineError)
             if not expected:
                 traceback.print_exc()
-            self.channel.later(self._tell, text=str(error) if expected else f"Something went wrong: {error}")
+            self.channel.later(
+                self.graph.tell, type="failed", text=str(error) if expected else f"Something went wrong: {error}"
+            )
 
     def _must_wait(self, does: Callable[[Page, Message], None]) -> bool:
         """Whether something has to be compiled first."""
@@ -113,12 +114,15 @@ class Page:
         late.calm()
 
     def _choose(self, message: Message) -> None:
-        session = self._known
+        session, room = self._known, self._known.room
         try:
             session.choose_text(str(message["name"]), str(message["value"]))
         except late.load("engine.errors").EngineError as error:
             self.channel.later(self._set_form, form=session.form() | {"error": str(error)})
             return
+        if session.room is not room:  # another run
+            self._playing = False
+            self.channel.later(self._judged, findings=None)
         self._push()
 
     def _train(self, message: Message) -> None:
@@ -190,7 +194,7 @@ class Page:
         self._push()
 
     def _row(self, message: Message) -> None:
-        self.channel.later(self._answer, type="select", node=str(message["id"]))
+        self.channel.later(self.graph.tell, type="select", node=str(message["id"]))
 
     def _reset(self, message: Message) -> None:
         self._playing = False
@@ -222,16 +226,16 @@ class Page:
 
     def _explain(self, message: Message) -> None:
         found = self._known.explain(str(message["node"]), tuple(map(int, message["index"])))
-        self.channel.later(self._answer, type="explained", box=message["box"], sentence=found)
+        self.channel.later(self.graph.tell, type="explained", box=message["box"], sentence=found)
 
     def _fetch(self, message: Message) -> None:
         found = self._known.region(str(message["node"]))
-        self.channel.later(self._answer, type="fetched", box=message["box"], found=found)
+        self.channel.later(self.graph.tell, type="fetched", box=message["box"], found=found)
 
     def _export(self, message: Message) -> None:
         look = "dark" if message.get("theme") == "dark" else "light"
         text = self._known.picture(int(message["position"]), look)
-        self.channel.later(self._answer, type="saved", name=f"{self._known.graph.name}.svg", text=text)
+        self.channel.later(self.graph.tell, type="saved", name=f"{self._known.graph.name}.svg", text=text)
 
     # ---- to the browser -------------------------------------------------------------------------------------------
 
@@ -363,12 +367,6 @@ class Page:
     def _set_form(self, form: dict[str, Any]) -> None:
         self.setup.form = form
 
-    def _answer(self, **message: Any) -> None:
-        self.graph.tell(**message)
-
-    def _tell(self, text: str) -> None:
-        self.graph.tell(type="failed", text=text)
-
 
 _MESSAGES: dict[str, Callable[[Page, Message], None]] = {
     "choose": Page._choose,
@@ -402,16 +400,3 @@ _OF_NUMBERS = _OF_RUN | {Page._explain, Page._fetch, Page._export, Page._prove, 
 
 _SMALL = 1000
 """Nodes of a graph whose training loop is compiled before it is asked for."""
-
-
-def make_page(opening: Opening, soon: Soon) -> pn.Template:
-    """A page for a new tab."""
-    page = Page(opening, pn.state.curdoc, soon)
-    pn.state.onload(page.channel.opened)
-    template = pn.Template(assets.text("page.html"))
-    template.add_variable("page_css", assets.variables() + assets.text("page.css"))
-    template.add_panel("graph", page.graph)
-    template.add_panel("room", page.room)
-    template.add_panel("setup", page.setup)
-    pn.state.on_session_destroyed(lambda context: page.close())
-    return template

@@ -89,7 +89,7 @@ def _placed(steps: Array, numbers: Array, columns: Columns) -> Array:
     """Numbers recorded now and then, in the columns of their steps: ``(rows, columns)``; NaN where there is none."""
     found = np.full((numbers.shape[1], len(columns)), np.nan, np.float32)
     if len(columns):
-        places = np.searchsorted(columns.final, np.maximum(steps, 0))
+        places = np.atleast_1d(np.searchsorted(columns.final, np.maximum(steps, 0)))
         inside = places < len(columns)
         found[:, places[inside]] = numbers[inside].T
     return found

@@ -16,7 +16,7 @@ from engine.profile import Factor, Row, Through
 
 EXPLODED = 1e3
 """The first layer's gradient over the last one's, from which on it has exploded: the rate that the first layer bears
-leaves the last where it is. Healthy nets, twenty layers deep or trained to the end, were measured between 1e-3 and 50."""
+leaves the last where it is. Healthy nets, twenty layers deep or trained to the end, were between 1e-3 and 50."""
 
 VANISHED = 1e-4
 """And from which on it has vanished: at one rate for all, the last layer is done before the first has begun."""
