@@ -157,14 +157,14 @@ class Page:
             self._playing = False
             self._settle()
             return
-        if self._pace.due("pass"):
-            session.catch_up()
-            self._push_pass()
-        if self._pace.due("frame"):
-            self._push_run()
-        if self._pace.due("judge"):
-            self._judge()
+        self._pace.show("frame", self._push_run)
+        self._pace.show("pass", self._catch_up)
+        self._pace.show("judge", self._judge)
         self._worker.submit(self._guarded, Page._piece, {})
+
+    def _catch_up(self) -> None:
+        self._known.catch_up()
+        self._push_pass()
 
     def _settle(self) -> None:
         """Show where training has come to, and what is to be said of it."""
@@ -398,5 +398,4 @@ _OF_RUN = frozenset({Page._train, Page._steps, Page._play, Page._piece})
 _OF_NUMBERS = _OF_RUN | {Page._explain, Page._fetch, Page._export, Page._prove, Page._rewind, Page._reset}
 """What has to wait until the step that is shown is compiled."""
 
-_SMALL = 1000
-"""Nodes of a graph whose training loop is compiled before it is asked for."""
+_SMALL = 1000  # nodes of a graph whose training loop is compiled before it is asked for

@@ -14,12 +14,16 @@ EVERY_SECONDS = {"frame": 0.09, "pass": 0.4, "judge": 1.5}
 """How often the charts are drawn, the pass on the graph is renewed, and the run is judged."""
 
 
+SHARE = 4
+"""What takes long is shown less often: it leaves four times as long for the rest."""
+
+
 class Pace:
     """Steps a piece, and when what was shown last."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._shown: dict[str, float] = {}
+        self._next: dict[str, float] = {}
         self.count = 1
 
     def took(self, seconds: float) -> None:
@@ -29,10 +33,10 @@ class Pace:
         elif seconds > PIECE_SECONDS:
             self.count = max(self.count // 2, 1)
 
-    def due(self, what: str) -> bool:
-        """Whether it is time to show something again; then it counts as shown."""
-        now = self._clock()
-        if now - self._shown.get(what, float("-inf")) < EVERY_SECONDS[what]:
-            return False
-        self._shown[what] = now
-        return True
+    def show(self, what: str, does: Callable[[], None]) -> None:
+        """Show something if it is time for it."""
+        start = self._clock()
+        if start >= self._next.get(what, start):
+            does()
+            end = self._clock()
+            self._next[what] = max(start + EVERY_SECONDS[what], end + SHARE * (end - start))

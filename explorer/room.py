@@ -93,8 +93,9 @@ class Room:
         return self.run.state.step
 
     def warm(self) -> None:
-        """Compile the training loop. Changes nothing, so it may be called in another thread."""
+        """Compile what trains and what tests. Changes nothing, so it may be called in another thread."""
         self.run.loop.advance(self.run.state, self.run.controls, 1)
+        self.run.evaluate()
 
     def advance(self, count: int) -> None:
         """Take some steps; fewer if the loss stops being finite, as nothing that follows would tell more."""
