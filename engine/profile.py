@@ -87,6 +87,8 @@ class Factor:
     """What the normalisation makes of it."""
     residual: float = 1.0
     """The whole gradient where ways part, over what comes along this one: what skips the upper layer adds to it."""
+    time: float = 1.0
+    """What leaving or entering a loop makes of it: the gradient inside is that of all its iterations."""
     other: float = 1.0
     """Anything else on the way: dropout, pooling, scaling, products with other data."""
     alignment: float = 1.0
@@ -98,7 +100,7 @@ class Factor:
     def product(self) -> float:
         """The factors multiplied; ``measured``, to within 10 %."""
         return math.prod(
-            (self.activation_slope, self.weight_gain, self.norm, self.residual, self.other, self.alignment)
+            (self.activation_slope, self.weight_gain, self.norm, self.residual, self.time, self.other, self.alignment)
         )
 
 
@@ -312,7 +314,7 @@ class _Way:
         return self.size(sum(parts[1:], parts[0]), later) if parts else np.array([math.nan])
 
 
-_FACTORS = ("activation_slope", "weight_gain", "norm", "residual", "other")
+_FACTORS = ("activation_slope", "weight_gain", "norm", "residual", "time", "other")
 
 
 def _factor(way: _Way) -> Factor | None:
@@ -364,8 +366,8 @@ def _passage(way: _Way, segment: Segment, later: bool) -> tuple[Array, Array, Ar
 def _kind(flow: Flow, segment: Segment, normed: bool, last: bool) -> str:
     if last:
         return "weight_gain"
-    if segment.carry:
-        return "other"
+    if flow.graph.node(segment.start).places != flow.graph.node(segment.end).places:
+        return "time"
     if _is_norm(flow.graph, segment):
         return "norm"
     if is_activation(flow, segment.start, segment.inner):
