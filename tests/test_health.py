@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import json
 import math
 
@@ -24,7 +25,7 @@ X = RNG.normal(size=(16, 3)).astype(np.float32)
 def net(*sizes):
     return [
         {"w": (RNG.normal(size=(n, m)) / n**0.5).astype(np.float32), "b": np.zeros(m, np.float32)}
-        for n, m in zip(sizes, sizes[1:], strict=False)
+        for n, m in itertools.pairwise(sizes)
     ]
 
 
