@@ -131,13 +131,24 @@ def rows(numbers: Numbers, parameters: tuple[str, ...]) -> tuple[Row, ...]:
         parts = activations(graph, parameters).get(layer.output, ())
         end = parts[-1].end if parts else layer.output
         try:
-            gradient = numbers.reading.stats(layer.output)["grad"]
-            value = numbers.reading.stats(end)["value"]["rms"]
+            sizes = (_measured if full else _recorded)(numbers, layer.output, end)
         except (EngineError, KeyError):
             continue  # in a branch that wasn't taken, or not watched
         dead, saturated = _shares(numbers, layer, parts) if full and parts else (None, None)
-        found.append(Row(layer, gradient["rms"], value, gradient["zero_fraction"], dead, saturated))
+        found.append(Row(layer, *sizes, dead, saturated))
     return tuple(found)
+
+
+def _measured(numbers: Numbers, output: str, end: str) -> tuple[float, float, float]:
+    """Size of the gradient, size of the value, share of zero gradients; from a full reading."""
+    gradient = numbers.grad(output)
+    return rms(gradient), rms(numbers.value(end)), float(np.mean(gradient == 0))
+
+
+def _recorded(numbers: Numbers, output: str, end: str) -> tuple[float, float, float]:
+    """The same from statistics."""
+    gradient, value = numbers.reading.stats(output)["grad"], numbers.reading.stats(end)["value"]
+    return gradient["rms"], value["rms"], gradient["zero_fraction"]
 
 
 def _shares(numbers: Numbers, layer: Layer, parts: Sequence[Segment]) -> tuple[float, float]:

@@ -124,11 +124,6 @@ class Evidence:
         return Numbers(self.readings[-1])
 
     @cached_property
-    def first(self) -> Numbers:
-        """The first reading; the latest itself if there is only one."""
-        return Numbers(self.readings[0]) if len(self.readings) > 1 else self.latest
-
-    @cached_property
     def at_start(self) -> Evidence:
         """What was known at the first reading alone."""
         return dataclasses.replace(self, readings=self.readings[:1], before={}, after={}, losses=())
@@ -143,10 +138,10 @@ class Evidence:
         """The latest gradient profile."""
         return profile.rows(self.latest, self.parameters)
 
-    @cached_property
+    @property
     def first_rows(self) -> tuple[Row, ...]:
         """The first gradient profile."""
-        return self.rows if self.first is self.latest else profile.rows(self.first, self.parameters)
+        return self.at_start.rows if len(self.readings) > 1 else self.rows
 
     @cached_property
     def factors(self) -> tuple[Factor, ...]:
