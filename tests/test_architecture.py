@@ -24,7 +24,7 @@ engine.version engine.errors engine.graph engine.ops engine.names engine.compat 
 engine.calls engine.scopes engine.build engine.trace
 engine.exposure engine.probe engine.stats engine.reading engine.tape engine.grad engine.check
 engine.fold engine.use engine.moves engine.rules engine.numbers engine.explain
-engine.layers engine.slopes engine.profile
+engine.layers engine.slopes engine.factors engine.profile
 engine.health.finding engine.health.evidence engine.health.remedies engine.health.broken engine.health.units
 engine.health.scale engine.health.motion engine.health.diagnosis engine.health
 engine.tasks.activations engine.tasks.initialisers engine.tasks.norms engine.tasks.losses
