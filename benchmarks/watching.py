@@ -1,8 +1,8 @@
 """What it costs to watch a training step by statistics, as multiples of the bare jitted step.
 
 Run: ``nice python -m benchmarks.watching [workload …]``. Bare is ``jax.value_and_grad`` and the Optax update under one
-``jax.jit``. Costs are CPU time of the whole process, all its threads, in blocks of steps that take turns; each figure is
-the median over the rounds of its quotient with the bare block of the same round. The control is the bare step,
+``jax.jit``. Costs are CPU time of the whole process, all its threads, in blocks of steps that take turns; each figure
+is the median over the rounds of its quotient with the bare block of the same round. The control is the bare step,
 compiled once more.
 
 ``layers`` reads what each layer gives to the next, ``all`` every value and every gradient, at each step. ``page`` reads
@@ -144,8 +144,8 @@ def main() -> int:
         row = measured(make())
         page = f"{row['page']:.2f} ({row['every']:.0f})"
         print(
-            f"{make.__name__:>14} {row['bare']:>8.3f} {row['control']:>7.2f}× {row['layers']:>6.2f}× {row['all']:>5.2f}×"
-            f" {page:>14} {row['compile']:>7.1f}×",
+            f"{make.__name__:>14} {row['bare']:>8.3f} {row['control']:>7.2f}× {row['layers']:>6.2f}× "
+            f"{row['all']:>5.2f}× {page:>14} {row['compile']:>7.1f}×",
             flush=True,
         )
         missed = missed or any(row[name] > limit for name, limit in goals(make.__name__).items())

@@ -7,6 +7,7 @@ look at first: what each layer gives to the next.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +39,7 @@ def _normal(rng: np.random.Generator, *shape: int) -> Array:
 
 
 def _dense(rng: np.random.Generator, sizes: tuple[int, ...]) -> list[dict[str, Array]]:
-    return [{"w": _normal(rng, a, b), "b": np.zeros(b, np.float32)} for a, b in zip(sizes, sizes[1:], strict=False)]
+    return [{"w": _normal(rng, a, b), "b": np.zeros(b, np.float32)} for a, b in itertools.pairwise(sizes)]
 
 
 def _cross_entropy(scores: Array, labels: Array) -> Array:

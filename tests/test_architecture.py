@@ -21,7 +21,7 @@ from tests.sources import Function, Source
 LISTED = """
 engine.version engine.errors engine.graph engine.ops engine.names engine.compat engine.program
 engine.calls engine.scopes engine.build engine.trace
-engine.exposure engine.probe engine.stats engine.reading engine.tape engine.grad engine.check
+engine.exposure engine.probe engine.stats engine.packing engine.reading engine.tape engine.grad engine.check
 engine.fold engine.use engine.moves engine.rules engine.numbers engine.explain
 engine.tasks.data engine.tasks.losses engine.tasks.models engine.tasks.catalogue engine.tasks
 engine.training engine
