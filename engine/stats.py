@@ -4,14 +4,17 @@ Squares are taken of the array divided by a power of two near its largest entry,
 mean square of 1e-25 and not of 0, and those of 1e25 aren't infinite; and of the distance from the mean, so that an
 array that is nearly constant has the spread that it has.
 
-On a CPU this is five reductions, each a plain sum, least or greatest of arithmetic on one array: the form that XLA
-hands to its library of vectorised kernels. Comparisons, and seven numbers in one reduction, become scalar loops.
+On the device that is done only where an array needs it. Of most, the sum and the sum of squares tell the same: five
+reductions in a form that XLA's CPU back end hands to its library of vectorised kernels. Comparisons it compiles to
+loops of its own, and a number that two reductions use it lays out as a whole array first.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -25,6 +28,12 @@ ROW = ("rms", "mean", "std", "min", "max", "zero_fraction", "nonfinite")
 """What :func:`measure` returns, in order. ``l2`` follows from ``rms`` and the number of entries."""
 
 WIDTH = len(ROW)
+
+LARGEST = 2.0**50
+"""Squares of entries up to here, and of the inverse, can be added up in single precision."""
+
+STEEPEST = 2.0**10
+"""Up to this ratio of the squared mean to the variance, their difference has four digits left."""
 
 _EMPTY = (0.0, *[float("nan")] * 5, 0.0)
 """The row of no numbers at all."""
@@ -53,40 +62,64 @@ def measure(array: Array, xp: ModuleType = jnp, lead: int = 0) -> Array:
         empty array only ``rms`` (0) and ``nonfinite`` (0) are numbers.
     """
     values = real(array, xp)
-    shape, count = values.shape[:lead], math.prod(values.shape[lead:])
     if values.size == 0:
-        return xp.broadcast_to(xp.asarray(_EMPTY, dtype=values.dtype), (*shape, WIDTH))
-    axes = tuple(range(lead, values.ndim))
+        return xp.broadcast_to(xp.asarray(_EMPTY, dtype=values.dtype), (*values.shape[:lead], WIDTH))
+    over = _Over(xp, tuple(range(lead, values.ndim)))
+    low, high = over(xp.min, values), over(xp.max, values)
+    if xp is np:
+        return over.row(_carefully(values, low, high, over))
+    quick, regular = _quickly(values, low, high, over)
+    parts = lax.cond(jnp.all(regular), lambda *_: quick, partial(_carefully, over=over), values, low, high)
+    return over.row(parts)
 
-    def over(reduce: Callable[..., Array], of: Array) -> Array:
-        return reduce(of, axis=axes, keepdims=True)
 
+@dataclasses.dataclass(frozen=True)
+class _Over:
+    """Reductions over some axes, which stay with length 1."""
+
+    xp: ModuleType
+    axes: tuple[int, ...]
+
+    def __call__(self, reduce: Callable[..., Array], values: Array) -> Array:
+        return reduce(values, axis=self.axes, keepdims=True)
+
+    def count(self, values: Array) -> int:
+        """How many entries are reduced to one."""
+        return math.prod(values.shape[axis] for axis in self.axes)
+
+    def row(self, parts: Sequence[Array]) -> Array:
+        """The seven numbers side by side."""
+        shape = parts[0].shape[: parts[0].ndim - len(self.axes)]
+        return self.xp.concatenate([part.reshape((*shape, 1)) for part in parts], axis=-1)
+
+
+def _quickly(values: Array, low: Array, high: Array, over: _Over) -> tuple[list[Array], Array]:
+    """The seven numbers, and where they can be relied on: all are finite and of a size whose square can be held, and
+    the mean is not so much larger than the spread that nothing is left of it.
+    """
+    count = over.count(values)
+    mean, square = over(jnp.sum, values) / count, over(jnp.sum, values * values) / count
+    variance = jnp.maximum(square - mean * mean, 0)
+    signs = jnp.sign(values)
+    zeros = (count - over(jnp.sum, signs * signs)) / count
+    peak = jnp.maximum(jnp.abs(low), jnp.abs(high))
+    held = (peak < LARGEST) & (peak > 1 / LARGEST) & (mean * mean <= STEEPEST * variance)
+    return [jnp.sqrt(square), mean, jnp.sqrt(variance), low, high, zeros, zeros * 0], held | (peak == 0)
+
+
+def _carefully(values: Array, low: Array, high: Array, over: _Over) -> list[Array]:
+    """The seven numbers, whatever the entries are."""
+    xp, count = over.xp, over.count(values)
     with np.errstate(all="ignore"):  # on the host infinities travel as silently as on the device
-        low, high = over(xp.min, values), over(xp.max, values)
         peak = xp.maximum(xp.abs(low), xp.abs(high))
-        scale, share = _scale(peak, xp), values.dtype.type(2.0 ** -math.ceil(math.log2(count)))
-        mean = over(xp.sum, values * share) / (count * share)
-        spread = values * scale - mean * scale
-        variance = over(xp.sum, spread * spread) / count
-        rms = xp.where(xp.isinf(peak), peak, xp.sqrt((mean * scale) ** 2 + variance) / scale)
-        zeros, nonfinite = _counts(values, peak, over, xp)
-        parts = [rms, mean, xp.sqrt(variance) / scale, low, high, zeros / count, nonfinite]
-    return xp.concatenate([part.reshape((*shape, 1)) for part in parts], axis=-1)
-
-
-def _counts(values: Array, peak: Array, over: Callable[..., Array], xp: ModuleType) -> tuple[Array, Array]:
-    """How many entries are zero, and how many aren't finite: rarely any, and only then are they counted."""
-
-    def finite(values: Array) -> tuple[Array, Array]:
-        signs = xp.sign(values)
-        zeros = values.size // peak.size - over(xp.sum, signs * signs)
-        return zeros, zeros * 0
-
-    def some(values: Array) -> tuple[Array, Array]:
-        zeros, nonfinite = values == 0, ~xp.isfinite(values)
-        return over(xp.sum, zeros.astype(values.dtype)), over(xp.sum, nonfinite.astype(values.dtype))
-
-    return some(values) if xp is np else lax.cond(jnp.all(jnp.isfinite(peak)), finite, some, values)
+        scale = _scale(peak, xp)
+        scaled = values * scale
+        mean = over(xp.sum, scaled) / count
+        spread = scaled - mean
+        square, variance = (over(xp.sum, part * part) / count for part in (scaled, spread))
+        zeros, nonfinite = (part.astype(values.dtype) for part in (values == 0, ~xp.isfinite(values)))
+        sizes = [xp.sqrt(square) / scale, mean / scale, xp.sqrt(variance) / scale]
+    return [*sizes, low, high, over(xp.sum, zeros) / count, over(xp.sum, nonfinite)]
 
 
 def _scale(peak: Array, xp: ModuleType) -> Array:
