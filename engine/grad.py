@@ -12,6 +12,7 @@ from jax import lax
 
 from engine import compat
 from engine.errors import NotDifferentiableError, NotScalarError
+from engine.exposure import in_memory
 from engine.graph import Graph
 from engine.names import function_name
 from engine.packing import Found, Key, pack
@@ -98,7 +99,7 @@ def _found(graph: Graph, plan: Plan, values: Sinks, grads: Sinks) -> dict[Key, F
         (what, node.id): Found(
             lax.stop_gradient(arrays[node.id]),
             lead=len(node.iterations),
-            bare=node.id in bare or node.id not in plan.later,
+            bare=node.id in bare or node.id not in plan.later or (what == "value" and in_memory(node)),
             measured=node.id in plan.inside,
         )
         for what, node, arrays, bare in kept

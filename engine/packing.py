@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -85,13 +85,17 @@ def pack(found: Mapping[Key, Found]) -> tuple[dict[str, Array], Layout]:
         if key not in flat
     }
     small = {key: part for key, part in flat.items() if part.size <= SMALL}
-    rows |= _measured({key: part for key, part in flat.items() if key not in small})
+    parts = [([key], part) for key, part in (small | rows).items()]
+    parts += _measured({key: part for key, part in flat.items() if key not in small})
     vectors: dict[str, list[Array]] = defaultdict(list)
     pieces: dict[int, Piece] = {}
-    for key, part in (small | rows).items():
-        vector, shape = str(part.dtype), once[key].array.shape[: once[key].lead]
+    for keys, part in parts:
+        vector, width = str(part.dtype), part.shape[-1]
         start = sum(other.size for other in vectors[vector])
-        pieces[key] = Piece(vector, start, shape, part.shape[-1], key in small)
+        for key in keys:
+            lead = once[key].array.shape[: once[key].lead]
+            pieces[key] = Piece(vector, start, lead, width, key in small)
+            start += math.prod(lead) * width
         vectors[vector].append(part.reshape(-1))
     packed = {name: jnp.concatenate(parts) for name, parts in vectors.items()}
     return packed, tuple((key, pieces[id(one.array)]) for key, one in found.items())
@@ -110,24 +114,19 @@ def _sharded(array: Array) -> bool:
     return any(getattr(sharding, "spec", None) or ())
 
 
-def _measured(flat: Mapping[int, Array]) -> dict[int, Array]:
-    """Rows of statistics of arrays, those that are short made together."""
-    found = {key: measure(part, lead=1) for key, part in flat.items() if part.size >= LARGE}
+def _measured(flat: Mapping[int, Array]) -> list[tuple[list[int], Array]]:
+    """Rows of statistics of arrays, those that are short made together: whose they are, and the rows."""
     by_length: dict[Any, list[int]] = defaultdict(list)
+    groups = [[key] for key, part in flat.items() if part.size >= LARGE]
     for key, part in flat.items():
-        if key not in found:
+        if part.size < LARGE:
             by_length[part.dtype, part.shape[1]].append(key)
     for (_, length), keys in by_length.items():
-        for group in _groups(keys, max(1, TOGETHER // length)):
-            rows = measure(jnp.concatenate([flat[key] for key in group]), lead=1)
-            ends = np.cumsum([flat[key].shape[0] for key in group])[:-1]
-            found |= dict(zip(group, jnp.split(rows, ends), strict=True))
+        size = max(1, TOGETHER // length)
+        groups += [keys[start : start + size] for start in range(0, len(keys), size)]
+    rows = [measure(jnp.concatenate([flat[key] for key in keys]), lead=1) for keys in groups]
     # Without a barrier the arithmetic of every row is compiled into the concatenation of all.
-    return dict(zip(found, lax.optimization_barrier(list(found.values())), strict=True))
-
-
-def _groups(items: list[int], size: int) -> Iterator[list[int]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+    return list(zip(groups, lax.optimization_barrier(rows), strict=True))
 
 
 def unpack(packed: Mapping[str, Array], layout: Layout, xp: ModuleType) -> dict[Key, Array]:

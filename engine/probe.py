@@ -156,10 +156,10 @@ def measured(graph: Graph, node: Node) -> str:
     """The node whose statistics are this node's too: what it repeats, if it does nothing else."""
     node = graph.node(recorded(graph, node) or node.id)
     while node.op in SAME | {"broadcast_in_dim"} and node.inputs and 0 not in node.shape:
-        source = graph.node(recorded(graph, graph.node(node.inputs[0])) or node.inputs[0])
-        if source.dtype != node.dtype or source.places != node.places:
+        source = graph.node(node.inputs[0])
+        if (source.dtype, source.places) != (node.dtype, node.places):
             break
-        node = source
+        node = graph.node(recorded(graph, source) or source.id)
     return recorded(graph, node)
 
 

@@ -67,10 +67,9 @@ def measure(array: Array, xp: ModuleType = jnp, lead: int = 0) -> Array:
     over = _Over(xp, tuple(range(lead, values.ndim)))
     low, high = over(xp.min, values), over(xp.max, values)
     if xp is np:
-        return over.row(_carefully(values, low, high, over))
+        return _carefully(values, low, high, over)
     quick, regular = _quickly(values, low, high, over)
-    parts = lax.cond(jnp.all(regular), lambda *_: quick, partial(_carefully, over=over), values, low, high)
-    return over.row(parts)
+    return lax.cond(jnp.all(regular), lambda *_: quick, partial(_carefully, over=over), values, low, high)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +92,7 @@ class _Over:
         return self.xp.concatenate([part.reshape((*shape, 1)) for part in parts], axis=-1)
 
 
-def _quickly(values: Array, low: Array, high: Array, over: _Over) -> tuple[list[Array], Array]:
+def _quickly(values: Array, low: Array, high: Array, over: _Over) -> tuple[Array, Array]:
     """The seven numbers, and where they can be relied on: all are finite and of a size whose square can be held, and
     the mean is not so much larger than the spread that nothing is left of it.
     """
@@ -104,10 +103,11 @@ def _quickly(values: Array, low: Array, high: Array, over: _Over) -> tuple[list[
     zeros = (count - over(jnp.sum, signs * signs)) / count
     peak = jnp.maximum(jnp.abs(low), jnp.abs(high))
     held = (peak < LARGEST) & (peak > 1 / LARGEST) & (mean * mean <= STEEPEST * variance)
-    return [jnp.sqrt(square), mean, jnp.sqrt(variance), low, high, zeros, zeros * 0], held | (peak == 0)
+    row = over.row([jnp.sqrt(square), mean, jnp.sqrt(variance), low, high, zeros, zeros * 0])
+    return row, held | (peak == 0)
 
 
-def _carefully(values: Array, low: Array, high: Array, over: _Over) -> list[Array]:
+def _carefully(values: Array, low: Array, high: Array, over: _Over) -> Array:
     """The seven numbers, whatever the entries are."""
     xp, count = over.xp, over.count(values)
     with np.errstate(all="ignore"):  # on the host infinities travel as silently as on the device
@@ -119,7 +119,7 @@ def _carefully(values: Array, low: Array, high: Array, over: _Over) -> list[Arra
         square, variance = (over(xp.sum, part * part) / count for part in (scaled, spread))
         zeros, nonfinite = (part.astype(values.dtype) for part in (values == 0, ~xp.isfinite(values)))
         sizes = [xp.sqrt(square) / scale, mean / scale, xp.sqrt(variance) / scale]
-    return [*sizes, low, high, over(xp.sum, zeros) / count, over(xp.sum, nonfinite)]
+    return over.row([*sizes, low, high, over(xp.sum, zeros) / count, over(xp.sum, nonfinite)])
 
 
 def _scale(peak: Array, xp: ModuleType) -> Array:
