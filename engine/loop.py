@@ -18,10 +18,10 @@ import numpy as np
 from jax import lax
 
 from engine import magnitudes, optimisers
+from engine.flat import Packed
 from engine.grad import value_and_grad
 from engine.names import leaves
 from engine.optimisers import Controls
-from engine.packing import Packed
 from engine.probe import Probe
 from engine.reading import Reading
 from engine.tasks.problem import Problem
