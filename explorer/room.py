@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from engine import factors, health, profile
+from engine import health, profile, slopes
 from engine.graph import Graph
 from engine.health import Finding
 from engine.layers import Layer, structure
@@ -76,7 +76,7 @@ class Room:
     @cached_property
     def ends(self) -> tuple[str, ...]:
         """For each layer the node that it hands on: its activation, or its output where it has none."""
-        bent = factors.activations(self.graph, self.parameters)
+        bent = slopes.activations(self.graph, self.parameters)
         return tuple(bent[each.output][-1].end if each.output in bent else each.output for each in self.layers)
 
     @cached_property
