@@ -5,8 +5,8 @@ What is printed with ``--json`` is one object, in strict JSON:
 - ``title``; ``settings``: all of them, empty for a function of one's own; ``step``: how many were taken;
 - ``loss``: of every step from number ``start`` on, each on its own batch, before its update. ``start`` is 0, but for a
   run that was opened with more than 1,000 steps: then it is where it was opened;
-- ``accuracy``: ``train`` and ``test``, after the last step, ``null`` where the task has none;
-- ``tests``: losses and accuracies on fixed examples, after each number of ``steps``;
+- ``accuracy``: ``train`` and ``test``, after the last step;
+- ``tests``: losses and accuracies on fixed examples, after each number of ``steps``, ``null`` where the task has none;
 - ``profile``: ``layers``, the first first, ``steps``, and ``gradient_rms``, for each of these steps one list with the
   root mean square of the gradient at each layer's output; every step of the first 1,000, then every second, fourth, …;
 - ``findings``: :meth:`engine.health.Finding.plain`; empty for a healthy run.
@@ -216,16 +216,15 @@ def _interruption() -> Iterator[threading.Event]:
 
 def plain(trained: Trained) -> dict[str, Any]:
     """What the page shows of a run, as plain data (see above)."""
-    room = trained.room
-    now = dict(zip(TESTS, map(float, room.run.evaluate()), strict=True))
+    room, tests = trained.room, _tests(trained.room)
     return {
         "title": room.problem.title,
         "settings": {} if room.settings is None else dataclasses.asdict(room.settings),
         "step": room.step,
         "start": trained.start,
         "loss": numbers(trained.losses),
-        "accuracy": {name: _measured(now[f"{name}_accuracy"]) for name in ("train", "test")},
-        "tests": _tests(room),
+        "accuracy": {name: tests[f"{name}_accuracy"][-1] for name in ("train", "test")},
+        "tests": tests,
         "profile": _profile(room),
         "findings": [_strict(finding.plain()) for finding in room.findings(room.pass_at(room.step))],
     }
@@ -262,9 +261,12 @@ def _strict(value: Any) -> Any:
 
 
 def _tests(room: Room) -> dict[str, Any]:
-    history = room.run.history
-    steps = history.tests.columns.final.tolist()
-    return {"steps": steps} | {name: [_measured(value) for value in history.tested(name).last] for name in TESTS}
+    """What was measured on fixed examples, and is after the last step."""
+    columns = room.run.history.tests.columns
+    steps, rows = columns.final.tolist(), list(columns.last)
+    if steps[-1:] != [room.step]:
+        steps, rows = [*steps, room.step], [*rows, room.run.evaluate()]
+    return {"steps": steps} | {name: [_measured(row[place]) for row in rows] for place, name in enumerate(TESTS)}
 
 
 def _profile(room: Room) -> dict[str, Any]:
