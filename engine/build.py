@@ -28,6 +28,8 @@ class Around:
     places: tuple[Place, ...] = ()
     note: str = ""
     library: bool = False
+    source: str = ""
+    """The user's line that calls it; JAX keeps no stack of what it has traced before."""
 
     def within(self, prefix: str, scope: str, place: Place, note: str = "") -> Around:
         """One level of control flow further in."""
@@ -148,7 +150,9 @@ class _Builder:
         kind = "library" if form == "jit" and calls.is_library(file) else form
         title = str(step.eqn.params.get("name") or title or form).lstrip("_")
         title = form if title.startswith("<") else title
-        inside = dataclasses.replace(around, prefix=f"{step.id}/", library=around.library or kind == "library")
+        source = calls.user_line(compat.frames(step.eqn)) or around.source
+        library = around.library or kind == "library"
+        inside = dataclasses.replace(around, prefix=f"{step.id}/", library=library, source=source)
         whole = around.scope == "" and title == self.name
         small = kind == "library" and (around.library or _operations(closed) < 2)
         if not whole and not small:
@@ -239,7 +243,7 @@ class _Builder:
         """Nodes for what an equation computes, in ``scope`` but named as seen from around it."""
         op = step.eqn.primitive.name
         named = str(step.eqn.params["name"]) if op == "name" else ""
-        source = calls.user_line(compat.frames(step.eqn))
+        source = calls.user_line(compat.frames(step.eqn)) or around.source
         inside = around if scope is None else dataclasses.replace(around, scope=scope)
         params = plain(step.eqn.params)
         if kind == "custom":

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.loop import fill
-from engine.tasks.catalogue import Problem
+from engine.tasks.problem import Problem
 from engine.trace import is_array
 
 Array = Any

@@ -35,6 +35,11 @@ _HALVES = frozenset({"float16", "bfloat16"})
 """Computed in a wider type, whose extra digits must not be cut off half-way."""
 
 
+def in_memory(node: Node) -> bool:
+    """Whether a node's value is an array of its own in any case, so that reading it there changes nothing."""
+    return node.kind in ("input", "constant") or node.op in _IN_MEMORY
+
+
 def bare_values(graph: Graph) -> frozenset[str]:
     """Nodes whose value leaves the step without a copy."""
     multiplied = _multiplied(graph)

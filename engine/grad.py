@@ -10,9 +10,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from engine import compat
 from engine.errors import NotDifferentiableError, NotScalarError
+from engine.exposure import in_memory
+from engine.graph import Graph
+from engine.packing import Found, Key, pack
 from engine.probe import FULL, Plan, Probe, as_probe, resolve
 from engine.program import Step
 from engine.reading import Reading
@@ -106,8 +110,28 @@ def _differentiate(
     (loss, (rest, record)), (gradients, arrived) = differentiated([arrays[i] for i in wanted], tape.sinks())
     grads = {key: value for key, value in arrived.items() if key in plan.grads}
     uses = {key: value for key, value in arrived.items() if key in plan.uses}
-    reading = Reading(record.values, grads, uses, record.branches, record.counts, traced.graph, plan)
+    found: dict[Key, Found] = {}
+    if plan.how == "stats":
+        found = _found(traced.graph, plan, record.values, grads)
+        record, grads = record._replace(values={}), {}
+    packed, layout = pack(found)
+    reading = Reading(record.values, grads, uses, record.branches, record.counts, packed, traced.graph, plan, layout)
     return [loss, *rest], gradients, reading
+
+
+def _found(graph: Graph, plan: Plan, values: Sinks, grads: Sinks) -> dict[Key, Found]:
+    """What a run kept, as it is to be measured; in the order in which a step computes it."""
+    kept = [("value", node, values, plan.bare_values) for node in graph.nodes if node.id in values]
+    kept += [("grad", node, grads, plan.bare_gradients) for node in reversed(graph.nodes) if node.id in grads]
+    return {
+        (what, node.id): Found(
+            lax.stop_gradient(arrays[node.id]),
+            lead=len(node.iterations),
+            bare=node.id in bare or node.id not in plan.later or (what == "value" and in_memory(node)),
+            measured=node.id in plan.inside,
+        )
+        for what, node, arrays, bare in kept
+    }
 
 
 def _with_detours(attempt: Callable[[frozenset[str]], Any], traced: Program, starts: list[str]) -> Any:

@@ -18,13 +18,13 @@ import numpy as np
 from jax import lax
 
 from engine import magnitudes, optimisers
+from engine.flat import Packed
 from engine.grad import value_and_grad
 from engine.names import leaves
 from engine.optimisers import Controls
-from engine.packing import Packed
 from engine.probe import Probe
 from engine.reading import Reading
-from engine.tasks.catalogue import Problem
+from engine.tasks.problem import Problem
 from engine.trace import is_array
 
 Array = Any
@@ -90,7 +90,7 @@ class Batches:
         """Which examples these steps are taken on: ``(room, batch)``, int32, zeros behind the last step."""
         if not self.chosen:
             return np.zeros((room, 0), np.int32)
-        taken = np.stack([self.problem.rows(step) for step in range(start, start + count)]).astype(np.int32)
+        taken = np.stack([np.asarray(self.problem.rows(step)) for step in range(start, start + count)]).astype(np.int32)
         return np.concatenate([taken, np.zeros((room - count, *taken.shape[1:]), np.int32)])
 
     def batch(self, arrays: list[Array], rows: Array, step: Array) -> tuple[Any, ...]:

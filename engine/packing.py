@@ -1,59 +1,151 @@
-"""A pytree of many small arrays as one array for each type of number: one transfer instead of hundreds."""
+"""How statistics leave the step: as one array for each precision, whatever the number of nodes.
+
+A thousand small outputs cost a step more than they say: each is fetched by itself. Small arrays leave as they are, and
+are measured where the reading is read; of larger ones, rows of statistics leave. Rows are made for many arrays at a
+time: small reductions cost a CPU what it takes to start them, and every one of its own takes XLA time to compile.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections import defaultdict
+from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
+
+from engine import stats
 
 Array = Any
+Key = tuple[str, str]
+"""``("value", id)`` or ``("grad", id)``."""
+
+SMALL = 2048
+"""Up to so many entries leave as they are."""
+
+LARGE = 2**15
+"""From so many entries on an array is reduced by itself; smaller ones of the same length share their reductions."""
+
+TOGETHER = 2**20
+"""How many entries are put side by side at most: beyond, they leave the processor's cache before they are reduced."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Packed:
-    """How the leaves of a tree lie in arrays, one for each type."""
+class Found:
+    """An array that a run kept."""
 
-    tree: Any
-    leaves: tuple[tuple[tuple[int, ...], Any], ...]
-    """Shape and type of each leaf."""
+    array: Array
+    lead: int = 0
+    """How many axes in front are the iterations of loops."""
+    bare: bool = True
+    """Whether it may leave as it is (:mod:`engine.exposure`)."""
+    measured: bool = False
+    """Whether it is rows of statistics already."""
 
-    @staticmethod
-    def of(example: Any) -> Packed:
-        """The packing of trees like this one, of arrays or of their shapes."""
-        leaves, tree = jax.tree.flatten(example)
-        return Packed(tree, tuple((tuple(leaf.shape), np.dtype(leaf.dtype)) for leaf in leaves))
 
-    @property
-    def size(self) -> int:
-        """How many numbers there are in all."""
-        return sum(math.prod(shape) for shape, _ in self.leaves)
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """Where in the packed arrays one array lies."""
 
-    @property
-    def types(self) -> list[Any]:
-        """The types that occur, in the order of the packed arrays."""
-        return sorted({dtype for _, dtype in self.leaves}, key=str)
+    vector: str
+    start: int
+    lead: tuple[int, ...]
+    width: int
+    """Length of the last axis: its entries, or those of a row of statistics."""
+    raw: bool
 
-    def zeros(self, *lead: int) -> list[Array]:
-        """Packed arrays of zeros, with these axes in front."""
-        sizes = (sum(math.prod(shape) for shape, own in self.leaves if own == dtype) for dtype in self.types)
-        return [jnp.zeros((*lead, size), dtype) for size, dtype in zip(sizes, self.types, strict=True)]
 
-    def pack(self, tree: Any) -> list[Array]:
-        """One vector for each type."""
-        found = list(zip(jax.tree.leaves(tree), self.leaves, strict=True))
-        return [jnp.concatenate([jnp.ravel(leaf) for leaf, (_, own) in found if own == dtype]) for dtype in self.types]
+Layout = tuple[tuple[Key, Piece], ...]
 
-    def unpack(self, packed: list[Array], rows: Array) -> Any:
-        """The tree of these rows of packed arrays, on the host, its leaves with the rows in front."""
-        vectors = {dtype: np.asarray(array)[rows] for dtype, array in zip(self.types, packed, strict=True)}
-        offsets = dict.fromkeys(self.types, 0)
-        leaves = []
-        for shape, dtype in self.leaves:
-            start = offsets[dtype]
-            offsets[dtype] = end = start + math.prod(shape)
-            leaves.append(vectors[dtype][:, start:end].reshape(len(rows), *shape))
-        return jax.tree.unflatten(self.tree, leaves)
+
+def copied(value: Array) -> Array:
+    """The same numbers as an array of their own: rounding to the precision it has changes nothing (see `exposure`)."""
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        return value
+    info = jnp.finfo(value.dtype)
+    return lax.reduce_precision(value, exponent_bits=info.nexp, mantissa_bits=info.nmant)
+
+
+measure = jax.jit(stats.measure, static_argnames="lead")
+"""Traced once for all arrays of a shape."""
+
+
+def pack(found: Mapping[Key, Found]) -> tuple[dict[str, Array], Layout]:
+    """Statistics, or small arrays, as one vector for each precision; and where in it each array lies."""
+    once = {id(one.array): one for one in found.values()}
+    flat = {key: _flat(one) for key, one in once.items() if not one.measured and not _sharded(one.array)}
+    rows = {
+        key: one.array if one.measured else measure(one.array, lead=one.lead)
+        for key, one in once.items()
+        if key not in flat
+    }
+    small = {key: part for key, part in flat.items() if part.size <= SMALL}
+    parts = [([key], part) for key, part in (small | rows).items()]
+    parts += _measured({key: part for key, part in flat.items() if key not in small})
+    vectors: dict[str, list[Array]] = defaultdict(list)
+    pieces: dict[int, Piece] = {}
+    for keys, part in parts:
+        vector, width = str(part.dtype), part.shape[-1]
+        start = sum(other.size for other in vectors[vector])
+        for key in keys:
+            lead = once[key].array.shape[: once[key].lead]
+            pieces[key] = Piece(vector, start, lead, width, key in small)
+            start += math.prod(lead) * width
+        vectors[vector].append(part.reshape(-1))
+    packed = {name: jnp.concatenate(parts) for name, parts in vectors.items()}
+    return packed, tuple((key, pieces[id(one.array)]) for key, one in found.items())
+
+
+def _flat(one: Found) -> Array:
+    """An array as rows of real numbers, a row for each iteration."""
+    values = stats.real(one.array if one.bare else copied(one.array))
+    shape = values.shape
+    return values.reshape(math.prod(shape[: one.lead]), math.prod(shape[one.lead :]))
+
+
+def _sharded(array: Array) -> bool:
+    """Whether an array is spread over a mesh by its type, so that it can't be laid beside others."""
+    sharding = getattr(jax.typeof(array), "sharding", None)
+    return any(getattr(sharding, "spec", None) or ())
+
+
+def _measured(flat: Mapping[int, Array]) -> list[tuple[list[int], Array]]:
+    """Rows of statistics of arrays, those that are short made together: whose they are, and the rows."""
+    by_length: dict[Any, list[int]] = defaultdict(list)
+    groups = [[key] for key, part in flat.items() if part.size >= LARGE]
+    for key, part in flat.items():
+        if part.size < LARGE:
+            by_length[part.dtype, part.shape[1]].append(key)
+    for (_, length), keys in by_length.items():
+        size = max(1, TOGETHER // length)
+        groups += [keys[start : start + size] for start in range(0, len(keys), size)]
+    rows = [measure(jnp.concatenate([flat[key] for key in keys]), lead=1) for keys in groups]
+    # Without a barrier the arithmetic of every row is compiled into the concatenation of all.
+    return list(zip(groups, lax.optimization_barrier(rows), strict=True))
+
+
+def unpack(packed: Mapping[str, Array], layout: Layout, xp: ModuleType) -> dict[Key, Array]:
+    """Rows of statistics from what left the step, with the axes of ``vmap`` and of outer loops in front.
+
+    What left as it is is measured here, arrays of one length together.
+    """
+    parts, lengths = {}, defaultdict(list)
+    for piece in dict.fromkeys(piece for _, piece in layout):
+        vector = packed[piece.vector]
+        shape = (*vector.shape[:-1], *piece.lead, piece.width)
+        part = vector[..., piece.start : piece.start + math.prod(shape[vector.ndim - 1 :])].reshape(shape)
+        parts[piece] = part
+        if piece.raw:
+            lengths[part.dtype, piece.width].append(piece)
+    for pieces in lengths.values():
+        shapes = [parts[piece].shape[:-1] for piece in pieces]
+        rows = stats.measure(xp.concatenate([parts[p].reshape(-1, p.width) for p in pieces]), xp, lead=1)
+        starts = np.cumsum([0, *map(math.prod, shapes)])
+        for piece, shape, start in zip(pieces, shapes, starts, strict=False):
+            parts[piece] = rows[start : start + math.prod(shape)].reshape(*shape, stats.WIDTH)
+    return {key: parts[piece] for key, piece in layout}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+import math
+from collections.abc import Collection, Iterable
+from functools import partial
 
 from engine import exposure, ops
 from engine.errors import EngineError
@@ -71,6 +73,10 @@ class Plan:
     """Nodes that depend on an argument that is differentiated."""
     cut: frozenset[str] = frozenset()
     """Equations without a derivative whose operands don't depend on such an argument: nothing is sent into them."""
+    later: frozenset[str] = frozenset()
+    """Of statistics: nodes outside loops and branches, whose arrays are measured at the end of the step, together."""
+    inside: frozenset[str] = frozenset()
+    """Of statistics: nodes measured where they are made. The rest of those in loops are stacked, and measured then."""
     bare_values: frozenset[str] = frozenset()
     bare_gradients: frozenset[str] = frozenset()
     """What leaves the step without a copy (:mod:`engine.exposure`)."""
@@ -97,15 +103,22 @@ def resolve(graph: Graph, probe: Probe, arguments: Iterable[str], cut: frozenset
     cut = cut | {node.id for node in graph.nodes if node.op == "while" and not active & set(node.inputs)}
     unread = blocked(graph, cut)
     ids = frozenset(node.id for node in chosen if node.kind != "reference")
-    floating = frozenset(node.id for node in chosen if has_gradient(node) and not node.note) - unread
-    sources = {recorded(graph, graph.node(id)) for id in ids} if "value" in probe.what else set()
+    readable = _unhindered(graph, unread)
+    floating = readable & {node.id for node in chosen}
+    full = probe.how == "full"
+    source, arrival = (recorded, _itself) if full else (measured, partial(arrived, allowed=readable))
+    sources = {source(graph, graph.node(id)) for id in ids} if "value" in probe.what else set()
+    arrivals = {arrival(graph, graph.node(id)) for id in floating}
+    shared = frozenset(_shared_uses(graph, floating)) if full else frozenset()
     return Plan(
         values=frozenset(source for source in sources if source),
-        grads=floating if {"grad", "contributions"} & set(probe.what) else frozenset(),
-        uses=frozenset(_shared_uses(graph, floating)) if "contributions" in probe.what else frozenset(),
+        grads=frozenset(arrivals) if {"grad", "contributions"} & set(probe.what) else frozenset(),
+        uses=shared if "contributions" in probe.what else frozenset(),
         how=probe.how,
         active=active,
         cut=cut,
+        later=frozenset(node.id for node in graph.nodes if not full and _runs_once(node)),
+        inside=frozenset(node.id for node in graph.nodes if not full and not _stacks(node)),
         bare_values=exposure.bare_values(graph),
         bare_gradients=exposure.bare_gradients(graph),
     )
@@ -127,6 +140,60 @@ def recorded(graph: Graph, node: Node) -> str:
             return ""
         node = graph.node(node.inputs[0])
     return node.id
+
+
+SAME = frozenset({"reshape", "transpose", "squeeze", "expand_dims", "rev", "copy", "copy_p", "name"})
+"""Operations that say the same numbers again, each once."""
+
+STACKED = 2**22
+"""How many entries of a loop's iterations are kept to be measured together; of more, each iteration's are by itself."""
+
+BRANCHED = 2**12
+"""The same for what a branch or a while_loop hands out, which is copied on its way."""
+
+
+def measured(graph: Graph, node: Node) -> str:
+    """The node whose statistics are this node's too: what it repeats, if it does nothing else."""
+    node = graph.node(recorded(graph, node) or node.id)
+    while node.op in SAME | {"broadcast_in_dim"} and node.inputs and 0 not in node.shape:
+        source = graph.node(node.inputs[0])
+        if (source.dtype, source.places) != (node.dtype, node.places):
+            break
+        node = graph.node(recorded(graph, source) or source.id)
+    return recorded(graph, node)
+
+
+def arrived(graph: Graph, node: Node, allowed: Collection[str]) -> str:
+    """The node whose gradient has the same entries, in another order perhaps: the last on a way without forks."""
+    found = node
+    while True:
+        consumers = graph.consumers(node.id)
+        if len(consumers) != 1 or consumers[0] not in graph:
+            return found.id
+        node = graph.node(consumers[0])
+        if node.op not in SAME or node.dtype != found.dtype or node.places != found.places:
+            return found.id
+        found = node if node.id in allowed else found
+
+
+def _itself(graph: Graph, node: Node) -> str:
+    return node.id
+
+
+def _unhindered(graph: Graph, unread: frozenset[str]) -> frozenset[str]:
+    """Nodes whose gradient can be read."""
+    return frozenset(node.id for node in graph.nodes if has_gradient(node) and not node.note) - unread
+
+
+def _runs_once(node: Node) -> bool:
+    return all(place.kind == "custom" for place in node.places)
+
+
+def _stacks(node: Node) -> bool:
+    """Whether the arrays of all iterations are few enough to be kept until they are measured."""
+    moved = any(place.kind in ("branch", "while") for place in node.places)
+    entries = math.prod(node.shape) * math.prod(node.iterations)
+    return _runs_once(node) or entries <= (BRANCHED if moved else STACKED)
 
 
 def use(source: object, consumer: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -13,7 +14,8 @@ import numpy as np
 from engine import stats
 from engine.errors import NoGradientError, NotExecutedError, UnknownNodeError
 from engine.graph import OUTPUT, Graph, Node
-from engine.probe import Plan, blocked, has_gradient, recorded, use
+from engine.packing import Key, Layout, unpack
+from engine.probe import Plan, arrived, blocked, has_gradient, measured, recorded, use
 
 Array = Any
 
@@ -33,11 +35,15 @@ class Reading:
     uses: dict[str, Array]
     branches: dict[str, Array]
     counts: dict[str, Array]
+    packed: dict[str, Array]
+    """Of statistics: everything, as one array for each precision (:mod:`engine.packing`)."""
     graph: Graph
     plan: Plan
+    layout: Layout = ()
 
     def __repr__(self) -> str:
-        return f"Reading({self.graph.name}: {len(self.values)} values, {len(self.grads)} gradients, {self.plan.how})"
+        values, grads = len(self.plan.values), len(self.plan.grads)
+        return f"Reading({self.graph.name}: {values} values, {grads} gradients, {self.plan.how})"
 
     def value(self, key: str) -> Array:
         """The forward value of a node.
@@ -93,16 +99,12 @@ class Reading:
         mask = self.executed(key)
         if mask is not None and not isinstance(mask, jax.core.Tracer) and not np.any(mask):
             raise NotExecutedError(self._not_executed(node))
-        source = recorded(self.graph, node)
         found = {}
-        if source in self.values and not jnp.issubdtype(self.values[source].dtype, jax.dtypes.extended):
-            full = self.plan.how == "full"
-            found["value"] = self._stats(
-                node, *((self._value(node), node) if full else (self.values[source], self.graph.node(source)))
-            )
-        if node.id in self.grads:
-            found["grad"] = self._stats(node, self.grads[node.id], node)
-        elif "value" in found and not has_gradient(node):
+        for what in ("value", "grad"):
+            kept = self._kept(what, node)
+            if kept is not None:
+                found[what] = self._stats(node, *kept)
+        if "grad" not in found and "value" in found and not has_gradient(node):
             found["grad"] = dict(found["value"]) | dict.fromkeys(_ZERO, 0.0) | {"zero_fraction": 1.0, "nonfinite": 0}
         if not found and node.kind != "reference" and not node.dtype.startswith("key"):
             raise UnknownNodeError(f"This reading didn't record {node.name}; its probe left it out.")
@@ -192,11 +194,33 @@ class Reading:
         hidden = np.broadcast_to(~np.asarray(_widen(mask, array.ndim)), array.shape)
         return np.ma.MaskedArray(np.asarray(array), hidden)
 
-    def _stats(self, node: Node, array: Array, kept: Node) -> dict[str, Any]:
-        """Statistics of a node over the loops around it, from what is kept for the node ``kept``: an array, or rows."""
+    def _kept(self, what: str, node: Node) -> tuple[Array, Node] | None:
+        """Rows of statistics that are this node's, and the node that they were kept for."""
+        if self.plan.how == "stats":
+            allowed = self._arrivals
+            source = measured(self.graph, node) if what == "value" else arrived(self.graph, node, allowed)
+            rows = self._rows.get((what, source))
+            return None if rows is None else (rows, self.graph.node(source))
+        source = recorded(self.graph, node) if what == "value" else node.id
+        array = (self.values if what == "value" else self.grads).get(source)
+        if array is None or jnp.issubdtype(array.dtype, jax.dtypes.extended):
+            return None
+        array = self._value(node) if what == "value" else array
         xp: ModuleType = jnp if isinstance(array, jax.core.Tracer) else np
-        array = xp.asarray(array)
-        rows = array if self.plan.how == "stats" else _rows(array, len(kept.shape), xp)
+        return stats.measure(xp.asarray(array), xp, array.ndim - len(node.shape)), node
+
+    @cached_property
+    def _rows(self) -> dict[Key, Array]:
+        traced = any(isinstance(vector, jax.core.Tracer) for vector in self.packed.values())
+        return unpack(self.packed if traced else jax.device_get(self.packed), self.layout, jnp if traced else np)
+
+    @cached_property
+    def _arrivals(self) -> frozenset[str]:
+        return frozenset(id for (what, id), _ in self.layout if what == "grad")
+
+    def _stats(self, node: Node, rows: Array, kept: Node) -> dict[str, Any]:
+        """Statistics of a node over the loops around it, from rows that are kept for the node ``kept``."""
+        xp: ModuleType = jnp if isinstance(rows, jax.core.Tracer) else np
         batch = rows.shape[: rows.ndim - 1 - len(kept.iterations)]
         weights = xp.ones(rows.shape[:-1], bool)
         mask = self.executed(kept.id)
@@ -204,7 +228,9 @@ class Reading:
             weights = weights & _widen(xp.asarray(mask), weights.ndim)
         weights = weights.reshape((*batch, -1))
         whole = stats.combine(rows.reshape((*batch, -1, stats.WIDTH)), weights, xp)
-        entries = int(np.prod((*node.iterations, *node.shape), dtype=int))
+        entries, own = (int(np.prod((*n.iterations, *n.shape), dtype=int)) for n in (node, kept))
+        if entries > own:  # it repeats each of the entries that were measured
+            whole = whole * xp.asarray([1] * (stats.WIDTH - 1) + [entries // max(own, 1)])
         return dict(stats.named(whole, entries * weights.sum(-1) / max(weights.shape[-1], 1)))
 
     def _missing(self, node: Node, what: str) -> str:
@@ -223,13 +249,8 @@ def _widen(mask: Array, ndim: int) -> Array:
     return mask.reshape((*mask.shape, *[1] * (ndim - mask.ndim)))
 
 
-def _rows(array: Array, axes: int, xp: ModuleType) -> Array:
-    lead = array.shape[: array.ndim - axes]
-    flat = array.reshape(int(np.prod(lead, dtype=int)), *array.shape[array.ndim - axes :])
-    rows = [stats.measure(part, xp) for part in flat]
-    return xp.stack(rows).reshape(*lead, stats.WIDTH) if rows else xp.zeros((*lead, stats.WIDTH))
-
-
 jax.tree_util.register_dataclass(
-    Reading, data_fields=["values", "grads", "uses", "branches", "counts"], meta_fields=["graph", "plan"]
+    Reading,
+    data_fields=["values", "grads", "uses", "branches", "counts", "packed"],
+    meta_fields=["graph", "plan", "layout"],
 )

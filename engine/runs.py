@@ -18,7 +18,7 @@ from engine.history import History, history, watched
 from engine.loop import Loop, Records, TrainState
 from engine.optimisers import Controls
 from engine.snapshots import Snapshots
-from engine.tasks.catalogue import Problem
+from engine.tasks.problem import Problem
 from engine.trace import trace
 
 Array = Any

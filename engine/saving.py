@@ -31,7 +31,9 @@ from engine.optimisers import Controls
 from engine.runs import Event, Run
 from engine.snapshots import Snapshots
 from engine.store import Arrays, StoreError
-from engine.tasks.catalogue import Problem, Settings, problem
+from engine.tasks.catalogue import problem
+from engine.tasks.problem import Problem
+from engine.tasks.settings import Settings
 from engine.trace import is_array
 from engine.track import FIELDS, Columns
 

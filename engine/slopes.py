@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from engine.graph import Graph, Literal, Node
-from engine.layers import Flow
+from engine.layers import Flow, Link, Segment, structure
 from engine.numbers import Numbers
 
 Array = Any
@@ -207,3 +208,56 @@ def _operand(numbers: Numbers, source: str | Literal, node: Node) -> Array:
         return source.value
     value = np.asarray(numbers.value(source))
     return value if value.dtype == bool else value.astype(np.float64)
+
+
+# ---- along a link ----------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=16)
+def flow_of(graph: Graph, parameters: tuple[str, ...]) -> Flow:
+    """What is computed from what in a graph."""
+    return Flow(graph, parameters)
+
+
+@lru_cache(maxsize=16)
+def activations(graph: Graph, parameters: tuple[str, ...]) -> dict[str, tuple[Segment, ...]]:
+    """For the output of each layer that has one, the activation behind it: usually one part of the graph."""
+    flow, found = flow_of(graph, parameters), {}
+    made = structure(graph, parameters)
+    for link in (*made.recurrent, *made.links):
+        bent = tuple(s for s in parts_of(flow, link) if not s.carry and is_activation(flow, s.start, s.inner))
+        if bent:
+            found[link.lower.output] = bent
+    return found
+
+
+def parts_of(flow: Flow, link: Link) -> tuple[Segment, ...]:
+    """The segments of a link, those together that are one activation: ``clip`` is a maximum, then a minimum."""
+    parts: list[Segment] = []
+    for segment in link.segments[:-1]:
+        alone = not segment.carry and shape_of(flow, segment.start, segment.inner) == "straight"
+        runs = () if alone or segment.carry else reversed(range(len(parts)))
+        start = next((index for index in runs if _are_one(flow, parts[index:], segment)), len(parts))
+        run = [*parts[start:], segment]
+        inner = tuple(id for part in run for id in part.inner)
+        parts[start:] = [Segment(run[0].start, segment.end, inner, segment.carry)]
+    return (*parts, link.segments[-1])
+
+
+def _are_one(flow: Flow, run: Sequence[Segment], last: Segment) -> bool:
+    """Whether a segment and those before it are one function of an entry, seen by nobody half-way."""
+    first = run[0]
+    if any(part.carry for part in run) or not is_activation(flow, first.start, first.inner):
+        return False
+    inner = tuple(id for part in (*run, last) for id in part.inner)
+    equations = {flow.graph.node(id).equation for id in inner}
+    seen = all(equations.issuperset(flow.graph.consumers(id)) for id in inner[:-1] if id != last.end)
+    return seen and is_activation(flow, first.start, inner)
+
+
+def activation_name(graph: Graph, part: Segment) -> str:
+    """What a reader calls an activation: the library function that it is, or its operation."""
+    node = graph.node(part.end)
+    if node.scope and graph.scope(node.scope).kind == "library" and len(part.inner) > 1:
+        return graph.scope(node.scope).name.rstrip("0123456789").rstrip("_")
+    return {"logistic": "sigmoid", "sin": "sine"}.get(node.op, node.label if node.kind == "custom" else node.op)

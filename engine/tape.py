@@ -17,8 +17,9 @@ import jax.extend.core as jex
 import jax.numpy as jnp
 from jax import lax
 
-from engine import compat, stats
+from engine import compat, packing, stats
 from engine.graph import Graph, Source
+from engine.packing import copied
 from engine.probe import Plan, use
 from engine.program import Block, Step
 
@@ -51,7 +52,7 @@ class Record(NamedTuple):
     """For each while_loop how many times its body ran."""
 
 
-def _tap(keep: Callable[[Array], Array]) -> Tap:
+def _tap(keep: Callable[..., Array]) -> Tap:
     @jax.custom_vjp
     def tap(value: Array, sink: Array) -> Array:
         return value
@@ -66,29 +67,22 @@ def _tap(keep: Callable[[Array], Array]) -> Tap:
     return tap
 
 
-def copied(value: Array) -> Array:
-    """The same numbers as an array of their own: rounding to the precision it has changes nothing (see `exposure`)."""
-    if not jnp.issubdtype(value.dtype, jnp.floating):
-        return value
-    info = jnp.finfo(value.dtype)
-    return lax.reduce_precision(value, exponent_bits=info.nexp, mantissa_bits=info.nmant)
-
-
 def _bare(value: Array) -> Array:
     return value
 
 
 def _measured_copy(value: Array) -> Array:
-    return stats.measure(copied(value))
+    return packing.measure(copied(value))
 
 
-KEEPS: dict[str, dict[bool, Callable[[Array], Array]]] = {
-    "full": {True: _bare, False: copied},
-    "stats": {True: stats.measure, False: _measured_copy},
-}
-"""What is kept of an array, by the plan's way and by whether it needs no copy."""
+TAPS: dict[Callable[..., Array], Tap] = {keep: _tap(keep) for keep in (_bare, copied, packing.measure, _measured_copy)}
 
-TAPS = {how: {bare: _tap(keep) for bare, keep in keeps.items()} for how, keeps in KEEPS.items()}
+
+def _kept(plan: Plan, id: str, bare: bool) -> Callable[[Array], Array]:
+    """What is kept of an array: itself, a copy, or its statistics. Measured at the end, it is copied then."""
+    if id in plan.inside:
+        return packing.measure if bare else _measured_copy
+    return _bare if bare or id in plan.later else copied
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -113,8 +107,8 @@ class Tape:
     def _sink(self, key: str) -> Array:
         id = key.partition(">")[0]
         aval, node = self.avals[id], self.graph.node(id)
-        full = self.plan.how == "full"
-        shape, dtype = (node.shape, aval.dtype) if full else ((stats.WIDTH,), stats.row_dtype(aval.dtype))
+        row = (stats.WIDTH,), stats.row_dtype(aval.dtype)
+        shape, dtype = row if id in self.plan.inside else (node.shape, aval.dtype)
         return compat.zeros((*node.iterations, *shape), dtype, aval)
 
     def run(self, args: Sequence[Array], sinks: Sinks) -> tuple[list[Array], Record]:
@@ -181,14 +175,14 @@ def _overridden(value: Array, source: Source, sinks: Sinks) -> Array:
 def _tapped(value: Array, key: Any, sinks: Sinks, tape: Tape) -> Array:
     if key not in sinks:
         return value
-    return (tape.tap or TAPS[tape.plan.how][key in tape.plan.bare_gradients])(value, sinks[key])
+    return (tape.tap or TAPS[_kept(tape.plan, key, key in tape.plan.bare_gradients)])(value, sinks[key])
 
 
 def _keep(record: Record, plan: Plan, source: Source, value: Array) -> None:
     if source not in plan.values or not isinstance(source, str):
         return
     if plan.how == "full" or jnp.issubdtype(value.dtype, jnp.number) or value.dtype == bool:
-        keep = KEEPS[plan.how][source in plan.bare_values]
+        keep = _kept(plan, source, source in plan.bare_values)
         record.values[source] = keep(lax.stop_gradient(value))
 
 

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from engine.errors import EngineError
 from engine.differences import STEPS, Differences, Samples, differences, verdict
+from engine.errors import EngineError
 from engine.trace import Arguments, program
 
 Array = Any

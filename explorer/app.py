@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
+import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import panel as pn
 from bokeh.document import Document
 
-from explorer import assets, frames, late
+from explorer import late
+from explorer.channel import Channel
 from explorer.errors import ExplorerError
+from explorer.pace import Pace
 from explorer.views.graph import GraphView
 from explorer.views.room import RoomView
 from explorer.views.setup import SetupView
@@ -46,15 +46,18 @@ class Page:
 
     def __init__(self, opening: Opening, document: Document, soon: Soon) -> None:
         self._opening = opening
-        self._document = document
+        self.channel = Channel(document)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="page")
         self._aside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aside")
         self._held: list[tuple[Callable[[Page, Message], None], Message]] = []
         self._compiling: Any = None
         self._proving: Any = None
+        self._warmed: Any = None
+        self._warming = False
+        self._playing = False
+        self._pace = Pace()
         self._session: Session | None = None
-        self._lock = threading.Lock()
-        self._waiting: list[Callable[[], None]] | None = []
+        self._findings: list[dict[str, Any]] = []
         self._runs = 0
         self._version = 0
         self._sent: Any = None
@@ -81,31 +84,45 @@ class Page:
         try:
             if self._session is None and does is not Page._begin:
                 return
-            if does in _OF_NUMBERS and self._known.waiting:
+            if self._must_wait(does):
                 self._held.append((does, message))
                 return
             does(self, message)
         except ExplorerError as error:
-            self._later(self._tell, text=str(error))
+            self.channel.later(self.graph.tell, type="failed", text=str(error))
         except Exception as error:  # noqa: BLE001 - the outermost edge of a page: a bug must not leave it silent
             expected = isinstance(error, late.load("engine.errors").EngineError)
             if not expected:
                 traceback.print_exc()
-            self._later(self._tell, text=str(error) if expected else f"Something went wrong: {error}")
+            self.channel.later(
+                self.graph.tell, type="failed", text=str(error) if expected else f"Something went wrong: {error}"
+            )
+
+    def _must_wait(self, does: Callable[[Page, Message], None]) -> bool:
+        """Whether something has to be compiled first."""
+        if does in _OF_NUMBERS and self._known.waiting:
+            return True
+        if does not in _OF_RUN or self._warmed == self._programs:
+            return False
+        self._warm()
+        return True
 
     def _begin(self, message: Message) -> None:
-        module = late.load("explorer.session")
+        module = late.load("explorer.opening")
         self._session = module.open_session(self._opening.target, self._opening.graphviz)
         self._push()
         late.calm()
 
     def _choose(self, message: Message) -> None:
-        session = self._known
+        session, room = self._known, self._known.room
         try:
             session.choose_text(str(message["name"]), str(message["value"]))
         except late.load("engine.errors").EngineError as error:
-            self._later(self._set_form, form=session.form() | {"error": str(error)})
+            self.channel.later(self._set_form, form=session.form() | {"error": str(error)})
             return
+        if session.room is not room:  # another run
+            self._playing = False
+            self.channel.later(self._judged, findings=None)
         self._push()
 
     def _train(self, message: Message) -> None:
@@ -113,9 +130,77 @@ class Page:
         self._runs += 1
         self._push()
 
+    def _steps(self, message: Message) -> None:
+        self._known.advance(int(message["count"]))
+        self._settle()
+
+    def _play(self, message: Message) -> None:
+        if not self._playing and not self._known.ended:
+            self._playing = True
+            self._push_run()
+            self._piece({})
+
+    def _pause(self, message: Message) -> None:
+        if self._playing:
+            self._playing = False
+            self._settle()
+
+    def _piece(self, message: Message) -> None:
+        """Train a little, show what is due, and go on after whatever was asked for meanwhile."""
+        session = self._known
+        if not self._playing:
+            return
+        start, behind = time.monotonic(), session.behind
+        session.advance(self._pace.count)
+        self._pace.took(time.monotonic() - start)
+        if session.ended or (behind and not session.behind):  # side by side now
+            self._playing = False
+            self._settle()
+            return
+        self._pace.show("frame", self._push_run)
+        self._pace.show("pass", self._catch_up)
+        self._pace.show("judge", self._judge)
+        self._worker.submit(self._guarded, Page._piece, {})
+
+    def _catch_up(self) -> None:
+        self._known.catch_up()
+        self._push_pass()
+
+    def _settle(self) -> None:
+        """Show where training has come to, and what is to be said of it."""
+        self._known.catch_up()
+        self._push()
+        self._judge()
+
+    def _rewind(self, message: Message) -> None:
+        self._playing = False
+        self._known.rewind(int(message["step"]))
+        self._push()
+
+    def _remedy(self, message: Message) -> None:
+        remedy = self._findings[int(message["finding"])]["remedies"][int(message["remedy"])]
+        self._playing = False
+        self._known.compare(remedy["change"], remedy["label"])
+        self._received({"type": "play"})
+
+    def _keep(self, message: Message) -> None:
+        self._playing = False
+        self._known.keep(message["which"] == "new")
+        self._push()
+        self._judge()
+
+    def _freeze(self, message: Message) -> None:
+        self._known.freeze(str(message["id"]), bool(message["value"]))
+        self._push()
+
+    def _row(self, message: Message) -> None:
+        self.channel.later(self.graph.tell, type="select", node=str(message["id"]))
+
     def _reset(self, message: Message) -> None:
+        self._playing = False
         self._known.reset()
         self._push()
+        self.channel.later(self._judged, findings=None)
 
     def _granularity(self, message: Message) -> None:
         self._known.set_granularity(str(message["value"]))
@@ -141,16 +226,16 @@ class Page:
 
     def _explain(self, message: Message) -> None:
         found = self._known.explain(str(message["node"]), tuple(map(int, message["index"])))
-        self._later(self._answer, type="explained", box=message["box"], sentence=found)
+        self.channel.later(self.graph.tell, type="explained", box=message["box"], sentence=found)
 
     def _fetch(self, message: Message) -> None:
         found = self._known.region(str(message["node"]))
-        self._later(self._answer, type="fetched", box=message["box"], found=found)
+        self.channel.later(self.graph.tell, type="fetched", box=message["box"], found=found)
 
     def _export(self, message: Message) -> None:
         look = "dark" if message.get("theme") == "dark" else "light"
         text = self._known.picture(int(message["position"]), look)
-        self._later(self._answer, type="saved", name=f"{self._known.graph.name}.svg", text=text)
+        self.channel.later(self.graph.tell, type="saved", name=f"{self._known.graph.name}.svg", text=text)
 
     # ---- to the browser -------------------------------------------------------------------------------------------
 
@@ -163,30 +248,74 @@ class Page:
         """Send what there is to see: the scene, its numbers, and then the proof."""
         session = self._known
         if session.waiting:
-            self._later(self._draw, scene=self._scene(), form=session.form())
+            self.channel.later(self._draw, scene=self._scene(), form=session.form())
             self._compile()
             return
-        scene, figures = self._scene(), session.figures.as_dict()
-        status = session.status() | {"run": self._runs}
-        frame = frames.of_losses(session.losses, status["step"])
-        self._later(self._show, scene=scene, figures=figures, status=status, form=session.form())
-        self._later(self._show_run, status=status, frame=frame)
-        self._prove({})
+        self._push_pass()
+        self.channel.later(self._set_form, form=session.form())
+        self._push_run()
+        if not self._playing:
+            self._prove({})
+
+    def _push_pass(self) -> None:
+        """Send the pass that is shown."""
+        session = self._known
+        self.channel.newest(
+            "pass", self._show, scene=self._scene(), figures=session.figures.as_dict(), status=self._status()
+        )
+
+    def _push_run(self) -> None:
+        """Send how the training goes."""
+        session = self._known
+        shown = {"frame": session.frame(), "extras": session.extras(), "compare": session.comparison()}
+        self.channel.newest("run", self._show_run, status=self._status(), **shown)
+
+    def _status(self) -> dict[str, Any]:
+        busy = "Compiling the training loop…" if self._warming else ""
+        return self._known.status() | {"run": self._runs, "playing": self._playing, "busy": busy}
+
+    def _judge(self) -> None:
+        """Send what is wrong with the run."""
+        self._findings = self._known.findings()
+        self.channel.later(self._judged, findings=self._findings)
+
+    @property
+    def _programs(self) -> Any:
+        """What the training is compiled for."""
+        return [(room, room.run.controls.method) for room in self._known.rooms]
+
+    def _warm(self) -> None:
+        """Have the training loop compiled; then what had to wait for it is done."""
+        if not self._warming and not self._known.waiting:
+            self._warming = True
+            programs = self._programs
+            self._push_run()
+            self._beside(self._known.warm, lambda nothing: self._warm_now(programs))
+
+    def _warm_now(self, programs: Any) -> None:
+        self._warming, self._warmed = False, programs
+        self._push_run()
+        self._resume()
 
     def _compile(self) -> None:
-        """Have the first step compiled; then what had to wait for its numbers is done."""
-        trainer, first = self._known.trainer, self._known.first
-        if self._compiling is not trainer:
-            self._compiling = trainer
-            self._beside(first, lambda step: self._compiled(trainer, step))
+        """Have the step to show compiled; then what had to wait for its numbers is done."""
+        wanted = self._programs[0]
+        if self._compiling != wanted:
+            self._compiling = wanted
+            self._beside(self._known.begin, lambda step: self._compiled(wanted, step))
 
-    def _compiled(self, trainer: Any, step: Any) -> None:
+    def _compiled(self, wanted: Any, step: Any) -> None:
         session = self._known
-        if session.trainer is not trainer:  # the settings have changed meanwhile
+        if self._programs[0] != wanted:  # the settings have changed meanwhile
             return
         self._compiling = None
         session.take(step)
         self._push()
+        if len(session.graph.nodes) <= _SMALL:
+            self._warm()
+        self._resume()
+
+    def _resume(self) -> None:
         held, self._held = self._held, []
         for does, message in held:
             self._guarded(does, message)
@@ -196,7 +325,8 @@ class Page:
         prove = self._known.proof(str(message.get("box", "")))
         self._proving = prove
         self._beside(
-            lambda: prove() if self._proving is prove else {}, lambda proof: self._later(self._badges, proof=proof)
+            lambda: prove() if self._proving is prove else {},
+            lambda proof: self.channel.later(self._badges, proof=proof),
         )
 
     def _beside(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
@@ -221,15 +351,15 @@ class Page:
         self.graph.scene = scene
         self.setup.form = form
 
-    def _show(
-        self, scene: dict[str, Any], figures: dict[str, Any], status: dict[str, Any], form: dict[str, Any]
-    ) -> None:
+    def _show(self, scene: dict[str, Any], figures: dict[str, Any], status: dict[str, Any]) -> None:
         figures = figures | {"version": scene["version"]}
         self.graph.param.update(scene=scene, figures=figures, status=status, proof={})
-        self.setup.form = form
 
-    def _show_run(self, status: dict[str, Any], frame: dict[str, Any]) -> None:
-        self.room.param.update(status=status, frame=frame)
+    def _show_run(self, **shown: dict[str, Any]) -> None:
+        self.room.param.update(**shown)
+
+    def _judged(self, findings: list[dict[str, Any]] | None) -> None:
+        self.room.findings = findings
 
     def _badges(self, proof: dict[str, Any]) -> None:
         self.graph.proof = self.graph.proof | proof
@@ -237,32 +367,19 @@ class Page:
     def _set_form(self, form: dict[str, Any]) -> None:
         self.setup.form = form
 
-    def _answer(self, **message: Any) -> None:
-        self.graph.tell(**message)
-
-    def _tell(self, text: str) -> None:
-        self.graph.tell(type="failed", text=text)
-
-    def _later(self, does: Callable[..., None], **arguments: Any) -> None:
-        """In the page's own thread, as Bokeh asks, and not before the browser has the page: it would be lost."""
-        call = partial(does, **arguments)
-        with self._lock:
-            if self._waiting is not None:
-                self._waiting.append(call)
-                return
-        self._document.add_next_tick_callback(call)
-
-    def opened(self) -> None:
-        """The browser has the page: from now on it can be told what changes."""
-        with self._lock:
-            waiting, self._waiting = self._waiting or [], None
-        for call in waiting:
-            self._document.add_next_tick_callback(call)
-
 
 _MESSAGES: dict[str, Callable[[Page, Message], None]] = {
     "choose": Page._choose,
+    "set": Page._choose,
     "train": Page._train,
+    "steps": Page._steps,
+    "play": Page._play,
+    "pause": Page._pause,
+    "rewind": Page._rewind,
+    "remedy": Page._remedy,
+    "keep": Page._keep,
+    "freeze": Page._freeze,
+    "row": Page._row,
     "reset": Page._reset,
     "granularity": Page._granularity,
     "toggle": Page._toggle,
@@ -275,18 +392,10 @@ _MESSAGES: dict[str, Callable[[Page, Message], None]] = {
     "prove": Page._prove,
 }
 
-_OF_NUMBERS = frozenset({Page._train, Page._explain, Page._fetch, Page._export, Page._prove})
-"""What has to wait until the first step is compiled."""
+_OF_RUN = frozenset({Page._train, Page._steps, Page._play, Page._piece})
+"""What has to wait until the training loop is compiled."""
 
+_OF_NUMBERS = _OF_RUN | {Page._explain, Page._fetch, Page._export, Page._prove, Page._rewind, Page._reset}
+"""What has to wait until the step that is shown is compiled."""
 
-def make_page(opening: Opening, soon: Soon) -> pn.Template:
-    """A page for a new tab."""
-    page = Page(opening, pn.state.curdoc, soon)
-    pn.state.onload(page.opened)
-    template = pn.Template(assets.text("page.html"))
-    template.add_variable("page_css", assets.variables() + assets.text("page.css"))
-    template.add_panel("graph", page.graph)
-    template.add_panel("room", page.room)
-    template.add_panel("setup", page.setup)
-    pn.state.on_session_destroyed(lambda context: page.close())
-    return template
+_SMALL = 1000  # nodes of a graph whose training loop is compiled before it is asked for

@@ -64,7 +64,7 @@ def train(arguments: Arguments) -> int:
 
 def _train(arguments: Arguments) -> int:
     headless, options = late.load("explorer.headless"), late.load("explorer.options")
-    late.load("explorer.session").remember_compiled()
+    late.load("explorer.opening").remember_compiled()
     if arguments.devices != 1:
         raise Refused(f"--devices is {arguments.devices}: so far a run is trained on one device. Leave it out.")
     folders = {"open": arguments.open, "save": arguments.save}

@@ -152,3 +152,15 @@ def engine(name: str = "bundled") -> Iterator[Engine]:
         yield opened
     finally:
         opened.close()
+
+
+_engine_lock = threading.Lock()
+_engines: list[Bundled] = []
+
+
+def shared_engine() -> Engine:
+    """The layout engine of this process; it remembers nothing of anybody's graph."""
+    with _engine_lock:
+        if not _engines:
+            _engines.append(Bundled())
+        return _engines[0]

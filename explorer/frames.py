@@ -29,28 +29,6 @@ def computed(array: Array) -> Array:
     return np.where(np.isnan(found), -np.inf, found)
 
 
-def of_losses(losses: Sequence[float], shown: int) -> dict[str, Any]:
-    """The frame of a run of which nothing but its losses is known.
-
-    Args:
-        losses: one for each step, from the first.
-        shown: the step whose pass the graph shows.
-    """
-    groups = np.array_split(np.arange(len(losses)), min(len(losses), MOST)) if losses else []
-    values = np.asarray(losses, np.float64)
-    return {
-        "version": len(losses),
-        "step": len(losses) - 1,
-        "shown": shown,
-        "starts": [int(group[0]) for group in groups],
-        "ends": [int(group[-1]) for group in groups],
-        "series": {"loss": band([values[group] for group in groups])},
-        "rows": [],
-        "what": {},
-        "events": [],
-    }
-
-
 def of_run(room: Room, shown: int) -> dict[str, Any]:
     """The frame of a run.
 
@@ -66,7 +44,7 @@ def of_run(room: Room, shown: int) -> dict[str, Any]:
         "shown": shown,
         "starts": columns.first.tolist(),
         "ends": columns.final.tolist(),
-        "series": {"loss": _band(columns)} | _tests(room, columns),
+        "series": {"loss": band(columns)} | _tests(room, columns),
         "rows": rows(room),
         "what": {name: encoded(numbers) for name, numbers in _quantities(room, columns).items()},
         "events": [[event.step, event.text] for event in room.run.events if event.text],
@@ -90,7 +68,8 @@ def _thin(track: Track, columns: Columns) -> Columns:
     return thinned(columns, track.stride, MOST)
 
 
-def _band(columns: Columns) -> dict[str, str]:
+def band(columns: Columns) -> dict[str, str]:
+    """For each column the smallest, the largest and the last of its numbers."""
     return {name: encoded(computed(getattr(columns, name))) for name in ("low", "high", "last")}
 
 
@@ -101,19 +80,25 @@ def _tests(room: Room, columns: Columns) -> dict[str, Any]:
     for name, recorded in names.items():
         tested = room.run.history.tested(recorded)
         if np.isfinite(tested.last).any():
-            last = encoded(_placed(tested.final - 1, tested.last[:, None], columns)[0])
+            last = encoded(_held(_placed(tested.final - 1, tested.last[:, None], columns)[0]))
             found[name] = {"low": last, "high": last, "last": last}
     return found
 
 
 def _placed(steps: Array, numbers: Array, columns: Columns) -> Array:
-    """Numbers recorded now and then, in the columns their steps lie in: ``(rows, columns)``; NaN where there is none."""
+    """Numbers recorded now and then, in the columns of their steps: ``(rows, columns)``; NaN where there is none."""
     found = np.full((numbers.shape[1], len(columns)), np.nan, np.float32)
     if len(columns):
-        places = np.searchsorted(columns.final, np.maximum(steps, 0))
+        places = np.atleast_1d(np.searchsorted(columns.final, np.maximum(steps, 0)))
         inside = places < len(columns)
-        found[:, places[inside]] = computed(numbers[inside]).T
+        found[:, places[inside]] = numbers[inside].T
     return found
+
+
+def _held(numbers: Array) -> Array:
+    """Each number kept until the next one was recorded."""
+    known = np.where(np.isnan(numbers), 0, np.arange(len(numbers)))
+    return numbers[np.maximum.accumulate(known)]
 
 
 def _of_nodes(room: Room, measured: Columns, ids: Sequence[str]) -> Array:
@@ -122,8 +107,14 @@ def _of_nodes(room: Room, measured: Columns, ids: Sequence[str]) -> Array:
     table = np.full((len(measured), len(ids)), np.nan, np.float32)
     for column, id in enumerate(ids):
         if id in nodes:
-            table[:, column] = measured.last[:, nodes[id]]
+            table[:, column] = _seen(measured, nodes[id])
     return table
+
+
+def _seen(measured: Columns, node: int) -> Array:
+    """What was computed; NaN only where the node wasn't run."""
+    last = measured.last[:, node]
+    return np.where(measured.nonfinite[:, node] < measured.count, computed(last), last)
 
 
 def _quantities(room: Room, columns: Columns) -> dict[str, Array]:
@@ -159,21 +150,3 @@ def _looked(room: Room, columns: Columns) -> dict[str, Array]:
                 shares[outputs[row.layer.output]] = row.saturated
     steps = np.array([look.step for look in room.looks], int)
     return {"saturated": _placed(steps, table, columns)} if np.isfinite(table).any() else {}
-
-
-def band(groups: Sequence[Array]) -> dict[str, str]:
-    """For each column the smallest, the largest and the last of its numbers.
-
-    Args:
-        groups: for each column what was computed in it, one number or more.
-    """
-    with np.errstate(invalid="ignore"):
-        low, high = ([_ignoring(found, group) for group in groups] for found in (np.min, np.max))
-    ends = {"low": low, "high": high, "last": [group[-1] for group in groups]}
-    return {name: encoded(computed(numbers)) for name, numbers in ends.items()}
-
-
-def _ignoring(found: Any, group: Array) -> float:
-    """Of those that are numbers; NaN only where none is."""
-    known = group[~np.isnan(group)]
-    return float(found(known)) if known.size else float("nan")

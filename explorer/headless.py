@@ -29,12 +29,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
 from engine import saving, store
+from engine.grad import value_and_grad
 from engine.history import TESTS
 from engine.numbers import short
+from engine.probe import Probe
 from engine.tasks import Settings, problem
 from explorer.errors import ExplorerError
 from explorer.options import only_dials, settings
@@ -103,7 +106,10 @@ def begin(order: Order) -> tuple[Room, tuple[str, ...]]:
 
 def _own(order: Order) -> Room:
     dials = only_dials(order.chosen, _OWN)
-    room = Room(own_problem(load(order.target), dataclasses.replace(Settings(), **dials).rate))
+    own = own_problem(load(order.target), dataclasses.replace(Settings(), **dials).rate)
+    watched = value_and_grad(own.fun, probe=Probe((), ("grad",), "stats"))  # its sentence about what is no loss
+    jax.eval_shape(lambda params: watched(params, *own.batch(0))[0], *own.params)
+    room = Room(own)
     room.change(**dials)
     return room
 

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from engine import health, profile
+from engine import health, profile, slopes
 from engine.graph import Graph
 from engine.health import Finding
 from engine.layers import Layer, structure
@@ -36,6 +36,12 @@ class Look:
 
     step: int
     rows: tuple[profile.Row, ...]
+    spreads: Mapping[str, Any]
+    """How its entries spread over magnitudes (:func:`explorer.extras.spreads`)."""
+
+
+LOOKS = 64
+"""Passes that are remembered; of more, every other one is."""
 
 
 class Room:
@@ -71,7 +77,7 @@ class Room:
     @cached_property
     def ends(self) -> tuple[str, ...]:
         """For each layer the node that it hands on: its activation, or its output where it has none."""
-        bent = profile.activations(self.graph, self.parameters)
+        bent = slopes.activations(self.graph, self.parameters)
         return tuple(bent[each.output][-1].end if each.output in bent else each.output for each in self.layers)
 
     @cached_property
@@ -88,8 +94,9 @@ class Room:
         return self.run.state.step
 
     def warm(self) -> None:
-        """Compile the training loop. Changes nothing, so it may be called in another thread."""
+        """Compile what trains and what tests. Changes nothing, so it may be called in another thread."""
         self.run.loop.advance(self.run.state, self.run.controls, 1)
+        self.run.evaluate()
 
     def advance(self, count: int) -> None:
         """Take some steps; fewer if the loss stops being finite, as nothing that follows would tell more."""
@@ -147,11 +154,18 @@ class Room:
         """The pass at step 0."""
         return self.pass_at(0)
 
-    def look(self, at: Step) -> None:
+    def look(self, at: Step, spreads: Mapping[str, Any]) -> None:
         """Remember what a full pass tells of each layer."""
         rows = profile.rows(Numbers(at.reading), self.parameters)
         others = [look for look in self.looks if look.step != at.before.step]
-        self.looks = sorted([*others, Look(at.before.step, rows)], key=lambda look: look.step)
+        looks = sorted([*others, Look(at.before.step, rows, spreads)], key=lambda look: look.step)
+        self.looks = looks if len(looks) <= LOOKS else [*looks[:-1:2], looks[-1]]
+
+    def reset(self) -> None:
+        """Back to the first step, from the same parameters, with the dials as they are."""
+        self.run.reset()
+        self.broken, self.looks = None, []
+        self.__dict__.pop("first", None)
 
     def findings(self, latest: Step) -> tuple[Finding, ...]:
         """What is wrong with the run.

@@ -12,8 +12,8 @@ from typing import Any
 
 import panel as pn
 
-from explorer import late
-from explorer.app import Opening, make_page
+from explorer import assets, late
+from explorer.app import Opening, Page, Soon
 from explorer.errors import ExplorerError
 
 TRIES = 20
@@ -37,7 +37,7 @@ def serve(opening: Opening, port: int, address: str = "127.0.0.1", browser: bool
         print(f"Port {port} is in use; taking {free}.")
     server = start(opening, free, address)
     sys.setswitchinterval(_TURN_SECONDS)
-    server.io_loop.call_later(_GRACE_SECONDS, late.begin, "explorer.session")
+    server.io_loop.call_later(_GRACE_SECONDS, late.begin, "explorer.opening")
     url = f"http://{'localhost' if address in ('', '0.0.0.0') else address}:{free}/"
     print(f"Backprop Explorer is at {url}   (Ctrl+C stops it)", flush=True)
     if browser:
@@ -86,3 +86,16 @@ def free_port(address: str, wanted: int) -> int:
                 continue
             return port
     raise ExplorerError(f"Ports {wanted} to {last} are all in use; name another with --port.")
+
+
+def make_page(opening: Opening, soon: Soon) -> pn.Template:
+    """A page for a new tab."""
+    page = Page(opening, pn.state.curdoc, soon)
+    pn.state.onload(page.channel.opened)
+    template = pn.Template(assets.text("page.html"))
+    template.add_variable("page_css", assets.variables() + assets.text("page.css"))
+    template.add_panel("graph", page.graph)
+    template.add_panel("room", page.room)
+    template.add_panel("setup", page.setup)
+    pn.state.on_session_destroyed(lambda context: page.close())
+    return template

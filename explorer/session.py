@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import platform
-import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import Any
@@ -13,60 +10,57 @@ from typing import Any
 import jax
 import numpy as np
 
-from engine import ops
 from engine.explain import explain
-from engine.fold import Folded, fold, in_parts, layers, operations
-from engine.graph import Graph
 from engine.numbers import Numbers, short
 from engine.tasks import Problem, Settings, problem
-from engine.trace import trace
-from engine.training import Step, Trainer, trainer
-from explorer import form, svg
-from explorer.dot_process import Bundled, Engine, open_engine
+from engine.training import Step, Trainer
+from explorer import form, frames, svg
+from explorer.dot_process import Engine, shared_engine
 from explorer.errors import ExplorerError
+from explorer.extras import Extras, extras, planes, spreads
 from explorer.figures import Figures, figures, picture, read, sentence
-from explorer.geometry import Layout, Point
-from explorer.layout import Layouts, TooLarge, fitting, lay_out
 from explorer.proof import MOST, Proofs
-from explorer.scene import Scene, scene, sizes
-from explorer.steps import stops
-from explorer.target import Target, load
-
-LAYER, OPERATION = "layer", "operation"
-
-_VIEW: Point = (720.0, 440.0)
+from explorer.room import DIALS, Room, own_problem
+from explorer.sheet import Sheet
+from explorer.target import Target
 
 
-class Session:
-    """One page's state: the settings, the step that is shown, and how its graph is folded."""
+class Session(Sheet):
+    """One page's state: the settings, the run, the step that is shown, and how its graph is folded."""
+
+    problem: Problem
+    settings: Settings
+    target: Target | None
+    room: Room
+    other: Room | None = None
+    """The run that the first one is compared with."""
 
     def __init__(
         self, settings: Settings | None = None, target: Target | None = None, engine: Engine | None = None
     ) -> None:
-        self.target = target
-        self.settings = settings or Settings()
-        self.problem = _own_problem(target, self.settings) if target else problem(self.settings)
-        self._layouts = Layouts(engine or shared_engine())
-        self.granularity = LAYER
-        self.plumbing = False
-        self.view: Point = _VIEW
-        self._start()
+        super().__init__(engine or shared_engine())
+        chosen = settings or Settings()
+        self._start(_problem(chosen, target), chosen, target)
 
     # ---- what is trained ------------------------------------------------------------------------------------------
 
     def choose(self, **changes: Any) -> None:
-        """Change settings, and start over with them. Nothing changes if one of them can't be.
+        """Change settings. What the optimiser takes changes from the next step on; anything else starts over.
+
+        Nothing changes if one of them can't be.
 
         Raises:
-            SettingsError: a value is out of its range.
+            SettingsError: a value is out of its range, or settings don't fit together.
         """
         if changes.get("task") == "own":  # already shown
             return
-        settings = dataclasses.replace(self.settings, **changes)
+        settings = dataclasses.replace(self.settings, **changes).checked()
+        if set(changes) <= set(DIALS):
+            self.settings = settings
+            self._turn(changes)
+            return
         target = None if "task" in changes else self.target
-        self.problem = _own_problem(target, settings) if target else problem(settings)
-        self.settings, self.target = settings, target
-        self._start()
+        self._start(_problem(settings, target), settings, target)
 
     def choose_text(self, name: str, value: str) -> None:
         """Change one setting to what was typed.
@@ -80,52 +74,135 @@ class Session:
         """The settings as fields of a form: those that matter to the task."""
         return form.fields(self.settings, self.target.name if self.target else "")
 
+    def freeze(self, parameter: str, frozen: bool) -> None:
+        """Keep a parameter as it is from the next step on, or let it move again."""
+        name = self.graph.node(parameter).name
+        (self.room.run.freeze if frozen else self.room.run.unfreeze)(name)
+        self._again()
+
+    def _turn(self, changes: Mapping[str, Any]) -> None:
+        before = self.room.run.controls.method
+        for room in self.rooms:
+            room.change(**changes)
+        if self.room.run.controls.method != before:  # another program, to be compiled
+            self.trained = False
+            self._forget("step", "numbers", "figures")
+        self._again()
+
+    def _again(self) -> None:
+        """Show the same pass again: its update may be another one now."""
+        if not self.waiting and not self.trained:
+            self._show(self.room.pass_at(self.step.before.step))
+
     def reset(self) -> None:
         """Back to the first step, from the same seed."""
-        self._forget("step", "numbers", "figures")
+        for room in self.rooms:
+            room.reset()
         self.trained = False
+        self._show(self.room.first)
 
     def train(self) -> None:
         """Take one training step: the update of the pass that is shown, or the next pass and its update."""
-        if self.trained:
-            self._show(self.trainer.advance(self.step.after))
-            self.losses.append(float(self.step.loss))
-        self.trained = True
+        self._go_on()
+        if self.room.broken is None:
+            if self.step.before.step != self.room.step:
+                self._show(self.room.pass_at(self.room.step))
+            self._advance(1)
+            self.trained = True
 
-    def _start(self) -> None:
-        self.trainer: Trainer = trainer(self.problem)
-        self.graph: Graph = in_parts(trace(self.problem.fun, *self.problem.params, *self.problem.batch(0)))
-        count = sum(len(jax.tree.leaves(tree)) for tree in self.problem.params)
-        self.parameters = self.graph.inputs[:count]
-        self.losses: list[float] = []
+    def advance(self, count: int) -> None:
+        """Take some steps; :meth:`catch_up` then shows the pass that comes next."""
+        self._go_on()
+        self._advance(count)
+
+    def catch_up(self) -> None:
+        """Show the pass that the next step begins with."""
+        if self.step.before.step != self.room.step:
+            self._show(self.room.pass_at(self.room.step))
+            self.trained = False
+        self.room.look(self.step, spreads(self.room, self.step))
+
+    def rewind(self, step: int) -> None:
+        """Show the pass of an earlier step. Nothing is forgotten until training goes on from there."""
+        self._show(self.room.pass_at(step))
         self.trained = False
-        self.notes: list[str] = []
-        self.opened = self._default()
+
+    def _go_on(self) -> None:
+        here = self.step.before.step + self.trained
+        if here < self.room.step:
+            self.room.rewind(here)
+
+    def _advance(self, count: int) -> None:
+        """Both runs, where two are compared, in lock step: the younger one catches up first."""
+        if self.other is not None and self.behind:
+            self.other.advance(min(count, self.room.step - self.other.step))
+            return
+        for room in self.rooms:
+            room.advance(count)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to train: no run has a finite loss."""
+        return all(room.broken is not None for room in self.rooms)
+
+    # ---- two runs side by side ------------------------------------------------------------------------------------
+
+    @property
+    def rooms(self) -> list[Room]:
+        """The run, and the one that it is compared with."""
+        return [self.room] if self.other is None else [self.room, self.other]
+
+    @property
+    def behind(self) -> bool:
+        """Whether the second run has still to catch up."""
+        return self.other is not None and self.other.broken is None and self.other.step < self.room.step
+
+    def compare(self, change: Mapping[str, Any], title: str) -> None:
+        """Begin a second run from the same seed with some settings changed.
+
+        Raises:
+            SettingsError: they can't be.
+        """
+        settings = dataclasses.replace(self.settings, **change).checked()
+        self.other = Room(_problem(settings, self.target), None if self.target else settings)
+        self.compared = settings, title
+
+    def keep(self, new: bool) -> None:
+        """End the comparison: go on with the second run, or with the first."""
+        if self.other is not None and new:
+            self._start(self.other.problem, self.compared[0], self.target, self.other)
+        self.other = None
+
+    def _start(self, chosen: Problem, settings: Settings, target: Target | None, room: Room | None = None) -> None:
+        """Begin with a problem, or go on with a run of it."""
+        self.problem, self.settings, self.target = chosen, settings, target
+        self.room = room or Room(chosen, None if target else settings)
+        self.other = None
+        self.compared = settings, ""
+        self.trainer: Trainer = self.room.trainer
         self._proofs = Proofs(self.trainer)
-        self._forget("step", "numbers")
-        self._refold()
+        self.trained = False
+        self._forget("step", "numbers", "_planes")
+        self._spread_out(self.room.graph, self.room.parameters)
 
     @cached_property
     def step(self) -> Step:
         """The step that is shown; the first one is compiled and taken when its numbers are first asked for."""
-        step = self.first()
-        self.losses = [float(step.loss)]
-        return step
-
-    def take(self, step: Step) -> None:
-        """Show the first step, which was compiled elsewhere."""
-        self.losses = [float(step.loss)]
-        self._show(step)
+        return self.begin()
 
     @property
     def waiting(self) -> bool:
-        """Whether the first step is still to be compiled."""
+        """Whether the step to show is still to be compiled."""
         return "step" not in self.__dict__
 
     @property
-    def first(self) -> Callable[[], Step]:
-        """What compiles and takes the first step; takes long, and may be called in any thread."""
-        return partial(self.trainer.advance, self.trainer.start)
+    def begin(self) -> Callable[[], Step]:
+        """What compiles and takes the step to show; takes long, and may be called in any thread."""
+        return partial(self.room.pass_at, self.room.step)
+
+    def take(self, step: Step) -> None:
+        """Show a step that was compiled elsewhere."""
+        self._show(step)
 
     @cached_property
     def numbers(self) -> Numbers:
@@ -136,101 +213,51 @@ class Session:
         self._forget("numbers", "figures")
         self.__dict__["step"] = step
 
-    # ---- how it is folded -----------------------------------------------------------------------------------------
-
-    def set_granularity(self, granularity: str) -> None:
-        """Fold to layers, or unfold to operations."""
-        if granularity not in (LAYER, OPERATION):
-            raise ExplorerError(f"Granularity {granularity!r} is neither 'layer' nor 'operation'.")
-        self.granularity = granularity
-        self.opened = self._default()
-        self._refold()
-
-    def toggle(self, scope: str) -> None:
-        """Open a folded scope, or fold an open one."""
-        self.graph.scope(scope)
-        self.opened = self.opened ^ {scope}
-        self._refold()
-
-    def reveal(self, node: str) -> None:
-        """Open every scope around a node, so that it is seen."""
-        found = self.graph.node(node)
-        self.opened = self.opened | frozenset(self.graph.ancestry(found.scope))
-        if ops.is_plumbing(found.op):
-            self.plumbing = True
-        self._refold()
-
-    def show_plumbing(self, shown: bool) -> None:
-        """Show reshapes, broadcasts and casts as boxes of their own, or fold them into their neighbours."""
-        self.plumbing = shown
-        self._refold()
-
-    def resize(self, width: float, height: float) -> None:
-        """Tell the size of the view, so that the graph is laid out the way that it can be drawn larger."""
-        if (width, height) != self.view and width > 0 and height > 0:
-            self.view = (width, height)
-            self._refold()
-
-    def _default(self) -> frozenset[str]:
-        return layers(self.graph, self._hidden) if self.granularity == LAYER else operations(self.graph)
-
     @property
-    def _hidden(self) -> tuple[str, ...]:
-        """Parameters lie inside the layer that uses them; single numbers given by name stand for themselves."""
-        return tuple(id for id in self.parameters if "." in self.graph.node(id).name)
+    def warm(self) -> Callable[[], None]:
+        """What compiles the training loop and the picture of the plane; may be called in any thread."""
+        rooms, plane, params = self.rooms, self._planes, self.step.before.params
 
-    def _refold(self) -> None:
-        self.notes = []
-        self._forget("_sheet", "scene", "figures")
+        def work() -> None:
+            for room in rooms:
+                room.warm()
+            if plane:
+                plane(params)
 
-    def _forget(self, *names: str) -> None:
-        for name in names:
-            self.__dict__.pop(name, None)
+        return work
+
+    # ---- how the training goes ------------------------------------------------------------------------------------
+
+    def frame(self) -> dict[str, Any]:
+        """The run as columns of steps."""
+        return frames.of_run(self.room, self.step.before.step)
+
+    @cached_property
+    def _planes(self) -> Callable[[Any], Extras] | None:
+        return planes(self.room)
+
+    def extras(self) -> Extras:
+        """What the pass that is shown has besides its graph: the plane, the spread of entries, gradients in time."""
+        return extras(self.room, self.step, self._planes)
+
+    def findings(self) -> list[dict[str, Any]]:
+        """What is wrong with the run, as plain data."""
+        return _plain(self.room, self.step)
+
+    def comparison(self) -> dict[str, Any]:
+        """The second run: its frame, and what is wrong with it; empty where there is none."""
+        if self.other is None:
+            return {}
+        found = _plain(self.other, self.other.pass_at(self.other.step)) if self.other.step else []
+        frame = frames.of_run(self.other, self.other.step)
+        return {"frame": frame, "findings": found, "title": self.compared[1]}
 
     # ---- what is seen ---------------------------------------------------------------------------------------------
-
-    @cached_property
-    def _sheet(self) -> tuple[Folded, Layout]:
-        return self._laid_out()
-
-    @property
-    def folded(self) -> Folded:
-        """The graph as it is folded."""
-        return self._sheet[0]
-
-    @cached_property
-    def scene(self) -> Scene:
-        """Everything to draw but the numbers."""
-        folded, layout = self._sheet
-        return scene(folded, layout, stops(folded, self.parameters), self.parameters, self.notes)
 
     @cached_property
     def figures(self) -> Figures:
         """The numbers of the step that is shown."""
         return figures(self.folded, self.numbers, self._images, self.plumbing)
-
-    def _laid_out(self) -> tuple[Folded, Layout]:
-        """Laid out as folded; what takes too long is folded instead, and said."""
-        while True:
-            folded = fold(self.graph, self.opened, self._hidden, self.plumbing)
-            make = partial(lay_out, folded, sizes(folded), self._layouts)
-            try:
-                return folded, fitting(make, self.view)
-            except TooLarge as error:
-                self._fold_instead(error)
-
-    def _fold_instead(self, error: TooLarge) -> None:
-        if error.scope:
-            self.opened -= {error.scope}
-            self.notes.append(f"{error} It is shown folded.")
-            return
-        smaller = in_parts(self.graph, most=24)
-        if smaller is self.graph:
-            raise error
-        self.graph = smaller
-        self.opened = self._default()
-        self._forget("numbers", "figures")
-        self.notes.append(f"{error} It is shown in parts.")
 
     @property
     def _images(self) -> Mapping[str, tuple[int, int]]:
@@ -275,7 +302,7 @@ class Session:
 
     def status(self) -> dict[str, Any]:
         """The training as text and numbers."""
-        before = float(self.step.loss)  # and with it the losses so far
+        before = float(self.step.loss)
         after = float(self.step.loss_after) if self.trained else before
         return {
             "title": self.problem.title,
@@ -283,13 +310,11 @@ class Session:
             "plumbing": self.plumbing,
             "step": self.step.before.step,
             "trained": self.trained,
-            "losses": [loss if np.isfinite(loss) else None for loss in self.losses],
             "before": short(before),
             "after": short(after),
-            "losses_after": after if np.isfinite(after) else None,
             "on": self.problem.note,
             "measure": self.problem.measure,
-            "rate": short(self.problem.rate),
+            "rate": short(self.room.run.controls.rate),
             "updates": self._updates(),
             "proves_all": len(self._graded) <= MOST,
         }
@@ -308,6 +333,12 @@ class Session:
         return svg.render(self.scene, self.figures, position, theme)
 
 
+def _plain(room: Room, latest: Step) -> list[dict[str, Any]]:
+    """What is wrong with a run, for the list on the page."""
+    plain = [finding.plain() for finding in room.findings(latest)]
+    return [finding | {"where": [place["name"] for place in finding["where"]]} for finding in plain]
+
+
 def _moved(old: Any, new: Any) -> str:
     """How far an update moves an array, and beside its size."""
     moved, size = float(np.linalg.norm(new - old)), float(np.linalg.norm(old))
@@ -315,36 +346,5 @@ def _moved(old: Any, new: Any) -> str:
     return f"‖Δw‖ = {short(moved)}{share}"
 
 
-def _own_problem(target: Target, settings: Settings) -> Problem:
-    first, *rest = target.args
-    rate, note = settings.checked().rate, "its example arguments"
-    return Problem(target.name, target.fun, (first,), tuple(rest), rate=rate, note=note)
-
-
-def open_session(target: str = "", graphviz: str = "bundled") -> Session:
-    """A session for a new page: of one's own function, or of the first task."""
-    remember_compiled()
-    engine = shared_engine() if graphviz == "bundled" else open_engine(graphviz)
-    return Session(target=load(target) if target else None, engine=engine)
-
-
-def remember_compiled() -> None:
-    """Keep compiled steps between runs, in the user's cache folder: the second start needs no compiler."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    # compiled for this very machine: a home folder may be shared with others
-    folder = os.path.join(base, "backprop-explorer", f"{platform.node()}-{platform.machine()}-jax{jax.__version__}")
-    jax.config.update("jax_compilation_cache_dir", folder)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-_engine_lock = threading.Lock()
-_engines: list[Bundled] = []
-
-
-def shared_engine() -> Engine:
-    """The layout engine of this process; it remembers nothing of anybody's graph."""
-    with _engine_lock:
-        if not _engines:
-            _engines.append(Bundled())
-        return _engines[0]
+def _problem(settings: Settings, target: Target | None) -> Problem:
+    return own_problem(target, settings.checked().rate) if target else problem(settings)

@@ -22,24 +22,24 @@ from tests.sources import Function, Source
 LISTED = """
 engine.version engine.errors engine.graph engine.ops engine.names engine.compat engine.program
 engine.calls engine.scopes engine.build engine.trace
-engine.exposure engine.probe engine.stats engine.reading engine.tape engine.grad engine.check
+engine.exposure engine.probe engine.stats engine.packing engine.reading engine.tape engine.grad engine.check
 engine.fold engine.use engine.moves engine.rules engine.numbers engine.explain
-engine.layers engine.slopes engine.profile
+engine.layers engine.slopes engine.factors engine.profile
 engine.health.finding engine.health.evidence engine.health.remedies engine.health.broken engine.health.units
 engine.health.scale engine.health.motion engine.health.diagnosis engine.health
 engine.tasks.activations engine.tasks.initialisers engine.tasks.norms engine.tasks.losses
 engine.tasks.parts engine.tasks.mlp engine.tasks.conv engine.tasks.recurrent engine.tasks.transformer
 engine.tasks.models engine.tasks.settings engine.tasks.data engine.tasks.plane engine.tasks.sequences engine.tasks.table
 engine.tasks.problem engine.tasks.catalogue engine.tasks
-engine.optimisers engine.magnitudes engine.packing engine.loop engine.training
+engine.optimisers engine.magnitudes engine.flat engine.loop engine.training
 engine.track engine.history engine.evaluate engine.snapshots engine.runs engine.store engine.saving
 engine.whatif engine.sweep engine.surface engine.paths engine.differences engine.valley engine
 
 explorer explorer.errors explorer.late explorer.theme explorer.target explorer.assets
 explorer.geometry explorer.dot explorer.dot_worker explorer.dot_process explorer.layout
 explorer.steps explorer.scene explorer.figures explorer.svg explorer.drawing
-explorer.room explorer.frames explorer.form explorer.proof explorer.session
-explorer.options explorer.headless explorer.report
+explorer.room explorer.frames explorer.extras explorer.form explorer.proof explorer.sheet explorer.session
+explorer.opening explorer.pace explorer.channel explorer.options explorer.headless explorer.report
 explorer.views explorer.views.graph explorer.views.room explorer.views.setup
 explorer.app explorer.server explorer.commands explorer.cli
 """

@@ -1,62 +1,107 @@
-"""What was recorded of a run, as the columns that the room draws."""
+"""A run as columns of steps: what the charts draw is what the run recorded."""
 
 from __future__ import annotations
 
 import base64
-import math
 
+import jax
 import numpy as np
 import pytest
 
+from engine.tasks import problem, usual
 from explorer import frames
+from explorer.room import Room
+
+STEPS = 30
 
 
-def floats(text: str) -> list[float]:
-    return np.frombuffer(base64.b64decode(text), "<f4").tolist()
+@pytest.fixture(scope="module")
+def room() -> Room:
+    settings = usual("moons", depth=2, width=4)
+    made = Room(problem(settings), settings)
+    made.advance(STEPS)
+    return made
 
 
-def loss(frame) -> dict[str, list[float]]:
-    return {name: floats(text) for name, text in frame["series"]["loss"].items()}
+@pytest.fixture(scope="module")
+def frame(room):
+    return frames.of_run(room, shown=3)
 
 
-def test_arrays_are_sent_as_little_endian_float32_in_c_order():
-    array = np.array([[1.0, 2.0], [3.0, 4.0]]).T
-    assert base64.b64decode(frames.encoded(array)) == np.array([1, 3, 2, 4], "<f4").tobytes()
+def array(text, *shape):
+    return np.frombuffer(base64.b64decode(text), "<f4").reshape(shape or -1)
 
 
-def test_a_nan_that_was_computed_is_no_gap():
-    assert frames.computed([1.0, math.nan, math.inf]).tolist() == [1.0, -math.inf, math.inf]
+def what(frame, name):
+    return array(frame["what"][name], len(frame["rows"]), STEPS)
 
 
-def test_a_few_losses_are_a_column_each():
-    frame = frames.of_losses([2.0, 1.5, 1.0], shown=1)
-    assert (frame["starts"], frame["ends"]) == ([0, 1, 2], [0, 1, 2])
-    assert loss(frame) == {name: [2.0, 1.5, 1.0] for name in ("low", "high", "last")}
-    assert (frame["step"], frame["shown"]) == (2, 1)
+def plain(room, step):
+    """Parameters and gradients at a step, of a loop of our own."""
+    params = room.problem.params
+    for at in range(step + 1):
+        grads = jax.grad(lambda params, at=at: room.problem.fun(*params, *room.problem.batch(at)))(params)
+        if at < step:
+            params = jax.tree.map(lambda w, g: w - room.problem.rate * g, params, grads)
+    return jax.tree.leaves(params), jax.tree.leaves(grads)
 
 
-def test_no_losses_are_no_columns():
-    frame = frames.of_losses([], shown=0)
-    assert (frame["starts"], frame["ends"], loss(frame)) == ([], [], {"low": [], "high": [], "last": []})
+def rms(array):
+    return float(np.sqrt(np.mean(np.square(array))))
 
 
-@pytest.mark.parametrize("count", [frames.MOST, frames.MOST + 1, 10_000])
-def test_columns_cover_every_step_once_and_are_not_too_many(count):
-    frame = frames.of_losses(list(range(count)), shown=0)
-    pairs = list(zip(frame["starts"], frame["ends"], strict=True))
-    assert [step for start, end in pairs for step in range(start, end + 1)] == list(range(count))
-    assert len(pairs) == frames.MOST
+def test_every_step_has_a_column(frame):
+    assert frame["starts"] == frame["ends"] == list(range(STEPS))
+    assert (frame["step"], frame["shown"]) == (STEPS - 1, 3)
 
 
-def test_no_extreme_is_lost():
-    losses = np.random.default_rng(0).normal(size=5000)
-    shown = loss(frames.of_losses(list(losses), shown=0))
-    ends = frames.of_losses(list(losses), shown=0)["ends"]
-    assert min(shown["low"]) == pytest.approx(losses.min())
-    assert max(shown["high"]) == pytest.approx(losses.max())
-    assert shown["last"] == pytest.approx(losses[ends])
+def test_the_loss_is_the_runs(room, frame):
+    np.testing.assert_array_equal(array(frame["series"]["loss"]["last"]), room.run.history.loss().last)
 
 
-def test_a_column_that_ends_in_nan_says_so_and_keeps_what_was_finite():
-    told = frames.band([np.array([3.0, 1.0, math.nan])])
-    assert {name: floats(text) for name, text in told.items()} == {"low": [1.0], "high": [3.0], "last": [-math.inf]}
+def test_layers_come_first_then_parameters(room, frame):
+    kinds = [row["kind"] for row in frame["rows"]]
+    assert kinds == ["layer"] * 3 + ["parameter"] * 6
+    assert [row["id"] for row in frame["rows"][3:]] == list(room.parameters)
+
+
+@pytest.mark.parametrize("step", [0, 7])
+def test_parameters_have_the_gradient_and_size_of_a_plain_loop(room, frame, step):
+    weights, grads = plain(room, step)
+    np.testing.assert_allclose(what(frame, "gradient")[3:, step], list(map(rms, grads)), rtol=1e-4)
+    np.testing.assert_allclose(what(frame, "weight")[3:, step], list(map(rms, weights)), rtol=1e-4)
+
+
+def test_the_update_ratio_of_plain_descent_is_rate_times_gradient_over_weight(room, frame):
+    gradient, weight, update = (what(frame, name)[4::2, 5] for name in ("gradient", "weight", "update"))
+    np.testing.assert_allclose(update, room.problem.rate * gradient / weight, rtol=1e-4)
+
+
+def test_a_layer_has_the_gradient_that_its_full_pass_reads(room, frame):
+    reading = room.pass_at(7).reading
+    read = [reading.stats(layer.output)["grad"]["rms"] for layer in room.layers]
+    np.testing.assert_allclose(what(frame, "gradient")[:3, 7], read, rtol=1e-4)
+
+
+def test_the_profile_is_the_layers_part_of_the_frame(room, frame):
+    np.testing.assert_array_equal(frames.profile(room).T, what(frame, "gradient")[:3])
+
+
+def test_the_test_set_is_looked_at_now_and_then_and_held(room, frame):
+    shown = array(frame["series"]["test_loss"]["last"])
+    assert shown[0] == np.float32(room.run.history.tested("test_loss").last[0])
+    assert (shown == shown[0]).all()
+
+
+def test_more_steps_than_columns_lose_no_extreme(room):
+    long = Room(room.problem, room.settings)
+    long.advance(1100)
+    frame = frames.of_run(long, shown=0)
+    count, exact = len(frame["ends"]), long.run.history.loss()
+    assert count <= frames.MOST
+    assert array(frame["series"]["loss"]["high"]).max() == exact.high.max()
+    assert array(frame["series"]["loss"]["low"]).min() == exact.low.min()
+
+
+def test_a_nan_that_was_computed_is_told_from_what_was_not_recorded():
+    assert frames.computed(np.array([1.0, np.nan])).tolist() == [1.0, -np.inf]

@@ -92,7 +92,7 @@ def test_the_losses_are_those_of_a_loop_written_by_hand():
     chosen = {**SMALL, "optimizer": "adam", "rate": 0.01, "clip": "norm", "clip_at": 0.1, "seed": 3}
     given = problem(usual(**chosen))
     optimiser = optax.chain(optax.clip_by_global_norm(0.1), optax.adam(0.01))
-    losses = printed(Order(40, chosen))["loss"]
+    losses = train(Order(40, chosen)).losses
     assert len(losses) == 40
     np.testing.assert_allclose(losses, by_hand(given, optimiser, 40), rtol=1e-5)
 
@@ -178,6 +178,7 @@ def test_a_broken_run_ends_with_the_first_loss_that_is_not_finite(broken):
     assert broken.room.step == len(found) == broken.room.broken + 1
 
 
+@pytest.mark.slow
 def test_a_healthy_residual_net_has_no_findings():
     chosen = {"depth": 4, "residual": True, "norm": "layer", "init": "xavier", "rate": 0.05, "noise": 0.0}
     assert printed(Order(150, {"task": "circles", **chosen}))["findings"] == []
@@ -203,6 +204,7 @@ def kept(order):
     return trained
 
 
+@pytest.mark.slow
 def test_a_run_that_is_opened_goes_on_as_if_it_had_not_stopped(tmp_path, healthy):
     folder = str(tmp_path / "run")
     kept(Order(70, {**SMALL, "noise": 0.0}, save=folder))
@@ -215,7 +217,7 @@ def test_a_dial_can_be_turned_when_a_run_is_opened(tmp_path):
     kept(Order(5, SMALL, save=folder))
     trained = train(Order(5, {"rate": 0.001}, open=folder))
     assert [(event.step, event.controls.rate) for event in trained.room.run.events] == [(0, 0.3), (5, 0.001)]
-    assert plain(trained)["settings"]["rate"] == 0.001
+    assert trained.room.settings == usual(**SMALL, rate=0.001)
 
 
 def test_other_settings_are_kept(tmp_path):
@@ -223,13 +225,15 @@ def test_other_settings_are_kept(tmp_path):
         train(Order(5, {"depth": 3}, open=str(tmp_path)))
 
 
+@pytest.mark.slow
 def test_of_a_long_run_that_is_opened_the_losses_begin_there(tmp_path):
     folder = str(tmp_path / "run")
     kept(Order(1001, SMALL, save=folder))
-    found = plain(train(Order(3, {}, open=folder)))
-    assert (found["start"], found["step"], len(found["loss"])) == (1001, 1004, 3)
+    again = train(Order(3, {}, open=folder))
+    assert (again.start, again.room.step, len(again.losses)) == (1001, 1004, 3)
 
 
+@pytest.mark.slow
 def test_a_broken_run_is_still_broken_when_it_is_opened(tmp_path, broken):
     folder = str(tmp_path / "run")
     headless.save(broken.room, folder)
@@ -246,7 +250,7 @@ def test_where_losses_were_joined_the_first_that_is_not_finite_is_found(broken):
 def test_another_run_is_not_written_over(tmp_path):
     folder = str(tmp_path / "run")
     kept(Order(1, SMALL, save=folder))
-    with pytest.raises(ExplorerError, match="^There is a run in .* already: go on with it by --open"):
+    with pytest.raises(ExplorerError, match=r"^There is a run in .* already: go on with it by --open"):
         train(Order(1, SMALL, save=folder))
 
 
@@ -260,8 +264,8 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_training(tmp_path, m
 def test_a_run_of_ones_own_function_is_opened_with_it(tmp_path, model):
     folder, target = str(tmp_path / "run"), f"{model}:loss"
     kept(Order(3, {}, target=target, save=folder))
-    again = plain(train(Order(3, {}, target=target, open=folder)))
-    assert again["loss"] == plain(train(Order(6, {}, target=target)))["loss"]
+    again = train(Order(3, {}, target=target, open=folder))
+    assert again.losses.tolist() == train(Order(6, {}, target=target)).losses.tolist()
 
 
 # ---- stopped, and watched ------------------------------------------------------------------------------------------
@@ -276,7 +280,7 @@ def test_an_interruption_ends_after_the_step_in_work(monkeypatch):
 
     monkeypatch.setattr(room.Room, "advancing", interrupted)
     trained = train(Order(50, SMALL))
-    assert (trained.interrupted, trained.room.step, len(plain(trained)["loss"])) == (True, 1, 1)
+    assert (trained.interrupted, trained.room.step, len(trained.losses)) == (True, 1, 1)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

@@ -109,7 +109,7 @@ def test_ones_own_function_is_trained_in_its_first_argument(mine):
 
 def test_ones_own_function_stays_when_the_rate_is_changed(mine):
     mine.choose_text("rate", "0.2")
-    assert (mine.graph.name, mine.problem.rate) == ("own", 0.2)
+    assert (mine.graph.name, mine.room.run.controls.rate) == ("own", 0.2)
 
 
 def test_choosing_ones_own_function_again_keeps_it(mine):

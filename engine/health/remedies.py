@@ -126,10 +126,15 @@ def fresh(evidence: Evidence, bent: str = "") -> Remedy:
 
 
 def _shared_rate(evidence: Evidence) -> dict[str, Any]:
-    given = evidence.setting("rate")
-    if given is None or evidence.setting("optimizer", "sgd") not in _PER_STEP:
+    """The rate, divided by the number of layers; the usual one at least, unless it was lower already."""
+    given, optimizer, depth = (
+        evidence.setting("rate"),
+        evidence.setting("optimizer", "sgd"),
+        len(evidence.structure.trunk),
+    )
+    if given is None or optimizer not in _PER_STEP:
         return {}
-    return {"rate": float(f"{given / len(evidence.structure.trunk):.0e}")}
+    return {"rate": float(f"{max(given / depth, min(given, _USUAL[optimizer] / depth)):.0e}")}
 
 
 def together(*remedies: Remedy) -> Remedy:

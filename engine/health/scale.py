@@ -10,13 +10,12 @@ from engine import profile
 from engine.health import remedies
 from engine.health.evidence import Evidence
 from engine.health.finding import Finding, Place, Remedy
-from engine.layers import Layer
 from engine.numbers import short
 from engine.profile import Factor, Row, Through
 
 EXPLODED = 1e3
 """The first layer's gradient over the last one's, from which on it has exploded: the rate that the first layer bears
-leaves the last where it is. Healthy nets, twenty layers deep or trained to the end, were measured between 1e-3 and 50."""
+leaves the last where it is. Healthy nets, twenty layers deep or trained to the end, lie between 1e-3 and 50."""
 
 VANISHED = 1e-4
 """And from which on it has vanished: at one rate for all, the last layer is done before the first has begun."""
@@ -73,18 +72,13 @@ def _depth(evidence: Evidence) -> list[_Size]:
     trunk = [rows[layer] for layer in evidence.structure.trunk if layer in rows]
     if len(trunk) < 2 or not _usable(trunk):
         return []
-    first, last = trunk[0].layer, trunk[-1].layer
-    ratio = _largest(evidence, first) / _largest(evidence, last)
-    return [_Size(ratio, len(trunk) - 1, evidence.factors, Place(first.output, first.name))]
-
-
-def _largest(evidence: Evidence, layer: Layer) -> float:
-    """The gradient at a layer; inside a scan at the step where it is largest, as what time does is told apart."""
-    gradient = evidence.latest.grad(layer.output)
-    looped = evidence.graph.node(layer.output).iterations
-    return (
-        max(map(profile.rms, gradient.reshape(-1, *gradient.shape[len(looped) :]))) if looped else profile.rms(gradient)
-    )
+    first, passages = trunk[0], len(trunk) - 1
+    ratio = first.gradient / trunk[-1].gradient
+    if len(evidence.factors) == passages:  # what time does is told apart
+        ratio = math.prod(factor.measured / factor.time for factor in evidence.factors)
+    if ratio == 0 and any(map(evidence.awakes, evidence.structure.trunk)):
+        return []  # one step, and gradients pass
+    return [_Size(ratio, passages, evidence.factors, Place(first.layer.output, first.layer.name))]
 
 
 def _usable(trunk: Sequence[Row]) -> bool:
@@ -118,6 +112,7 @@ _WORDS = {
     "weight_gain": "weight gain",
     "norm": "normalisation",
     "residual": "residual",
+    "time": "loop",
     "other": "other",
     "alignment": "alignment",
 }

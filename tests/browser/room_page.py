@@ -44,7 +44,15 @@ def frame() -> dict[str, Any]:
     rows = [(name, "layer") for name in LAYERS] + [(name, "parameter") for name in PARAMETERS]
     gradient = np.repeat(np.array(GRADIENT)[:, None], STEPS, 1)
     gradient[0, :10] = np.nan
-    return frames.of_losses(list(loss), STEPS - 1) | {
+    told = frames.encoded(frames.computed(loss))
+    steps = list(range(STEPS))
+    return {
+        "version": 1,
+        "step": STEPS - 1,
+        "shown": STEPS - 1,
+        "starts": steps,
+        "ends": steps,
+        "series": {"loss": {"low": told, "high": told, "last": told}},
         "rows": [{"id": f"%{i}", "name": name, "kind": kind} for i, (name, kind) in enumerate(rows)],
         "what": {"gradient": frames.encoded(gradient), "zeros": frames.encoded(np.full(gradient.shape, 0.25))},
         "events": [[20, "rate 0.5 → 0.1"]],

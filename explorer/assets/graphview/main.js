@@ -264,6 +264,7 @@ export function mount(root, look, send, wholePage) {
       say(text);
     },
     train,
+    select,
     remove() {
       track.pause();
       canvas.stop();
@@ -312,6 +313,7 @@ export function render({ model, el }) {
     failed: ({ text }) => view.fail(text),
     saved: ({ name, text }) => download(name, text),
     train: () => view.train(),
+    select: ({ node }) => view.select(node),
   };
   model.on("scene", show);
   model.on("figures", show);

@@ -31,10 +31,10 @@ export function createBoundary(room) {
       plot.y = linear(open.range[2], open.range[3], square.y + square.h, square.y);
       paintScores(context, square, shown, ink);
       drawZero(context, square, shown, ink);
-      if (!unit) drawPoints(context, plot, open, ink);
+      drawPoints(context, plot, open, ink);
       drawAxes(context, square, { x: plot.x, y: { ...plot.y, ticks: (count) => plot.y.ticks(Math.min(count, 5)) }, across: "x₁ across, x₂ up", bare: true }, ink);
       plot.say(`${room.state.second ? "before: " : ""}${spokenPlane(open, unit)}`);
-      showLegend(plot.legend, unit ? [] : legendOfPlane(open, ink));
+      showLegend(plot.legend, legendOfPlane(open, ink)); // with a unit too: the card must not change its height under the pointer
     },
   };
 

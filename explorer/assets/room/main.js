@@ -40,7 +40,7 @@ const START = {
 export function mount(root, look, send) {
   const { state, set, subscribe } = createState({ ...START, theme: themeOf() });
   const plots = [];
-  const waiting = new Set();
+  let waiting = false;
   let frame = 0;
 
   const room = {
@@ -56,8 +56,9 @@ export function mount(root, look, send) {
       plot.changed(new Set(["hover"]));
       schedule();
     },
-    soon(paint) {
-      waiting.add(paint);
+    /** Have the strip painted with the next frame. */
+    soon() {
+      waiting = true;
       schedule();
     },
     rewind(step) {
@@ -115,14 +116,12 @@ export function mount(root, look, send) {
     if (!frame) frame = requestAnimationFrame(() => paint(false));
   }
 
-  function paint(all) {
+  function paint(all = true) {
     cancelAnimationFrame(frame);
     frame = 0;
     for (const plot of plots) plot.refresh(all);
-    if (all) waiting.add(strip.paint);
-    const now = [...waiting];
-    waiting.clear();
-    for (const own of now) own();
+    if (all || waiting) strip.paint(all);
+    waiting = false;
   }
 
   subscribe((changed) => {
@@ -132,7 +131,7 @@ export function mount(root, look, send) {
     schedule();
   });
 
-  const stopWatching = watch(plots, set, schedule);
+  const stopWatching = watch([...plots, strip], set, schedule);
   root.dataset.theme = state.theme;
   arrange();
   return {
@@ -145,8 +144,8 @@ export function mount(root, look, send) {
       set({ second, otherFindings: (second && given.findings) || [], title: second ? given.title || "" : "" });
     },
     set,
-    /** Paint everything now, in sight or not; for measurements. */
-    paint: () => paint(true),
+    /** Paint now: what is out of date and in sight, or everything; for measurements. */
+    paint,
     runs: () => runsOf(state),
     remove() {
       cancelAnimationFrame(frame);

@@ -35,6 +35,7 @@ export function createStrip(room) {
   let sorted = [];
   let when = 0;
   let wanted = false;
+  let visible = true; // out of sight nothing of it is brought up to date
 
   function head({ key, title, unit }) {
     const text = unit ? [title, " ", make("small", {}, unit)] : [title];
@@ -71,12 +72,12 @@ export function createStrip(room) {
 
   function refresh(anew) {
     wanted = wanted || anew;
-    room.soon(paint);
+    room.soon();
   }
 
-  function paint() {
+  function paint(all) {
     const { run, status } = room.state;
-    if (!run) return;
+    if (!run || !(visible || all)) return;
     if (wanted || performance.now() - when > (status.playing ? RESORT_MS : 0)) {
       sort(run);
       when = performance.now();
@@ -129,7 +130,16 @@ export function createStrip(room) {
   room.subscribe((changed) => {
     if (["run", "hover", "row", "status", "theme"].some((key) => changed.has(key))) refresh(changed.has("run") && !room.state.status.playing);
   });
-  return { element, paint };
+  return {
+    element,
+    field: scroller,
+    paint,
+    sized: () => undefined,
+    set visible(shown) {
+      visible = shown;
+      refresh(false);
+    },
+  };
 }
 
 /** What isn't recorded comes first, what isn't finite last. */

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine.packing import Packed
+from engine.flat import Packed
 
 TREE = {
     "a": np.arange(6, dtype=np.float32).reshape(2, 3),

@@ -1,0 +1,42 @@
+"""How fast a page trains: as many steps at a time as leave it free to answer, and what is due to be shown meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+PIECE_SECONDS = 0.04
+"""A click waits for a piece of the training at most; two of them, and what is shown, fit into a tenth of a second."""
+
+MOST = 256
+
+EVERY_SECONDS = {"frame": 0.09, "pass": 0.4, "judge": 1.5}
+"""How often the charts are drawn, the pass on the graph is renewed, and the run is judged."""
+
+
+SHARE = 4
+"""What takes long is shown less often: it leaves four times as long for the rest."""
+
+
+class Pace:
+    """Steps a piece, and when what was shown last."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next: dict[str, float] = {}
+        self.count = 1
+
+    def took(self, seconds: float) -> None:
+        """Learn from how long a piece took."""
+        if seconds < PIECE_SECONDS / 2:
+            self.count = min(2 * self.count, MOST)
+        elif seconds > PIECE_SECONDS:
+            self.count = max(self.count // 2, 1)
+
+    def show(self, what: str, does: Callable[[], None]) -> None:
+        """Show something if it is time for it."""
+        start = self._clock()
+        if start >= self._next.get(what, start):
+            does()
+            end = self._clock()
+            self._next[what] = max(start + EVERY_SECONDS[what], end + SHARE * (end - start))

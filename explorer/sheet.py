@@ -1,0 +1,127 @@
+"""How the graph of a page is folded and laid out: part of what a session remembers."""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+
+from engine import ops
+from engine.fold import Folded, fold, in_parts, layers, operations
+from engine.graph import Graph
+from explorer.dot_process import Engine
+from explorer.errors import ExplorerError
+from explorer.geometry import Layout, Point
+from explorer.layout import Layouts, TooLarge, fitting, lay_out
+from explorer.scene import Scene, scene, sizes
+from explorer.steps import stops
+
+LAYER, OPERATION = "layer", "operation"
+
+_VIEW: Point = (720.0, 440.0)
+
+
+class Sheet:
+    """A graph, which of its scopes are open, and the drawing that follows."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._layouts = Layouts(engine)
+        self.granularity = LAYER
+        self.plumbing = False
+        self.view: Point = _VIEW
+
+    def _spread_out(self, graph: Graph, parameters: tuple[str, ...]) -> None:
+        """Begin with a graph, folded as one first sees it."""
+        self.graph, self.parameters = in_parts(graph), parameters
+        self.notes: list[str] = []
+        self.opened = self._default()
+        self._refold()
+
+    # ---- how it is folded -----------------------------------------------------------------------------------------
+
+    def set_granularity(self, granularity: str) -> None:
+        """Fold to layers, or unfold to operations."""
+        if granularity not in (LAYER, OPERATION):
+            raise ExplorerError(f"Granularity {granularity!r} is neither 'layer' nor 'operation'.")
+        self.granularity = granularity
+        self.opened = self._default()
+        self._refold()
+
+    def toggle(self, scope: str) -> None:
+        """Open a folded scope, or fold an open one."""
+        self.graph.scope(scope)
+        self.opened = self.opened ^ {scope}
+        self._refold()
+
+    def reveal(self, node: str) -> None:
+        """Open every scope around a node, so that it is seen."""
+        found = self.graph.node(node)
+        self.opened = self.opened | frozenset(self.graph.ancestry(found.scope))
+        if ops.is_plumbing(found.op):
+            self.plumbing = True
+        self._refold()
+
+    def show_plumbing(self, shown: bool) -> None:
+        """Show reshapes, broadcasts and casts as boxes of their own, or fold them into their neighbours."""
+        self.plumbing = shown
+        self._refold()
+
+    def resize(self, width: float, height: float) -> None:
+        """Tell the size of the view, so that the graph is laid out the way that it can be drawn larger."""
+        if (width, height) != self.view and width > 0 and height > 0:
+            self.view = (width, height)
+            self._refold()
+
+    def _default(self) -> frozenset[str]:
+        return layers(self.graph, self._hidden) if self.granularity == LAYER else operations(self.graph)
+
+    @property
+    def _hidden(self) -> tuple[str, ...]:
+        """Parameters lie inside the layer that uses them; single numbers given by name stand for themselves."""
+        return tuple(id for id in self.parameters if "." in self.graph.node(id).name)
+
+    def _refold(self) -> None:
+        self.notes = []
+        self._forget("_sheet", "scene", "figures")
+
+    def _forget(self, *names: str) -> None:
+        for name in names:
+            self.__dict__.pop(name, None)
+
+    # ---- what follows ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _sheet(self) -> tuple[Folded, Layout]:
+        return self._laid_out()
+
+    @property
+    def folded(self) -> Folded:
+        """The graph as it is folded."""
+        return self._sheet[0]
+
+    @cached_property
+    def scene(self) -> Scene:
+        """Everything to draw but the numbers."""
+        folded, layout = self._sheet
+        return scene(folded, layout, stops(folded, self.parameters), self.parameters, self.notes)
+
+    def _laid_out(self) -> tuple[Folded, Layout]:
+        """Laid out as folded; what takes too long is folded instead, and said."""
+        while True:
+            folded = fold(self.graph, self.opened, self._hidden, self.plumbing)
+            make = partial(lay_out, folded, sizes(folded), self._layouts)
+            try:
+                return folded, fitting(make, self.view)
+            except TooLarge as error:
+                self._fold_instead(error)
+
+    def _fold_instead(self, error: TooLarge) -> None:
+        if error.scope:
+            self.opened -= {error.scope}
+            self.notes.append(f"{error} It is shown folded.")
+            return
+        smaller = in_parts(self.graph, most=24)
+        if smaller is self.graph:
+            raise error
+        self.graph = smaller
+        self.opened = self._default()
+        self._forget("numbers", "figures")
+        self.notes.append(f"{error} It is shown in parts.")
