@@ -18,6 +18,7 @@ examples:
   backprop-explorer trace my_model:loss          its compute graph, as text
   backprop-explorer trace my_model:loss --svg    ... as a picture (also --json, --dot)
   backprop-explorer check my_model:loss          every gradient against JAX and against differences
+  backprop-explorer train --task spiral --json   a training run without a page: losses, gradients, findings
 
 your own function brings its example arguments in one way: beside `loss` stands `loss_args`,
 a tuple of arguments or a function that returns one. The first argument is differentiated.
@@ -31,7 +32,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def run(argv: list[str]) -> int:
     """Run the command line; the exit status."""
-    arguments = parser().parse_args(_spelled_out(argv))
+    written = _spelled_out(argv)
+    arguments = parser(written[0]).parse_args(written)
     if arguments.command == "serve":
         late.hurry()
     commands = late.load("explorer.commands")
@@ -70,8 +72,18 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def parser() -> argparse.ArgumentParser:
-    """What can be written on the command line."""
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
+
+
+def parser(command: str = "") -> argparse.ArgumentParser:
+    """What can be written on the command line.
+
+    Args:
+        command: the one that will be read; the options of ``train`` are made of the engine's settings, and only then.
+    """
     top = argparse.ArgumentParser(
         prog="backprop-explorer",
         description=DESCRIPTION,
@@ -98,8 +110,26 @@ def parser() -> argparse.ArgumentParser:
     trace.add_argument("-o", "--output", metavar="FILE", help="write to a file instead of the screen")
     check = commands.add_parser("check", help="every gradient against jax.grad and against central differences")
     check.add_argument("target", metavar="MODULE:FUNCTION")
-    for command in (serve, trace):
-        command.add_argument(
+    train = commands.add_parser(
+        "train", help="the training room without a page: losses, gradients by layer, what is wrong and what to do"
+    )
+    _add_training(train)
+    if command == "train":
+        late.load("explorer.options").add(train)
+    for shown in (serve, trace):
+        shown.add_argument(
             "--graphviz", choices=("bundled", "system"), default="bundled", help="which Graphviz lays the graph out"
         )
     return top
+
+
+def _add_training(train: argparse.ArgumentParser) -> None:
+    """The options of ``train`` that are no settings."""
+    train.add_argument(
+        "target", nargs="?", default="", metavar="MODULE:FUNCTION", help="your own loss function instead of a task"
+    )
+    train.add_argument("--steps", type=_whole, default=200, metavar="N", help="how many to take (default 200)")
+    train.add_argument("--json", action="store_true", help="as one JSON object")
+    train.add_argument("--save", default="", metavar="FOLDER", help="save the run")
+    train.add_argument("--open", default="", metavar="FOLDER", help="go on with a run that was saved")
+    train.add_argument("--devices", type=_whole, default=1, metavar="N", help="so far 1")

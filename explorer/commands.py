@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,32 @@ def check(arguments: Arguments) -> int:
     return 0 if report[0].ok else 1
 
 
+def train(arguments: Arguments) -> int:
+    """Train without a page, and print what it would show; status 130 where Ctrl+C ended it."""
+    done: list[int] = []
+    _told(lambda: done.append(_train(arguments)))
+    return done[0]
+
+
+def _train(arguments: Arguments) -> int:
+    headless, options = late.load("explorer.headless"), late.load("explorer.options")
+    late.load("explorer.opening").remember_compiled()
+    if arguments.devices != 1:
+        raise Refused(f"--devices is {arguments.devices}: so far a run is trained on one device. Leave it out.")
+    folders = {"open": arguments.open, "save": arguments.save}
+    order = headless.Order(arguments.steps, options.given(arguments), arguments.target, **folders)
+    trained = headless.train(order)
+    for note in trained.notes:
+        print(f"backprop-explorer: {note}", file=sys.stderr)
+    if arguments.save:
+        headless.save(trained.room, arguments.save)
+    shown = headless.plain(trained)
+    print(headless.as_json(shown) if arguments.json else late.load("explorer.report").report(shown))
+    if trained.interrupted:
+        print(f"backprop-explorer: Stopped after {shown['step']:,} steps.", file=sys.stderr)
+    return 130 if trained.interrupted else 0
+
+
 def _load(text: str) -> Any:
     found: list[Any] = []
     _told(lambda: found.append(late.load("explorer.target").load(text)))
@@ -80,4 +107,4 @@ def _write(text: str, path: str | None) -> None:
     print(f"Wrote {path}.")
 
 
-COMMANDS: dict[str, Callable[[Arguments], int]] = {"serve": serve, "trace": trace, "check": check}
+COMMANDS: dict[str, Callable[[Arguments], int]] = {"serve": serve, "trace": trace, "check": check, "train": train}

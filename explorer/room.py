@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from engine import health, profile, slopes
 from engine.graph import Graph
 from engine.health import Finding
 from engine.layers import Layer, structure
+from engine.loop import Records
 from engine.numbers import Numbers
 from engine.optimisers import Controls, controls
 from engine.runs import Run
@@ -99,13 +100,33 @@ class Room:
 
     def advance(self, count: int) -> None:
         """Take some steps; fewer if the loss stops being finite, as nothing that follows would tell more."""
-        end = self.step + count
-        while self.step < end and self.broken is None:
-            for records in self.run.advancing(end - self.step):
-                lost = np.flatnonzero(~np.isfinite(records.loss))
-                if lost.size:
-                    self.broken = int(records.steps[lost[0]])
-                    break
+        for _ in self.advancing(count):
+            pass
+
+    def advancing(self, count: int) -> Iterator[Records]:
+        """The same in pieces, with what was recorded of each."""
+        if self.broken is not None:
+            return
+        for records in self.run.advancing(count):
+            lost = np.flatnonzero(~np.isfinite(records.loss))
+            if lost.size:
+                self.broken = int(records.steps[lost[0]])
+            yield records
+            if lost.size:
+                return
+
+    def take_up(self, run: Run) -> None:
+        """Go on with a run of the same problem that was saved."""
+        self.run, self.looks = run, []
+        self.__dict__.pop("first", None)
+        losses = run.history.loss()
+        lost = np.flatnonzero(losses.nonfinite)
+        self.broken = self._first_lost(losses.first[lost[0]], losses.final[lost[0]]) if lost.size else None
+
+    def _first_lost(self, first: int, final: int) -> int:
+        """The first of some steps whose loss is not finite; the last one, if none of the others is."""
+        others = (step for step in range(int(first), int(final)) if not np.isfinite(self.pass_at(step).loss))
+        return next(others, int(final))
 
     def change(self, **changes: Any) -> None:
         """Turn dials, or freeze parameters, from the next step on.

@@ -39,7 +39,7 @@ explorer explorer.errors explorer.late explorer.theme explorer.target explorer.a
 explorer.geometry explorer.dot explorer.dot_worker explorer.dot_process explorer.layout
 explorer.steps explorer.scene explorer.figures explorer.svg explorer.drawing
 explorer.room explorer.frames explorer.extras explorer.form explorer.proof explorer.sheet explorer.session
-explorer.opening explorer.pace explorer.channel
+explorer.opening explorer.pace explorer.channel explorer.options explorer.headless explorer.report
 explorer.views explorer.views.graph explorer.views.room explorer.views.setup
 explorer.app explorer.server explorer.commands explorer.cli
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -101,6 +102,18 @@ def test_help_names_every_command_and_how_to_bring_arguments(say):
         ),
         ("trace", ["MODULE:FUNCTION", "--json", "--dot", "--svg", "--open", "--operations", "-o FILE", "--graphviz"]),
         ("check", ["MODULE:FUNCTION"]),
+        (
+            "train",
+            [
+                "MODULE:FUNCTION",
+                "--steps N",
+                "--json",
+                "--save FOLDER",
+                "--open FOLDER",
+                "--devices N",
+                "--no-residual",
+            ],
+        ),
     ],
 )
 def test_each_command_has_help(command, words, say):
@@ -190,6 +203,37 @@ def test_a_gradient_that_does_not_agree_ends_with_status_1(say, monkeypatch):
     assert say("check", "cli_model:loss") == (1, "loss DOES NOT AGREE\n", "")
 
 
+# ---- train ---------------------------------------------------------------------------------------------------------
+
+SMALL = ["train", "--task", "xor", "--depth", "1", "--width", "4", "--steps", "5"]
+
+
+def test_train_as_json_is_one_object_and_nothing_else(say):
+    status, out, err = say(*SMALL, "--json")
+    shown = json.loads(out)
+    assert (status, err, out.count("\n")) == (0, "", 1)
+    assert list(shown) == ["title", "settings", "step", "start", "loss", "accuracy", "tests", "profile", "findings"]
+    assert (shown["step"], len(shown["loss"]), shown["settings"]["width"]) == (5, 5, 4)
+
+
+def test_train_prints_a_run_in_words(say):
+    status, out, err = say("train", "cli_model:loss", "--steps", "2", "--rate", "0.1")
+    lines = out.splitlines()
+    assert (status, err, lines[0]) == (0, "", "loss, 2 steps")
+    assert re.fullmatch(r"loss      0\.\d+ → 0\.\d+", lines[2])
+    assert lines[4].startswith("Gradient by layer at step 1: ")
+
+
+def test_an_interrupted_run_is_printed_and_saved(say, folder, monkeypatch):
+    headless = late.load("explorer.headless")
+    train = headless.train
+    monkeypatch.setattr(headless, "train", lambda order: dataclasses.replace(train(order), interrupted=True))
+    status, out, err = say(*SMALL, "--json", "--save", "stopped")
+    assert (status, err) == (130, "backprop-explorer: Stopped after 5 steps.\n")
+    assert json.loads(out)["step"] == 5
+    assert json.loads((folder / "stopped" / "run.json").read_text())["values"]["step"] == 5
+
+
 # ---- mistakes ------------------------------------------------------------------------------------------------------
 
 
@@ -204,6 +248,12 @@ def test_a_gradient_that_does_not_agree_ends_with_status_1(say, monkeypatch):
         (["check", "cli_model:vector"], "vector returned float32[3]; a loss is one real number."),
         (["trace", "cli_model:loss", "-o", "no/such/folder.txt"], "Can't write no/such/folder.txt: No such file"),
         (["serve", "no_such_module:loss"], "No module 'no_such_module': it was looked for in "),
+        (["train", "--model", "cnn"], "model 'cnn' isn't one of mlp, conv, rnn, gru, lstm, transformer."),
+        (["train", "--depth", "deep"], "depth must be a number, and is 'deep'."),
+        (["train", "--devices", "4"], "--devices is 4: so far a run is trained on one device. Leave it out."),
+        (["train", "--open", "no_such_folder"], "There is no saved run in no_such_folder: "),
+        (["train", "cli_model:loss", "--depth", "2"], "--depth can't be given here: a function of one's own is "),
+        (["train", "cli_model:vector"], "vector returned float32[3]; a loss is one real number."),
     ],
 )
 def test_a_mistake_is_one_sentence(argv, sentence, say, monkeypatch):
@@ -229,6 +279,7 @@ def test_a_missing_system_dot_is_one_sentence(say, monkeypatch, tmp_path):
         (["serve", "--port", "0"], "'0' is no port; ports are numbers from 1 to 65535"),
         (["trace", "a:b", "--json", "--svg"], "not allowed with argument --json"),
         (["serve", "--graphviz", "neato"], "invalid choice: 'neato'"),
+        (["train", "--steps", "-1"], "'-1' is no whole number"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_the_usage(argv, words, say):

@@ -1,0 +1,292 @@
+"""The training room without a screen: the same run, and what the page shows of it as plain data.
+
+What is printed with ``--json`` is one object, in strict JSON:
+
+- ``title``; ``settings``: all of them, empty for a function of one's own; ``step``: how many were taken;
+- ``loss``: of every step from number ``start`` on, each on its own batch, before its update. ``start`` is 0, but for a
+  run that was opened with more than 1,000 steps: then it is where it was opened;
+- ``accuracy``: ``train`` and ``test``, after the last step;
+- ``tests``: losses and accuracies on fixed examples, after each number of ``steps``, ``null`` where the task has none;
+- ``profile``: ``layers``, the first first, ``steps``, and ``gradient_rms``, for each of these steps one list with the
+  root mean square of the gradient at each layer's output; every step of the first 1,000, then every second, fourth, …;
+- ``findings``: :meth:`engine.health.Finding.plain`; empty for a healthy run.
+
+A number that isn't finite is a string, ``"NaN"``, ``"Infinity"`` or ``"-Infinity"``, which ``float`` and JavaScript's
+``Number`` read as what it is; ``null`` is what was not measured. All others are written with the digits of their own
+precision: read as float32 they are bit for bit those of the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from engine import saving, store
+from engine.grad import value_and_grad
+from engine.history import TESTS
+from engine.numbers import short
+from engine.probe import Probe
+from engine.tasks import Settings, problem
+from explorer.errors import ExplorerError
+from explorer.options import only_dials, settings
+from explorer.room import DIALS, Room, own_problem
+from explorer.target import load
+
+Array = Any
+
+MOST = 10_000_000
+"""Steps that can be asked for; the loss of each is kept."""
+
+_PIECE = 0.2
+"""Seconds that the steps between two looks at the clock should take."""
+
+_OWN = "a function of one's own is trained as it is."
+_KEPT = "the run that is opened keeps its settings."
+
+
+class HeadlessError(ExplorerError):
+    """What was asked for can't be trained."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """What to train, how far, and where it is kept."""
+
+    steps: int
+    chosen: Mapping[str, Any]
+    """Settings that were given."""
+    target: str = ""
+    """``MODULE:FUNCTION`` instead of a task."""
+    open: str = ""
+    """Folder of a run to go on with."""
+    save: str = ""
+    """Folder to save the run in."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trained:
+    """What became of an order."""
+
+    room: Room
+    start: int
+    """Number of the first step whose loss is here."""
+    losses: Array
+    interrupted: bool = False
+    notes: tuple[str, ...] = ()
+
+
+# ---- where it begins -----------------------------------------------------------------------------------------------
+
+
+def begin(order: Order) -> tuple[Room, tuple[str, ...]]:
+    """The run to train, new or opened, and what one should know of it.
+
+    Raises:
+        EngineError, ExplorerError: one sentence about what can't be.
+    """
+    if order.open:
+        return _opened(order)
+    if order.target:
+        return _own(order), ()
+    found = settings(order.chosen)
+    return Room(problem(found), found), ()
+
+
+def _own(order: Order) -> Room:
+    dials = only_dials(order.chosen, _OWN)
+    own = own_problem(load(order.target), dataclasses.replace(Settings(), **dials).rate)
+    watched = value_and_grad(own.fun, probe=Probe((), ("grad",), "stats"))  # its sentence about what is no loss
+    jax.eval_shape(lambda params: watched(params, *own.batch(0))[0], *own.params)
+    room = Room(own)
+    room.change(**dials)
+    return room
+
+
+def _opened(order: Order) -> tuple[Room, tuple[str, ...]]:
+    dials = only_dials(order.chosen, _KEPT)
+    own = own_problem(load(order.target), Settings().rate) if order.target else None
+    opened = saving.open_run(order.open, own)
+    run = opened.run
+    run.change(**dials)
+    now = {name: getattr(run.controls, name) for name in DIALS}
+    room = Room(run.problem, Settings(**{**opened.settings, **now}) if opened.settings else None)
+    room.take_up(run)
+    return room, opened.notes
+
+
+# ---- the training --------------------------------------------------------------------------------------------------
+
+
+def train(order: Order) -> Trained:
+    """Train; a progress bar is on a terminal alone. Ctrl+C ends it after the step in work.
+
+    Raises:
+        EngineError, ExplorerError: one sentence about what can't be.
+    """
+    if not 0 <= order.steps <= MOST:
+        raise HeadlessError(f"--steps is {order.steps}, and can be from 0 to {MOST:,}.")
+    if order.save:
+        _refuse_another(order.save, order.open)
+    room, notes = begin(order)
+    if order.save:
+        save(room, order.save)  # whether it can be is known before, not after, the training
+    start, known = _known(room)
+    with _interruption() as asked:
+        losses = [known, *_losses(room, order.steps, asked)]
+    return _ended(Trained(room, start, np.concatenate(losses), asked.is_set(), notes))
+
+
+def save(room: Room, folder: str) -> None:
+    """Save the run as it is.
+
+    Raises:
+        StoreError: the folder can't be written.
+    """
+    saving.save(room.run, folder, room.settings)
+
+
+def _refuse_another(folder: str, opened: str) -> None:
+    """A run is written over by its continuation only."""
+    if os.path.exists(os.path.join(folder, store.NAME)) and not (opened and os.path.samefile(folder, opened)):
+        raise HeadlessError(f"There is a run in {folder} already: go on with it by --open, or save in another folder.")
+
+
+def _known(room: Room) -> tuple[int, Array]:
+    """The losses that a run brings along, and the number of the first: all, or none where some are joined."""
+    columns = room.run.history.loss()
+    return (0, columns.last) if len(columns) == room.step else (room.step, columns.last[:0])
+
+
+def _losses(room: Room, steps: int, asked: threading.Event) -> Iterator[Array]:
+    """Train, in pieces that take a moment each."""
+    if not steps or room.broken is not None:
+        return
+    end, count = room.step + steps, 1
+    with tqdm(total=steps, unit="step", desc="Compiling", disable=None) as bar:
+        room.warm()
+        bar.unpause()
+        bar.set_description("Training")
+        while room.step < end and room.broken is None and not asked.is_set():
+            began = time.monotonic()
+            for records in room.advancing(min(count, end - room.step)):
+                yield records.loss
+                bar.set_postfix_str(f"loss {short(float(records.loss[-1]))}", refresh=False)
+                bar.update(len(records.loss))
+            count = 2 * count if time.monotonic() - began < _PIECE else max(count // 2, 1)
+
+
+def _ended(trained: Trained) -> Trained:
+    """A run whose loss is no longer finite ends with that step, however the steps were divided."""
+    room = trained.room
+    if room.broken is None or room.step <= room.broken + 1:
+        return trained
+    room.rewind(room.broken + 1)
+    start = min(trained.start, room.step)
+    return dataclasses.replace(trained, start=start, losses=trained.losses[: room.step - start])
+
+
+@contextlib.contextmanager
+def _interruption() -> Iterator[threading.Event]:
+    """Set by the first Ctrl+C; the second is as usual."""
+    asked = threading.Event()
+    usual = signal.getsignal(signal.SIGINT)
+    if usual is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield asked  # someone else listens, or nobody should
+        return
+
+    def hear(number: int, frame: object) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, usual)
+
+    signal.signal(signal.SIGINT, hear)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+# ---- what is shown of it -------------------------------------------------------------------------------------------
+
+
+def plain(trained: Trained) -> dict[str, Any]:
+    """What the page shows of a run, as plain data (see above)."""
+    room, tests = trained.room, _tests(trained.room)
+    return {
+        "title": room.problem.title,
+        "settings": {} if room.settings is None else dataclasses.asdict(room.settings),
+        "step": room.step,
+        "start": trained.start,
+        "loss": numbers(trained.losses),
+        "accuracy": {name: tests[f"{name}_accuracy"][-1] for name in ("train", "test")},
+        "tests": tests,
+        "profile": _profile(room),
+        "findings": [_strict(finding.plain()) for finding in room.findings(room.pass_at(room.step))],
+    }
+
+
+def as_json(shown: Mapping[str, Any]) -> str:
+    """As strict JSON, in one line."""
+    return json.dumps(shown, allow_nan=False)
+
+
+def numbers(array: Array) -> list[Any]:
+    """Numbers as JSON can have them, with the digits of their own precision."""
+    return [_number(value) for value in np.asarray(array)]
+
+
+def _number(value: Any) -> Any:
+    if math.isfinite(value):
+        return float(str(value))
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _measured(value: Any) -> Any:
+    """``None`` for what there isn't."""
+    return None if math.isnan(value) else _number(value)
+
+
+def _strict(value: Any) -> Any:
+    """Plain data with every number that isn't finite as a string."""
+    if isinstance(value, float):
+        return _number(value)
+    if isinstance(value, Mapping):
+        return {key: _strict(part) for key, part in value.items()}
+    return [_strict(part) for part in value] if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def _tests(room: Room) -> dict[str, Any]:
+    """What was measured on fixed examples, and is after the last step."""
+    columns = room.run.history.tests.columns
+    steps, rows = columns.final.tolist(), list(columns.last)
+    if steps[-1:] != [room.step]:
+        steps, rows = [*steps, room.step], [*rows, room.run.evaluate()]
+    return {"steps": steps} | {name: [_measured(row[place]) for row in rows] for place, name in enumerate(TESTS)}
+
+
+def _profile(room: Room) -> dict[str, Any]:
+    history = room.run.history
+    sizes, counts = (history.measured("grad", name) for name in ("rms", "nonfinite"))
+    nodes = {id: place for place, id in enumerate(history.nodes)}
+    columns = []
+    for layer in room.layers:
+        place = nodes.get(layer.output)
+        columns.append([None] * len(sizes) if place is None else _ran(sizes.last[:, place], counts.last[:, place]))
+    rows = [[column[index] for column in columns] for index in range(len(sizes))]
+    return {"layers": [layer.name for layer in room.layers], "steps": sizes.final.tolist(), "gradient_rms": rows}
+
+
+def _ran(sizes: Array, counts: Array) -> list[Any]:
+    """Sizes of gradients; ``None`` where not even the entries that aren't finite could be counted."""
+    return [None if math.isnan(count) else _number(size) for size, count in zip(sizes, counts, strict=True)]
