@@ -86,9 +86,8 @@ def main() -> int:
     found = measure()
     epochs = found["steps"] * 10 / 250
     p95 = float(np.percentile(found["clicks"], 95))
-    print(
-        f"training   {epochs:8.1f} epochs a second, {epochs / PLAYGROUND:.1f} x the Playground ({found['steps']:,.0f} steps)"
-    )
+    beside = f"{epochs / PLAYGROUND:.1f} x the Playground ({found['steps']:,.0f} steps)"
+    print(f"training   {epochs:8.1f} epochs a second, {beside}")
     print(f"pictures   {found['frames']:8.1f} a second")
     print(f"a click    {np.median(found['clicks']):8.1f} ms median, {p95:.1f} ms p95")
     return int(epochs < PLAYGROUND or found["frames"] < 10 or p95 > 100)
