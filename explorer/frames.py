@@ -9,7 +9,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from engine.numbers import Numbers
+from engine.profile import rms
+from engine.profile import rows as layer_rows
 from engine.track import Columns, Track, thinned
+from engine.training import Step
 from explorer.room import Room
 
 Array = Any
@@ -38,6 +42,8 @@ def of_run(room: Room, shown: int) -> dict[str, Any]:
     """
     history = room.run.history
     columns = _thin(history.numbers, history.loss())
+    if not len(columns) and room.known_first is not None:
+        return _unbegun(room, room.known_first)
     return {
         "version": room.step,
         "step": int(columns.final[-1]) if len(columns) else 0,
@@ -48,6 +54,29 @@ def of_run(room: Room, shown: int) -> dict[str, Any]:
         "rows": rows(room),
         "what": {name: encoded(numbers) for name, numbers in _quantities(room, columns).items()},
         "events": [[event.step, event.text] for event in room.run.events if event.text],
+    }
+
+
+def _unbegun(room: Room, first: Step) -> dict[str, Any]:
+    """The frame of a run before its first step: what the pass tells that it begins with."""
+    found = {name: np.full(len(room.layers) + len(room.parameters), np.nan) for name in ("gradient", "value", "weight")}
+    places = {layer.output: place for place, layer in enumerate(room.layers)}
+    for row in layer_rows(Numbers(first.reading), room.parameters):
+        place = places[row.layer.output]
+        found["gradient"][place], found["value"][place] = row.gradient, row.value
+    for name, trees in (("gradient", first.grads), ("weight", first.before.params)):
+        found[name][len(places) :] = [rms(np.asarray(leaf)) for leaf in jax.tree.leaves(trees)]
+    loss = encoded(computed(np.array([float(first.loss)])))
+    return {
+        "version": 0,
+        "step": 0,
+        "shown": 0,
+        "starts": [0],
+        "ends": [0],
+        "series": {"loss": dict.fromkeys(("low", "high", "last"), loss)},
+        "rows": rows(room),
+        "what": {name: encoded(numbers) for name, numbers in found.items()},
+        "events": [],
     }
 
 

@@ -63,6 +63,8 @@ class Room:
         self.broken: int | None = None
         """The first step whose loss is not finite."""
         self.looks: list[Look] = []
+        self.known_first: Step | None = None
+        """The pass at step 0, once somebody took it."""
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -149,10 +151,12 @@ class Room:
         event = [event for event in self.run.events if event.step <= step][-1]
         return self.trainer.advance(self.run.at(step), event.controls)
 
-    @cached_property
+    @property
     def first(self) -> Step:
         """The pass at step 0."""
-        return self.pass_at(0)
+        if self.known_first is None:
+            self.known_first = self.pass_at(0)
+        return self.known_first
 
     def look(self, at: Step, spreads: Mapping[str, Any]) -> None:
         """Remember what a full pass tells of each layer."""
@@ -164,8 +168,7 @@ class Room:
     def reset(self) -> None:
         """Back to the first step, from the same parameters, with the dials as they are."""
         self.run.reset()
-        self.broken, self.looks = None, []
-        self.__dict__.pop("first", None)
+        self.broken, self.looks, self.known_first = None, [], None
 
     def findings(self, latest: Step) -> tuple[Finding, ...]:
         """What is wrong with the run.

@@ -202,6 +202,8 @@ class Session(Sheet):
 
     def take(self, step: Step) -> None:
         """Show a step that was compiled elsewhere."""
+        if step.before.step == 0:
+            self.room.known_first = step
         self._show(step)
 
     @cached_property

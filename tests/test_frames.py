@@ -105,3 +105,14 @@ def test_more_steps_than_columns_lose_no_extreme(room):
 
 def test_a_nan_that_was_computed_is_told_from_what_was_not_recorded():
     assert frames.computed(np.array([1.0, np.nan])).tolist() == [1.0, -np.inf]
+
+
+def test_before_the_first_step_the_pass_that_is_shown_is_told(room):
+    fresh = Room(room.problem, room.settings)
+    assert frames.of_run(fresh, shown=0)["ends"] == []
+    first = fresh.first
+    frame = frames.of_run(fresh, shown=0)
+    assert array(frame["series"]["loss"]["last"]).tolist() == [np.float32(first.loss)]
+    told = array(frame["what"]["gradient"])
+    np.testing.assert_allclose(told[3:], list(map(rms, jax.tree.leaves(first.grads))), rtol=1e-5)
+    np.testing.assert_allclose(told[0], first.reading.stats(fresh.layers[0].output)["grad"]["rms"], rtol=1e-5)
