@@ -110,7 +110,7 @@ def dead(evidence: Evidence) -> Finding | None:
 
 
 def _is_dead(evidence: Evidence, row: Row, before: float) -> bool:
-    """A whole layer; or more units than chance turns off; or, where the loss has ceased to fall, many that were alive at
+    """A whole layer; more units than chance turns off; or, where the loss no longer falls, many that were alive at
     the start: nets that learn do with fewer units than they have.
     """
     if not row.dead or (evidence.course.learned and row.dead < 1):
