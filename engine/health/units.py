@@ -110,13 +110,16 @@ def dead(evidence: Evidence) -> Finding | None:
 
 
 def _is_dead(evidence: Evidence, row: Row, before: float) -> bool:
-    """A whole layer; or more units than chance turns off; or many that were alive at the start."""
+    """A whole layer; more units than chance turns off; or, where the loss no longer falls, many that were alive at
+    the start: nets that learn do with fewer units than they have.
+    """
     if not row.dead or (evidence.course.learned and row.dead < 1):
         return False
     shape = evidence.graph.node(row.layer.output).shape
     units = math.prod(shape[axis] for axis in row.layer.axes)
     by_chance = MANY + 2 / math.sqrt(units)  # four standard deviations of a fair coin
-    return (row.dead == 1 and units > 1) or row.dead >= by_chance or (row.dead >= MANY and row.dead - before >= GROWTH)
+    died = row.dead >= MANY and row.dead - before >= GROWTH and not evidence.course.falling
+    return (row.dead == 1 and units > 1) or row.dead >= by_chance or died
 
 
 # ---- saturated -----------------------------------------------------------------------------------------------------
