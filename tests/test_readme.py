@@ -56,6 +56,17 @@ def test_check_prints_what_is_shown_but_for_roundings(monkeypatch):
     assert printed == shown
 
 
+@pytest.mark.slow
+def test_train_prints_what_is_shown_but_for_roundings_and_what_is_left_out():
+    (command,) = re.findall(r"^\$ \.venv/bin/backprop-explorer (train .*)$", TEXT, re.MULTILINE)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        assert run(command.split()) == 0
+    rounding = re.compile(r" *\d[\d.]*(e−\d+)?( +[█▏▎▍▌▋▊▉]+)?")
+    shown, printed = (rounding.sub(" ~", text).splitlines() for text in (_printed("train"), said.getvalue()))
+    assert len(shown) > 25
+    assert [line for line in shown if line != "  …" and line not in printed] == []
+
+
 def test_every_link_and_picture_is_there():
     links = re.findall(r'(?:\]\(|src=")([^)"]+)', TEXT)
     assert len(links) > 8
