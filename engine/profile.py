@@ -175,7 +175,7 @@ def through(reading: Reading) -> tuple[Through, ...]:
     graph = reading.graph
     states: dict[str, list[str]] = {}
     for node in graph.nodes:
-        if node.kind == "carry" and node.id in reading.grads and len(node.iterations) == 1:
+        if node.kind == "carry" and node.id in reading.plan.grads and len(node.iterations) == 1:
             states.setdefault(node.scope, []).append(node.id)
     return tuple(_through(reading, scope, entries) for scope, entries in states.items())
 
@@ -188,7 +188,4 @@ def _through(reading: Reading, scope: str, entries: Sequence[str]) -> Through:
 
 
 def _by_time(reading: Reading, entry: str) -> Array:
-    array = np.asarray(reading.grads[entry])
-    if reading.plan.how == "stats":
-        return array[..., stats.ROW.index("rms")]
-    return np.array([rms(part) for part in array])
+    return np.asarray(reading.rows(entry, "grad"))[..., stats.ROW.index("rms")]

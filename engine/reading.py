@@ -110,6 +110,18 @@ class Reading:
             raise UnknownNodeError(f"This reading didn't record {node.name}; its probe left it out.")
         return found
 
+    def rows(self, key: str, what: str) -> Array:
+        """Statistics of each iteration of the loops around a node: ``(*iterations, 7)``, as :data:`engine.stats.ROW`.
+
+        Args:
+            key: id or name of the node.
+            what: ``"value"`` or ``"grad"``.
+        """
+        kept = self._kept(what, self.graph.node(key))
+        if kept is None:
+            raise UnknownNodeError(f"This reading has no {what} of {key}; its probe left it out, or there is none.")
+        return kept[0]
+
     def executed(self, key: str) -> Array | None:
         """Whether a node ran: ``None`` if it always does, else a boolean for each iteration of the loops around it."""
         node = self.graph.node(key)

@@ -9,7 +9,6 @@ import pytest
 
 from engine import surface
 from engine.surface import Plane, SurfaceError
-from engine.tasks.models import init_mlp, mlp
 
 RNG = np.random.default_rng(1)
 PARAMS = {"b": RNG.normal(size=4).astype(np.float32), "w": RNG.normal(size=(3, 4)).astype(np.float32)}
@@ -226,9 +225,10 @@ def test_snapshots_stack_to_a_path(path):
 
 
 def test_the_plane_of_a_path_shows_the_loss_at_its_end():
-    params = init_mlp((3, 4, 2), 0)
+    rng = np.random.default_rng(0)
+    params = {"w": rng.normal(size=(3, 4)).astype(np.float32), "v": rng.normal(size=(4, 2)).astype(np.float32)}
     path = surface.stacked([jax.tree.map(lambda array: array * scale, params) for scale in (1.0, 0.5, 0.2)])
-    score = lambda params, x: jnp.sum(mlp(params, x, jnp.tanh) ** 2)
+    score = lambda params, x: jnp.sum((jnp.tanh(x @ params["w"]) @ params["v"]) ** 2)
     plane = surface.path_plane(path)
     found = surface.surveyor(score)(plane, np.zeros(1), np.zeros(1), X)
     end = jax.tree.map(lambda array: array[-1], path)
