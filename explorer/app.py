@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from explorer.session import Session
 
 Message = dict[str, Any]
-
 Soon = Callable[[Callable[[], Any]], Any]
 """Has something done once the page is on its way: two threads that compute take turns, and the page comes first."""
 

@@ -89,8 +89,7 @@ def rows(room: Room) -> list[dict[str, str]]:
 
 def profile(room: Room) -> Array:
     """Root mean square of the gradient at the output of each layer: ``(columns, layers)``, NaN where not measured."""
-    columns = room.run.history.measured("grad", "rms")
-    return _of_nodes(room, columns, [layer.output for layer in room.layers])
+    return _of_nodes(room, "grad", "rms", [layer.output for layer in room.layers])[1]
 
 
 def _thin(track: Track, columns: Columns) -> Columns:
@@ -130,20 +129,20 @@ def _held(numbers: Array) -> Array:
     return numbers[np.maximum.accumulate(known)]
 
 
-def _of_nodes(room: Room, measured: Columns, ids: Sequence[str]) -> Array:
-    """Of some nodes what was measured: ``(columns, nodes)``."""
-    nodes = {id: place for place, id in enumerate(room.run.history.nodes)}
+def _of_nodes(room: Room, what: str, statistic: str, ids: Sequence[str]) -> tuple[Columns, Array]:
+    """A statistic of some nodes, and the columns it was measured in: ``(columns, nodes)``.
+
+    NaN where a node wasn't run or isn't watched; a NaN that was computed is :func:`computed`.
+    """
+    history = room.run.history
+    measured, spoilt = (history.measured(what, name) for name in (statistic, "nonfinite"))
+    nodes = {id: place for place, id in enumerate(history.nodes)}
     table = np.full((len(measured), len(ids)), np.nan, np.float32)
     for column, id in enumerate(ids):
         if id in nodes:
-            table[:, column] = _seen(measured, nodes[id])
-    return table
-
-
-def _seen(measured: Columns, node: int) -> Array:
-    """What was computed; NaN only where the node wasn't run."""
-    last = measured.last[:, node]
-    return np.where(measured.nonfinite[:, node] < measured.count, computed(last), last)
+            last = measured.last[:, nodes[id]]
+            table[:, column] = np.where(spoilt.last[:, nodes[id]] > 0, computed(last), last)
+    return measured, table
 
 
 def _quantities(room: Room, columns: Columns) -> dict[str, Array]:
@@ -157,8 +156,8 @@ def _quantities(room: Room, columns: Columns) -> dict[str, Array]:
     }
     found = {}
     for name, (what, statistic, ids) in layered.items():
-        measured = _thin(history.measures, history.measured(what, statistic))
-        found[name] = np.concatenate([_placed(measured.final, _of_nodes(room, measured, ids), columns), blank])
+        measured, table = _of_nodes(room, what, statistic, ids)
+        found[name] = np.concatenate([_placed(measured.final, table, columns), blank])
     weights = [room.parameters.index(layer.weights[0]) for layer in room.layers]
     roots = np.sqrt([max(np.size(leaf), 1) for leaf in jax.tree.leaves(room.problem.params)])
     norms = {"gradient": history.gradients(), "weight": history.weights(), "update": history.ratios()}
