@@ -156,14 +156,14 @@ class Page:
             self._playing = False
             self._settle()
             return
-        self._pace.show("frame", self._push_run)
-        self._pace.show("pass", self._catch_up)
-        self._pace.show("judge", self._judge)
+        shows = {"frame": self._push_run, "pass": self._catch_up, "judge": self._judge}
+        any(self._pace.show(what, does) for what, does in shows.items())  # one at a time: a click may be waiting
         self._worker.submit(self._guarded, Page._piece, {})
 
     def _catch_up(self) -> None:
         self._known.catch_up()
         self._push_pass()
+        self._push_extras()
 
     def _settle(self) -> None:
         """Show where training has come to, and what is to be said of it."""
@@ -203,25 +203,25 @@ class Page:
 
     def _granularity(self, message: Message) -> None:
         self._known.set_granularity(str(message["value"]))
-        self._push()
+        self._refolded()
 
     def _toggle(self, message: Message) -> None:
         self._known.toggle(str(message["scope"]))
-        self._push()
+        self._refolded()
 
     def _reveal(self, message: Message) -> None:
         self._known.reveal(str(message["node"]))
-        self._push()
+        self._refolded()
 
     def _plumbing(self, message: Message) -> None:
         self._known.show_plumbing(bool(message["value"]))
-        self._push()
+        self._refolded()
 
     def _resize(self, message: Message) -> None:
         before = self._known.scene
         self._known.resize(float(message["width"]), float(message["height"]))
         if self._known.scene != before:
-            self._push()
+            self._refolded()
 
     def _explain(self, message: Message) -> None:
         found = self._known.explain(str(message["node"]), tuple(map(int, message["index"])))
@@ -250,9 +250,17 @@ class Page:
             self.channel.later(self._draw, scene=self._scene(), form=session.form())
             self._compile()
             return
-        self._push_pass()
         self.channel.later(self._set_form, form=session.form())
+        self._refolded()
         self._push_run()
+        self._push_extras()
+
+    def _refolded(self) -> None:
+        """Send the pass in another drawing, and then its proof."""
+        if self._known.waiting:
+            self._push()
+            return
+        self._push_pass()
         if not self._playing:
             self._prove({})
 
@@ -266,8 +274,12 @@ class Page:
     def _push_run(self) -> None:
         """Send how the training goes."""
         session = self._known
-        shown = {"frame": session.frame(), "extras": session.extras(), "compare": session.comparison()}
+        shown = {"frame": session.frame(), "compare": session.comparison()}
         self.channel.newest("run", self._show_run, status=self._status(), **shown)
+
+    def _push_extras(self) -> None:
+        """Send what the pass shows beside its graph."""
+        self.channel.newest("extras", self._show_run, extras=self._known.extras())
 
     def _status(self) -> dict[str, Any]:
         busy = "Compiling the training loop…" if self._warming else ""
@@ -367,29 +379,14 @@ class Page:
         self.setup.form = form
 
 
+_TOLD = """choose train steps play pause rewind remedy keep freeze row reset granularity toggle reveal plumbing resize
+explain fetch export prove"""
+
 _MESSAGES: dict[str, Callable[[Page, Message], None]] = {
-    "choose": Page._choose,
     "set": Page._choose,
-    "train": Page._train,
-    "steps": Page._steps,
-    "play": Page._play,
-    "pause": Page._pause,
-    "rewind": Page._rewind,
-    "remedy": Page._remedy,
-    "keep": Page._keep,
-    "freeze": Page._freeze,
-    "row": Page._row,
-    "reset": Page._reset,
-    "granularity": Page._granularity,
-    "toggle": Page._toggle,
-    "reveal": Page._reveal,
-    "plumbing": Page._plumbing,
-    "resize": Page._resize,
-    "explain": Page._explain,
-    "fetch": Page._fetch,
-    "export": Page._export,
-    "prove": Page._prove,
+    **{name: getattr(Page, f"_{name}") for name in _TOLD.split()},
 }
+"""What a message of each type does."""
 
 _OF_RUN = frozenset({Page._train, Page._steps, Page._play, Page._piece})
 """What has to wait until the training loop is compiled."""

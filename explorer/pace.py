@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-PIECE_SECONDS = 0.04
-"""A click waits for a piece of the training at most; two of them, and what is shown, fit into a tenth of a second."""
+PIECE_SECONDS = 0.01
+"""A click waits for a piece of the training at most, and for one thing that is shown after it."""
 
 MOST = 256
 
-EVERY_SECONDS = {"frame": 0.09, "pass": 0.4, "judge": 1.5}
+EVERY_SECONDS = {"frame": 0.08, "pass": 0.25, "judge": 1.5}
 """How often the charts are drawn, the pass on the graph is renewed, and the run is judged."""
 
 
@@ -33,10 +33,12 @@ class Pace:
         elif seconds > PIECE_SECONDS:
             self.count = max(self.count // 2, 1)
 
-    def show(self, what: str, does: Callable[[], None]) -> None:
-        """Show something if it is time for it."""
+    def show(self, what: str, does: Callable[[], None]) -> bool:
+        """Show something if it is time for it; whether it was."""
         start = self._clock()
-        if start >= self._next.get(what, start):
-            does()
-            end = self._clock()
-            self._next[what] = max(start + EVERY_SECONDS[what], end + SHARE * (end - start))
+        if start < self._next.get(what, start):
+            return False
+        does()
+        end = self._clock()
+        self._next[what] = max(start + EVERY_SECONDS[what], end + SHARE * (end - start))
+        return True

@@ -34,6 +34,8 @@ class Session(Sheet):
     room: Room
     other: Room | None = None
     """The run that the first one is compared with."""
+    _back: int | None = None
+    """An earlier step that is shown: training goes on from there."""
 
     def __init__(
         self, settings: Settings | None = None, target: Target | None = None, engine: Engine | None = None
@@ -98,7 +100,7 @@ class Session(Sheet):
         """Back to the first step, from the same seed."""
         for room in self.rooms:
             room.reset()
-        self.trained = False
+        self.trained, self._back = False, None
         self._show(self.room.first)
 
     def train(self) -> None:
@@ -126,11 +128,12 @@ class Session(Sheet):
         """Show the pass of an earlier step. Nothing is forgotten until training goes on from there."""
         self._show(self.room.pass_at(step))
         self.trained = False
+        self._back = step
 
     def _go_on(self) -> None:
-        here = self.step.before.step + self.trained
-        if here < self.room.step:
-            self.room.rewind(here)
+        if self._back is not None:
+            self.room.rewind(self._back)
+            self._back = None
 
     def _advance(self, count: int) -> None:
         """Both runs, where two are compared, in lock step: the younger one catches up first."""
@@ -181,7 +184,7 @@ class Session(Sheet):
         self.compared = settings, ""
         self.trainer: Trainer = self.room.trainer
         self._proofs = Proofs(self.trainer)
-        self.trained = False
+        self.trained, self._back = False, None
         self._forget("step", "numbers", "_planes")
         self._spread_out(self.room.graph, self.room.parameters)
 
