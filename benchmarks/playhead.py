@@ -53,7 +53,7 @@ def measure(nodes: int) -> tuple[int, list[float], int]:
         page = browser.new_page(viewport=DESKTOP)
         sent: list[object] = []
         page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
-        view = opened(page, url).locator(".root")
+        view = opened(page, url).locator(".root:has(.explorer)")
         page.get_by_role("button", name="Operation").click()
         deadline = time.monotonic() + COMPILED_SECONDS
         while not view.evaluate(READY) and time.monotonic() < deadline:

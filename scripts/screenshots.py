@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 from scripts.driving import DESKTOP, PHONE, ROOT, chromium, opened, served
 
 FOLDER = ROOT / "docs" / "screenshots"
-LARGEST_BYTES = 200_000
+LARGEST_BYTES = 250_000
 
 TO_GRADIENT = """async (root, name) => {
   const { store } = root.explorer;
@@ -44,7 +44,7 @@ def backward_at(node: str) -> Callable[[Page], None]:
         find = page.get_by_label("Find a node")
         find.fill(node)
         find.press("Enter")
-        page.locator(".root").evaluate(TO_GRADIENT, node)
+        page.locator(".root:has(.explorer)").evaluate(TO_GRADIENT, node)
         find.fill("")
         find.blur()
         page.get_by_role("region", name="Inspector").get_by_text("∂L/∂").first.wait_for()
@@ -59,10 +59,51 @@ def trained(page: Page) -> None:
     page.locator(".message b").wait_for(timeout=120_000)
 
 
+def choose(page: Page, **choices: str) -> None:
+    """Choose settings, and wait until the page has taken each."""
+    form = page.get_by_role("form", name="Set-up")
+    for name, value in choices.items():
+        field = form.locator(f"#{name}")
+        if field.evaluate("own => own.tagName") == "SELECT":
+            field.select_option(value)
+        else:
+            field.fill(value)
+            field.press("Tab")
+        page.wait_for_timeout(2000)
+
+
+def train_for(page: Page, seconds: float) -> None:
+    """Train for a while, and scroll to what is to be seen of it."""
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.get_by_role("button", name="Pause").wait_for(timeout=120_000)
+    page.wait_for_timeout(1000 * seconds)
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Train", exact=True).wait_for()
+    page.locator(".bar").evaluate("bar => scrollTo(0, bar.getBoundingClientRect().top + scrollY - 12)")
+
+
+def learning(page: Page) -> None:
+    """A network that learns the spirals."""
+    choose(page, task="spiral", width="32", activation="relu", init="he", optimizer="adam", rate="0.01")
+    train_for(page, 6)
+
+
+def vanishing(page: Page) -> None:
+    """Twelve sigmoid layers beside what helps them."""
+    choose(page, task="spiral", depth="12", activation="sigmoid")
+    train_for(page, 4)
+    page.get_by_role("list", name="Findings", exact=True).get_by_role("button").first.click()
+    page.get_by_role("group", name="Comparison").wait_for(timeout=120_000)
+    page.get_by_role("button", name="Train", exact=True).wait_for(timeout=120_000)
+    page.locator(".comparing").evaluate("card => scrollTo(0, card.getBoundingClientRect().top + scrollY - 12)")
+
+
 SHOTS = (
     Shot("digits", backward_at("mlp/layer_1")),
     Shot("digits-dark", backward_at("mlp/layer_1"), theme="dark"),
     Shot("trained", trained),
+    Shot("training", learning),
+    Shot("vanishing", vanishing),
     Shot("phone", backward_at("mlp/layer_1/add"), window=PHONE),
     Shot("own-function", backward_at("tanh"), target=("docs/my_model.py:loss",)),
 )

@@ -95,7 +95,7 @@ function grouping(units) {
   return [...found.entries()];
 }
 
-/** Where each unit's picture goes: as large as fits, layers across or down, in several bands where there are many. */
+/** Where each unit's picture goes: as large as fits, layers across or down, wide layers and many layers on several lines. */
 function arrange(groups, area) {
   const most = Math.max(...groups.map(([, units]) => units.length));
   let best = null;
@@ -106,15 +106,20 @@ function arrange(groups, area) {
   const { standing, step, perBand, band } = best;
   const origins = groups.map((_, i) => {
     const [lane, place] = [Math.floor(i / perBand), i % perBand];
-    return standing ? [place * step, lane * band + NAME] : [SIDE, i * step];
+    return standing ? [place * step, lane * band + NAME] : [SIDE, i * band];
   });
-  const cells = groups.flatMap(([, units], i) => units.map((unit, j) => ({ unit, x: origins[i][0] + (standing ? 0 : j * step), y: origins[i][1] + (standing ? j * step : 0), cell: step - 3 })));
+  const placed = (unit, j, [x, y]) => ({ unit, x: x + (standing ? 0 : (j % perBand) * step), y: y + (standing ? j : Math.floor(j / perBand)) * step, cell: step - 3 });
+  const cells = groups.flatMap(([, units], i) => units.map((unit, j) => placed(unit, j, origins[i])));
   return { ...best, cells, cell: step - 3, origins, names: groups.map(([layer]) => layer) };
 }
 
 function plan(standing, layers, most, width, step) {
-  if (!standing) return { standing, step, perBand: layers, band: 0, height: most * step > width - SIDE ? Infinity : layers * step };
-  const perBand = Math.max(Math.floor(width / step), 1);
+  const perBand = Math.max(Math.floor((width - (standing ? 0 : SIDE)) / step), 1);
+  if (!standing) {
+    const lines = Math.ceil(most / perBand);
+    const band = lines * step + (lines > 1 ? 4 : 0);
+    return { standing, step, perBand, band, height: layers * band };
+  }
   const band = NAME + most * step + 2;
   return { standing, step, perBand, band, height: Math.ceil(layers / perBand) * band };
 }
