@@ -126,7 +126,7 @@ def _measured(flat: Mapping[int, Array]) -> list[tuple[list[int], Array]]:
         groups += [keys[start : start + size] for start in range(0, len(keys), size)]
     rows = [measure(jnp.concatenate([flat[key] for key in keys]), lead=1) for keys in groups]
     # Without a barrier the arithmetic of every row is compiled into the concatenation of all.
-    return list(zip(groups, lax.optimization_barrier(rows), strict=True))
+    return list(zip(groups, lax.optimization_barrier(rows) if rows else (), strict=True))
 
 
 def unpack(packed: Mapping[str, Array], layout: Layout, xp: ModuleType) -> dict[Key, Array]:

@@ -1,0 +1,81 @@
+"""A session's run: it goes on, goes back and is compared; every button is a method of it."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+
+from engine.tasks import Settings
+from explorer.dot_process import engine
+from explorer.session import Session
+
+SPIRAL = Settings(task="spiral", depth=1, width=2, batch=4)
+
+
+@pytest.fixture(scope="module")
+def running():
+    with engine() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def spiral(running):
+    return Session(SPIRAL, engine=running)
+
+
+def test_training_on_rewinds_nothing(spiral, monkeypatch):
+    monkeypatch.setattr(spiral.room, "rewind", lambda step: pytest.fail(f"rewound to {step}"))
+    before = spiral.room.step
+    spiral.advance(3)
+    spiral.advance(3)
+    spiral.catch_up()
+    spiral.train()
+    assert (spiral.room.step, spiral.step.before.step) == (before + 7, before + 6)
+
+
+def test_an_earlier_step_is_looked_at_and_then_gone_on_from(spiral):
+    spiral.reset()
+    spiral.advance(6)
+    there = spiral.room.run.state
+    spiral.rewind(2)
+    assert (spiral.step.before.step, spiral.room.step, spiral.trained) == (2, 6, False)
+    spiral.train()
+    assert (spiral.room.step, spiral.trained) == (3, True)
+    spiral.advance(3)
+    for mine, wanted in zip(*map(jax.tree.leaves, (spiral.room.run.state.params, there.params)), strict=True):
+        np.testing.assert_array_equal(mine, wanted)
+
+
+def test_two_runs_are_compared_in_lock_step_and_the_new_one_kept(running):
+    session = Session(SPIRAL, engine=running)
+    session.advance(5)
+    session.compare({"activation": "relu"}, "ReLU")
+    assert session.behind
+    session.advance(3)
+    assert (session.room.step, session.other.step) == (5, 3)
+    session.advance(9)
+    assert (session.room.step, session.other.step, session.behind) == (5, 5, False)
+    session.advance(2)
+    assert (session.room.step, session.other.step) == (7, 7)
+    assert session.comparison()["title"] == "ReLU"
+    session.keep(new=True)
+    assert (session.settings.activation, session.room.step, session.comparison()) == ("relu", 7, {})
+    assert session.waiting
+
+
+def test_the_old_run_is_kept_when_asked(running):
+    session = Session(SPIRAL, engine=running)
+    session.compare({"activation": "relu"}, "ReLU")
+    room = session.room
+    session.keep(new=False)
+    assert (session.room is room, session.other, session.settings.activation) == (True, None, "tanh")
+
+
+def test_a_frozen_parameter_does_not_move(running):
+    session = Session(SPIRAL, engine=running)
+    session.freeze(session.parameters[0], True)
+    before = jax.tree.leaves(session.room.run.state.params)
+    session.advance(3)
+    after = jax.tree.leaves(session.room.run.state.params)
+    assert [np.array_equal(a, b) for a, b in zip(before, after, strict=True)] == [True, False, False, False]
