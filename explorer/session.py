@@ -341,7 +341,8 @@ class Session(Sheet):
 def _plain(room: Room, latest: Step) -> list[dict[str, Any]]:
     """What is wrong with a run, for the list on the page."""
     plain = [finding.plain() for finding in room.findings(latest)]
-    return [finding | {"where": [place["name"] for place in finding["where"]]} for finding in plain]
+    # a lesson is told of once there is one to open
+    return [finding | {"where": [place["name"] for place in finding["where"]], "lesson": ""} for finding in plain]
 
 
 def _moved(old: Any, new: Any) -> str:

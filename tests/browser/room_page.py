@@ -29,7 +29,10 @@ FINDING = {
     "cause": "the slope of the sigmoid",
     "factors": [{"layer": "first", "activation_slope": 0.2, "weight_gain": 0.6, "product": 0.12, "measured": 0.125}],
     "effects": ["the first layer hardly moves"],
-    "remedies": [{"label": "Use ReLU", "change": {"activation": "relu"}}, {"label": "Add norms", "change": {}}],
+    "remedies": [
+        {"label": "Use ReLU", "change": {"activation": "relu"}},
+        {"label": "Add norms", "change": {"norm": "layer"}},
+    ],
     "lesson": "",
 }
 PAGE = """{% from macros import embed %}<!DOCTYPE html><html lang="en" data-theme="light"><head><title>Room</title>

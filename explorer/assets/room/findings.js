@@ -16,11 +16,15 @@ const NAMES = {
   cut: "Gradient cut off",
 };
 const MEANING = "How much of the gradient each layer passes on to the one before it: the factors, their product, and what was measured on this run.";
+const PLAIN = new Set(["norm", "residual", "time", "other", "alignment"]); // told where they make a difference
 const FACTORS = [
   ["activation_slope", "Activation slope"],
   ["weight_gain", "Weight gain"],
   ["norm", "Normalisation"],
   ["residual", "Residual"],
+  ["time", "Through time"],
+  ["other", "Other"],
+  ["alignment", "Alignment"],
   ["product", "Product"],
   ["measured", "Measured"],
 ];
@@ -74,12 +78,14 @@ function line(finding, index, room, offers, open) {
     { class: "card finding" },
     make("p", { class: "sentence" }, make("b", { class: "kind" }, NAMES[finding.kind] || finding.kind), " ", finding.sentence),
     effectsOf(finding),
-    make("div", { class: "does" }, ...remedies.map((remedy, j) => remedyButton(remedy, `${key} ${j}`, () => room.send({ type: "remedy", finding: index, remedy: j })))),
+    make("div", { class: "does" }, ...remedies.map((remedy, j) => remedyOf(remedy, `${key} ${j}`, () => room.send({ type: "remedy", finding: index, remedy: j })))),
     factorsOf(finding, key, open),
   );
 }
 
-function remedyButton({ label, change }, key, onclick) {
+/** A button; advice where it is about somebody's own code. */
+function remedyOf({ label, change }, key, onclick) {
+  if (!Object.keys(change || {}).length) return make("p", { class: "advice" }, label);
   const title = `Runs again from the same seed with ${Object.entries(change || {}).map(([name, value]) => `${name} ${value}`).join(", ")}, side by side with this run.`;
   return make("button", { type: "button", class: "remedy", "data-key": key, title, onclick }, label);
 }
@@ -90,7 +96,8 @@ function effectsOf({ effects = [] }) {
 
 function factorsOf(finding, key, open) {
   const { factors = [], lesson, cause } = finding;
-  const columns = FACTORS.filter(([name]) => factors.some((factor) => Number.isFinite(factor[name])));
+  const tells = (name, value) => Number.isFinite(value) && !(PLAIN.has(name) && Math.abs(value - 1) < 0.005);
+  const columns = FACTORS.filter(([name]) => factors.some((factor) => tells(name, factor[name])));
   if (!columns.length && !lesson) return null;
   const summary = make("summary", { "data-key": `${key} why` }, cause ? `Why: ${cause}` : "Why");
   return make("details", { open: open.has(key), "data-key": key }, summary, ...(columns.length ? [make("p", { class: "meaning" }, MEANING), factorTable(factors, columns)] : []), lesson ? lessonOf(lesson) : null);
