@@ -53,7 +53,7 @@ class Page:
         self._proving: Any = None
         self._warmed: Any = None
         self._warming = False
-        self._playing = False
+        self._playing = self._closed = False
         self._pace = Pace()
         self._session: Session | None = None
         self._findings: list[dict[str, Any]] = []
@@ -68,6 +68,7 @@ class Page:
 
     def close(self) -> None:
         """The tab is gone: finish nothing more."""
+        self._closed = True
         for worker in (self._worker, self._aside):
             worker.shutdown(wait=False, cancel_futures=True)
 
@@ -90,6 +91,8 @@ class Page:
         except ExplorerError as error:
             self.channel.later(self.graph.tell, type="failed", text=str(error))
         except Exception as error:  # noqa: BLE001 - the outermost edge of a page: a bug must not leave it silent
+            if self._closed:  # and its workers with it
+                return
             expected = isinstance(error, late.load("engine.errors").EngineError)
             if not expected:
                 traceback.print_exc()

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import socket
 import sys
+import weakref
 import webbrowser
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,8 @@ from explorer.app import Opening, Page, Soon
 from explorer.errors import ExplorerError
 
 TRIES = 20
+
+_open: weakref.WeakSet[Page] = weakref.WeakSet()
 
 _TURN_SECONDS = 0.0005
 """How long a thread may compute before another gets its turn: the page must be answered while JAX is imported."""
@@ -45,6 +48,8 @@ def serve(opening: Opening, port: int, address: str = "127.0.0.1", browser: bool
     with contextlib.suppress(KeyboardInterrupt):
         server.io_loop.start()  # Panel ends it on Ctrl+C
     print("Stopped.")
+    for page in list(_open):  # what they compute must not outlive the server
+        page.close()
     server.stop()
 
 
@@ -97,5 +102,6 @@ def make_page(opening: Opening, soon: Soon) -> pn.Template:
     template.add_panel("graph", page.graph)
     template.add_panel("room", page.room)
     template.add_panel("setup", page.setup)
+    _open.add(page)
     pn.state.on_session_destroyed(lambda context: page.close())
     return template
