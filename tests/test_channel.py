@@ -1,4 +1,4 @@
-"""What a worker has for the page arrives in order, not before the page is there, and only the newest of what repeats."""
+"""What a worker has for the page arrives in order, not before the page is there, and only the newest of its kind."""
 
 from __future__ import annotations
 
