@@ -231,7 +231,10 @@ def project(plane: Plane, path: Params) -> Projection:
         path: parameters with the steps as the first axis of each array, see :func:`stacked`.
     """
     trees = [jax.tree.leaves(tree) for tree in (path, plane.origin, *plane.directions)]
-    gram, sent, far, centred, spread = np.zeros((2, 2)), 0.0, 0.0, 0.0, 0.0
+    gram, spread = np.zeros((2, 2)), 0.0
+    sent: Any = 0.0
+    far: Any = 0.0
+    centred: Any = 0.0
     for array, origin, *sides in zip(*trees, strict=True):
         if not _movable(np.asarray(array)):
             continue
@@ -240,11 +243,11 @@ def project(plane: Plane, path: Params) -> Projection:
         middle = away - away.mean(0)
         gram = gram + both @ both.T
         sent, centred = sent + away @ both.T, centred + middle @ both.T
-        far, spread = far + np.sum(away * away, 1), spread + np.sum(middle * middle)
+        far, spread = far + np.sum(away * away, 1), spread + float(np.sum(middle * middle))
     points = np.linalg.solve(gram, np.transpose(sent)).T
     inside = float(np.sum(np.linalg.solve(gram, np.transpose(centred)).T * centred))
     distances = np.sqrt(np.maximum(far - np.sum(points * sent, 1), 0.0))
-    return Projection(points, distances, min(inside / float(spread), 1.0) if spread else float("nan"))
+    return Projection(points, distances, min(inside / spread, 1.0) if spread else float("nan"))
 
 
 def stacked(snapshots: Iterable[Params]) -> Params:

@@ -150,7 +150,7 @@ def _numbers(columns: Sequence[Sequence[str]], number: int, names: Sequence[str]
             raise SettingsError(_wrong(column[index], number + index, name)) from None
         beyond = ~(np.abs(made[:, place]) <= LARGEST)
         if beyond.any():
-            index = int(beyond.argmax())
+            index = int(np.argmax(beyond))
             raise SettingsError(_wrong(column[index], number + index, name))
     return made
 
