@@ -7,11 +7,13 @@
 #   make screenshots  take the pictures of README again
 #
 # PYTHON=python3.12 picks the interpreter of a new environment, VENV=folder the environment,
-# ARGS="my_model:loss --port 6000" what explore is told, WORKERS=2 how many tests run at a time.
+# ARGS="my_model:loss --port 6000" what explore is told, WORKERS=2 how many tests run at a time,
+# MARKS="not once" which of them.
 
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= auto
+MARKS ?=
 ARGS ?=
 
 run := $(VENV)/bin/python -m
@@ -38,7 +40,7 @@ check: style
 	$(tests) -m "not slow"
 
 test: style
-	$(tests)
+	$(tests) $(if $(MARKS),-m "$(MARKS)")
 	$(browser) && $(run) pytest tests/browser
 
 style: $(VENV)/.test

@@ -179,12 +179,14 @@ def test_a_broken_run_ends_with_the_first_loss_that_is_not_finite(broken):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_healthy_residual_net_has_no_findings():
     chosen = {"depth": 4, "residual": True, "norm": "layer", "init": "xavier", "rate": 0.05, "noise": 0.0}
     assert printed(Order(150, {"task": "circles", **chosen}))["findings"] == []
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_twenty_layers_of_sigmoids_vanish_and_the_first_remedy_clears_it():
     chosen = {"task": "spiral", "model": "mlp", "depth": 20, "activation": "sigmoid"}
     (finding,) = printed(Order(200, chosen))["findings"]
@@ -205,6 +207,7 @@ def kept(order):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_run_that_is_opened_goes_on_as_if_it_had_not_stopped(tmp_path, healthy):
     folder = str(tmp_path / "run")
     kept(Order(70, {**SMALL, "noise": 0.0}, save=folder))
@@ -226,6 +229,7 @@ def test_other_settings_are_kept(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_of_a_long_run_that_is_opened_the_losses_begin_there(tmp_path):
     folder = str(tmp_path / "run")
     kept(Order(1001, SMALL, save=folder))
@@ -234,6 +238,7 @@ def test_of_a_long_run_that_is_opened_the_losses_begin_there(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_broken_run_is_still_broken_when_it_is_opened(tmp_path, broken):
     folder = str(tmp_path / "run")
     headless.save(broken.room, folder)

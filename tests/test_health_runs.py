@@ -96,6 +96,7 @@ CURED = (
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize("name", SICK)
 def test_a_run_has_the_one_finding_that_is_its_root(name):
     kind, task, settings = SICK[name]
@@ -105,6 +106,7 @@ def test_a_run_has_the_one_finding_that_is_its_root(name):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize("name", HEALTHY)
 def test_a_healthy_run_has_none(name):
     task, settings = HEALTHY[name]
@@ -112,12 +114,14 @@ def test_a_healthy_run_has_none(name):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize("steps", [1, 5, 20])
 def test_the_first_steps_of_a_healthy_run_have_none(steps):
     assert health.diagnose(run("digits", steps)) == ()
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize("name", CURED)
 def test_the_first_remedy_cures(name):
     _, task, settings = SICK[name]
@@ -136,6 +140,7 @@ def deep_sigmoid():
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_vanishing_is_put_down_to_the_activation_and_told_in_numbers(deep_sigmoid):
     (found,) = health.diagnose(deep_sigmoid)
     assert found.cause == "saturating activation"
@@ -144,6 +149,7 @@ def test_vanishing_is_put_down_to_the_activation_and_told_in_numbers(deep_sigmoi
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_the_factors_give_each_ratio_to_a_tenth(deep_sigmoid):
     (found,) = health.diagnose(deep_sigmoid)
     assert len(found.factors) == 20
@@ -153,6 +159,7 @@ def test_the_factors_give_each_ratio_to_a_tenth(deep_sigmoid):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_diagnosis_of_twenty_layers_is_quick(deep_sigmoid):
     health.diagnose(deep_sigmoid)
     times = []
@@ -165,6 +172,7 @@ def test_a_diagnosis_of_twenty_layers_is_quick(deep_sigmoid):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_without_settings_a_remedy_is_advice(deep_sigmoid):
     (found,) = health.diagnose(dataclasses.replace(deep_sigmoid, settings=None))
     assert found.kind == "vanishing"

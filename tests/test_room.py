@@ -103,6 +103,8 @@ def test_rewinding_before_the_break_forgets_it():
     assert room.broken is None
 
 
+@pytest.mark.slow
+@pytest.mark.once
 def test_a_deep_sigmoid_net_has_one_finding_that_its_first_remedy_clears():
     room = made("spiral", depth=12, width=8, activation="sigmoid")
     room.advance(60)

@@ -107,6 +107,7 @@ def test_a_part_that_was_damaged_is_written_again(saved):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_killed_at_any_moment_the_last_complete_step_is_there(tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", KILLED, str(tmp_path / "run"), "0"],

@@ -189,6 +189,7 @@ def test_no_name_of_a_file():
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_million_rows_take_seconds(write):
     columns = np.random.default_rng(0).normal(size=(1000, 4)).round(4).astype(str)
     block = lines(*(",".join([*row, "yes" if float(row[0]) > 0 else "no"]) for row in columns))

@@ -199,6 +199,7 @@ LEARNED = {
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize("task", LEARNED)
 def test_steps_learn_what_the_test_asks(task, csv):
     changes, steps, wanted = LEARNED[task]
@@ -208,6 +209,7 @@ def test_steps_learn_what_the_test_asks(task, csv):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize(("task", "wanted"), [("regression", 0.1), ("adding", 0.05)])
 def test_a_few_steps_learn_values(task, wanted):
     made = problem(usual(task, **({"length": 8} if task == "adding" else {})))
@@ -219,6 +221,7 @@ def test_a_few_steps_learn_values(task, wanted):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize("model", ["conv", "rnn", "lstm"])
 def test_a_model_that_no_other_task_tries_learns_the_digits(model):
     made = problem(usual("digits", model=model, depth=1, batch=64))
@@ -227,6 +230,7 @@ def test_a_model_that_no_other_task_tries_learns_the_digits(model):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_network_with_everything_on_learns():
     changes = {"norm": "batch", "residual": True, "dropout": 0.1, "l1": 1e-4, "l2": 1e-4, "depth": 4}
     made = problem(usual("moons", **changes))
