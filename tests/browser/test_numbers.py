@@ -116,7 +116,8 @@ def test_training_walks_the_pass_and_ends_on_the_losses_of_optax(training_page: 
     [(before, after)] = plain_losses(1)
     told = f"loss {short(before)} → {short(after)} on 32 of 1,438 images"
     expect(training_page.locator(".message")).to_have_text(told)
-    assert without_repeats(walked) == ["Forward", "Loss", "Backward", "Update"]
+    # A slow machine also paints the playhead where the walk sets out.
+    assert [phase for phase in without_repeats(walked) if phase != "Start"] == ["Forward", "Loss", "Backward", "Update"]
 
 
 def test_reset_forgets_the_training(training_page: Page) -> None:

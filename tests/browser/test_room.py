@@ -247,7 +247,7 @@ def test_what_is_searched_is_left(room: Page) -> None:
 
 def test_a_parameter_is_chosen_and_frozen(room: Page) -> None:
     room.get_by_role("button", name="params.first.b").click()
-    room.get_by_role("checkbox", name="Freeze params.first.b").check()
+    room.get_by_role("checkbox", name="Freeze params.first.b").click()
     assert heard(room, 2) == [{"type": "row", "id": "%4"}, {"type": "freeze", "id": "%4", "value": True}]
 
 
