@@ -160,7 +160,7 @@ def editor(
     """
     traced = program(fun, args, kwargs)
     graph = traced.graph
-    chosen = tuple(_editable(graph, key) for key in ([nodes] if isinstance(nodes, str) else nodes))
+    chosen = tuple(editable(graph, key) for key in ([nodes] if isinstance(nodes, str) else nodes))
     asked = Asked(argnums, has_aux, as_probe(probe))
 
     @jax.jit
@@ -202,8 +202,13 @@ def _shape(node: Node) -> tuple[int, ...]:
     return (*node.iterations, *node.shape)
 
 
-def _editable(graph: Graph, key: str) -> str:
-    """The node's id, or a sentence about why it can't be changed."""
+def editable(graph: Graph, key: str) -> str:
+    """The id of a node that can be changed.
+
+    Raises:
+        UnknownNodeError: no such node.
+        WhatIfError: it can't be; the message says why, and what to change instead.
+    """
     node = graph.node(key)
     if node.kind == "reference" or node.dtype.startswith("key"):
         raise WhatIfError(f"{node.name} can't be changed: it holds {node.dtype}, not numbers.")

@@ -6,14 +6,16 @@ import dataclasses
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bokeh.document import Document
 
 from explorer import late
 from explorer.channel import Channel
+from explorer.crew import Crew
 from explorer.errors import ExplorerError
+from explorer.inspecting import MESSAGES, Inspecting
 from explorer.pace import Pace
 from explorer.views.graph import GraphView
 from explorer.views.room import RoomView
@@ -37,23 +39,22 @@ class Opening:
 
 
 class Page:
-    """One tab. A worker of its own does what the messages ask, one after the other.
+    """One tab. What its messages ask is done one after the other.
 
-    What takes long (compiling a step, proving its gradients) is done aside by another, and knows nothing of the
-    session: a graph can be folded and searched meanwhile.
+    What takes long (compiling a step, proving its gradients) is done aside, and knows nothing of the session: a graph
+    can be folded and searched meanwhile.
     """
 
     def __init__(self, opening: Opening, document: Document, soon: Soon) -> None:
         self._opening = opening
         self.channel = Channel(document)
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="page")
-        self._aside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aside")
+        self._crew = Crew(self._failed)
         self._held: list[tuple[Callable[[Page, Message], None], Message]] = []
         self._compiling: Any = None
         self._proving: Any = None
         self._warmed: Any = None
         self._warming = False
-        self._playing = self._closed = False
+        self._playing = False
         self._pace = Pace()
         self._session: Session | None = None
         self._findings: list[dict[str, Any]] = []
@@ -61,44 +62,38 @@ class Page:
         self._version = 0
         self._sent: Any = None
         self._plain: dict[str, Any] = {}
+        self._inspecting = Inspecting(lambda: self._known, self._crew.beside, self._refolded, self._reply)
         self.graph = GraphView(self._received, page=True, sizing_mode="stretch_width")
         self.room = RoomView(self._received, sizing_mode="stretch_width")
         self.setup = SetupView(self._received, sizing_mode="stretch_width")
-        soon(lambda: self._worker.submit(self._guarded, Page._begin, {}))
+        soon(lambda: self._crew.ask(self._begin))
 
     def close(self) -> None:
         """The tab is gone: finish nothing more."""
-        self._closed = True
-        for worker in (self._worker, self._aside):
-            worker.shutdown(wait=False, cancel_futures=True)
+        self._crew.close()
 
     # ---- from the browser -----------------------------------------------------------------------------------------
 
     def _received(self, message: Message) -> None:
         does = _MESSAGES.get(str(message.get("type")))
         if does is not None:
-            self._worker.submit(self._guarded, does, message)
+            self._crew.ask(partial(self._do, does, message))
 
-    def _guarded(self, does: Callable[[Page, Message], None], message: Message) -> None:
-        """Run in the worker; whatever goes wrong is told on the page, and the page goes on."""
-        try:
-            if self._session is None and does is not Page._begin:
-                return
-            if self._must_wait(does):
-                self._held.append((does, message))
-                return
+    def _do(self, does: Callable[[Page, Message], None], message: Message) -> None:
+        """What a message asks, now or once what it needs is compiled."""
+        if self._session is None:
+            return
+        if self._must_wait(does):
+            self._held.append((does, message))
+        else:
             does(self, message)
-        except ExplorerError as error:
-            self.channel.later(self.graph.tell, type="failed", text=str(error))
-        except Exception as error:  # noqa: BLE001 - the outermost edge of a page: a bug must not leave it silent
-            if self._closed:  # and its workers with it
-                return
-            expected = isinstance(error, late.load("engine.errors").EngineError)
-            if not expected:
-                traceback.print_exc()
-            self.channel.later(
-                self.graph.tell, type="failed", text=str(error) if expected else f"Something went wrong: {error}"
-            )
+
+    def _failed(self, error: Exception) -> None:
+        """Tell on the page what went wrong; the page goes on."""
+        expected = isinstance(error, (ExplorerError, late.load("engine.errors").EngineError))
+        if not expected:
+            traceback.print_exception(error)
+        self._reply(type="failed", text=str(error) if expected else f"Something went wrong: {error}")
 
     def _must_wait(self, does: Callable[[Page, Message], None]) -> bool:
         """Whether something has to be compiled first."""
@@ -109,7 +104,7 @@ class Page:
         self._warm()
         return True
 
-    def _begin(self, message: Message) -> None:
+    def _begin(self) -> None:
         module = late.load("explorer.opening")
         self._session = module.open_session(self._opening.target, self._opening.graphviz)
         self._push()
@@ -124,7 +119,7 @@ class Page:
             return
         if session.room is not room:  # another run
             self._playing = False
-            self.channel.later(self._judged, findings=None)
+            self._anew()
         self._push()
 
     def _train(self, message: Message) -> None:
@@ -161,7 +156,7 @@ class Page:
             return
         shows = {"frame": self._push_run, "pass": self._catch_up, "judge": self._judge}
         any(self._pace.show(what, does) for what, does in shows.items())  # one at a time: a click may be waiting
-        self._worker.submit(self._guarded, Page._piece, {})
+        self._crew.ask(partial(self._do, Page._piece, {}))
 
     def _catch_up(self) -> None:
         self._known.catch_up()
@@ -189,20 +184,27 @@ class Page:
         self._playing = False
         self._known.keep(message["which"] == "new")
         self._push()
+        self._anew()
         self._judge()
+
+    def _survey(self, message: Message) -> None:
+        def show(found: dict[str, Any]) -> None:  # the same again is an answer too
+            self.channel.later(self._show_run, surface=found | {"at": time.monotonic()})
+
+        self._crew.beside(self._known.survey(), show)
 
     def _freeze(self, message: Message) -> None:
         self._known.freeze(str(message["id"]), bool(message["value"]))
         self._push()
 
     def _row(self, message: Message) -> None:
-        self.channel.later(self.graph.tell, type="select", node=str(message["id"]))
+        self._reply(type="select", node=str(message["id"]))
 
     def _reset(self, message: Message) -> None:
         self._playing = False
         self._known.reset()
         self._push()
-        self.channel.later(self._judged, findings=None)
+        self._anew()
 
     def _granularity(self, message: Message) -> None:
         self._known.set_granularity(str(message["value"]))
@@ -226,18 +228,13 @@ class Page:
         if self._known.scene != before:
             self._refolded()
 
-    def _explain(self, message: Message) -> None:
-        found = self._known.explain(str(message["node"]), tuple(map(int, message["index"])))
-        self.channel.later(self.graph.tell, type="explained", box=message["box"], sentence=found)
-
-    def _fetch(self, message: Message) -> None:
-        found = self._known.region(str(message["node"]))
-        self.channel.later(self.graph.tell, type="fetched", box=message["box"], found=found)
-
     def _export(self, message: Message) -> None:
         look = "dark" if message.get("theme") == "dark" else "light"
         text = self._known.picture(int(message["position"]), look)
-        self.channel.later(self.graph.tell, type="saved", name=f"{self._known.graph.name}.svg", text=text)
+        self._reply(type="saved", name=f"{self._known.graph.name}.svg", text=text)
+
+    def _inspect(self, message: Message) -> None:
+        self._inspecting.received(message)
 
     # ---- to the browser -------------------------------------------------------------------------------------------
 
@@ -264,15 +261,14 @@ class Page:
             self._push()
             return
         self._push_pass()
-        if not self._playing:
+        if not (self._playing or self._known.supposes):
             self._prove({})
 
     def _push_pass(self) -> None:
         """Send the pass that is shown."""
         session = self._known
-        self.channel.newest(
-            "pass", self._show, scene=self._scene(), figures=session.figures.as_dict(), status=self._status()
-        )
+        shown = {"scene": self._scene(), "figures": session.figures.as_dict(), "status": self._status()}
+        self.channel.newest("pass", self._show, **shown, **self._inspecting.supposed())
 
     def _push_run(self) -> None:
         """Send how the training goes."""
@@ -288,10 +284,14 @@ class Page:
         busy = "Compiling the training loop…" if self._warming else ""
         return self._known.status() | {"run": self._runs, "playing": self._playing, "busy": busy}
 
+    def _anew(self) -> None:
+        """Forget what was said of the run before."""
+        self.channel.later(self._show_run, findings=None, surface={})
+
     def _judge(self) -> None:
         """Send what is wrong with the run."""
         self._findings = self._known.findings()
-        self.channel.later(self._judged, findings=self._findings)
+        self.channel.later(self._show_run, findings=self._findings)
 
     @property
     def _programs(self) -> Any:
@@ -304,7 +304,7 @@ class Page:
             self._warming = True
             programs = self._programs
             self._push_run()
-            self._beside(self._known.warm, lambda nothing: self._warm_now(programs))
+            self._crew.beside(self._known.warm, lambda nothing: self._warm_now(programs))
 
     def _warm_now(self, programs: Any) -> None:
         self._warming, self._warmed = False, programs
@@ -316,7 +316,7 @@ class Page:
         wanted = self._programs[0]
         if self._compiling != wanted:
             self._compiling = wanted
-            self._beside(self._known.begin, lambda step: self._compiled(wanted, step))
+            self._crew.beside(self._known.begin, lambda step: self._compiled(wanted, step))
 
     def _compiled(self, wanted: Any, step: Any) -> None:
         session = self._known
@@ -332,25 +332,16 @@ class Page:
     def _resume(self) -> None:
         held, self._held = self._held, []
         for does, message in held:
-            self._guarded(does, message)
+            self._crew.do(partial(self._do, does, message))
 
     def _prove(self, message: Message) -> None:
         """Have the gradients proved that are shown, or the one that is looked at; only the last request counts."""
         prove = self._known.proof(str(message.get("box", "")))
         self._proving = prove
-        self._beside(
+        self._crew.beside(
             lambda: prove() if self._proving is prove else {},
             lambda proof: self.channel.later(self._badges, proof=proof),
         )
-
-    def _beside(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Do a long job aside, and then something with its result as if a message had asked for it."""
-
-        def work(page: Page, message: Message) -> None:
-            result = job()
-            self._worker.submit(self._guarded, lambda page, message: then(result), {})
-
-        self._aside.submit(self._guarded, work, {})
 
     def _scene(self) -> dict[str, Any]:
         """The scene as plain data, with a number that changes when it does."""
@@ -365,15 +356,12 @@ class Page:
         self.graph.scene = scene
         self.setup.form = form
 
-    def _show(self, scene: dict[str, Any], figures: dict[str, Any], status: dict[str, Any]) -> None:
+    def _show(self, scene: dict[str, Any], figures: dict[str, Any], **others: dict[str, Any]) -> None:
         figures = figures | {"version": scene["version"]}
-        self.graph.param.update(scene=scene, figures=figures, status=status, proof={})
+        self.graph.param.update(**others, scene=scene, figures=figures, proof={})
 
-    def _show_run(self, **shown: dict[str, Any]) -> None:
+    def _show_run(self, **shown: Any) -> None:
         self.room.param.update(**shown)
-
-    def _judged(self, findings: list[dict[str, Any]] | None) -> None:
-        self.room.findings = findings
 
     def _badges(self, proof: dict[str, Any]) -> None:
         self.graph.proof = self.graph.proof | proof
@@ -381,20 +369,24 @@ class Page:
     def _set_form(self, form: dict[str, Any]) -> None:
         self.setup.form = form
 
+    def _reply(self, **message: Any) -> None:
+        self.channel.later(self.graph.tell, **message)
 
-_TOLD = """choose train steps play pause rewind remedy keep freeze row reset granularity toggle reveal plumbing resize
-explain fetch export prove"""
+
+_TOLD = """choose train steps play pause rewind remedy keep survey freeze row reset
+granularity toggle reveal plumbing resize export prove"""
 
 _MESSAGES: dict[str, Callable[[Page, Message], None]] = {
     "set": Page._choose,
     **{name: getattr(Page, f"_{name}") for name in _TOLD.split()},
+    **dict.fromkeys(MESSAGES, Page._inspect),
 }
 """What a message of each type does."""
 
 _OF_RUN = frozenset({Page._train, Page._steps, Page._play, Page._piece})
 """What has to wait until the training loop is compiled."""
 
-_OF_NUMBERS = _OF_RUN | {Page._explain, Page._fetch, Page._export, Page._prove, Page._rewind, Page._reset}
+_OF_NUMBERS = _OF_RUN | {Page._inspect, Page._export, Page._prove, Page._rewind, Page._reset, Page._survey}
 """What has to wait until the step that is shown is compiled."""
 
 _SMALL = 1000  # nodes of a graph whose training loop is compiled before it is asked for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,11 @@ class Figures:
 
 
 def figures(
-    folded: Folded, numbers: Numbers, images: Mapping[str, tuple[int, int]] | None = None, plumbing: bool = False
+    folded: Folded,
+    numbers: Numbers,
+    images: Mapping[str, tuple[int, int]] | None = None,
+    plumbing: bool = False,
+    speaks: Container[str] | None = None,
 ) -> Figures:
     """Everything the screen says about one step.
 
@@ -85,14 +89,14 @@ def figures(
         numbers: the full reading, on the host.
         images: for nodes whose rows are pictures, their height and width.
         plumbing: whether reshapes and the like are seen, and so spoken of.
+        speaks: boxes whose sentences are made, by id; the first ones (:data:`EXPLAINED`) unless given.
     """
+    first = frozenset(box.id for box in folded.boxes[:EXPLAINED]) if speaks is None else speaks
     left = BUDGET
     found = {}
-    for position, box in enumerate(folded.boxes):
+    for box in folded.boxes:
         node = numbers.graph.node(box.shows)
-        spoken = (
-            explain(numbers, node.id, None, plumbing) if position < EXPLAINED and _readable(numbers, node) else None
-        )
+        spoken = explain(numbers, node.id, None, plumbing) if box.id in first and _readable(numbers, node) else None
         own = _box(numbers, node, (images or {}).get(node.id), left > 0, spoken)
         left -= sum(picture.rows * picture.columns for picture in (own.value, own.grad) if picture)
         found[box.id] = own

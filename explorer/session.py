@@ -16,26 +16,24 @@ from engine.tasks import Problem, Settings, problem
 from engine.training import Step, Trainer
 from explorer import form, frames, svg
 from explorer.dot_process import Engine, shared_engine
+from explorer.edits import Editors, Edits
 from explorer.errors import ExplorerError
 from explorer.extras import Extras, extras, planes, spreads
 from explorer.figures import Figures, figures, picture, read, sentence
+from explorer.pair import Pair
 from explorer.proof import MOST, Proofs
 from explorer.room import DIALS, Room, own_problem
 from explorer.sheet import Sheet
+from explorer.slices import Slices, way
 from explorer.target import Target
 
 
-class Session(Sheet):
+class Session(Sheet, Pair):
     """One page's state: the settings, the run, the step that is shown, and how its graph is folded."""
 
     problem: Problem
     settings: Settings
     target: Target | None
-    room: Room
-    other: Room | None = None
-    """The run that the first one is compared with."""
-    _back: int | None = None
-    """An earlier step that is shown: training goes on from there."""
 
     def __init__(
         self, settings: Settings | None = None, target: Target | None = None, engine: Engine | None = None
@@ -88,7 +86,7 @@ class Session(Sheet):
             room.change(**changes)
         if self.room.run.controls.method != before:  # another program, to be compiled
             self.trained = False
-            self._forget("step", "numbers", "figures")
+            self._forget("step", "edits", "numbers", "figures")
         self._again()
 
     def _again(self) -> None:
@@ -104,13 +102,18 @@ class Session(Sheet):
         self._show(self.room.first)
 
     def train(self) -> None:
-        """Take one training step: the update of the pass that is shown, or the next pass and its update."""
+        """Take one training step: the update of the pass that is shown, or the next pass and its update.
+
+        What was changed in that pass by hand is undone: only the real one trains.
+        """
+        self._forget("edits", "numbers", "figures")
         self._go_on()
         if self.room.broken is None:
             if self.step.before.step != self.room.step:
                 self._show(self.room.pass_at(self.room.step))
             self._advance(1)
             self.trained = True
+            self._look()
 
     def advance(self, count: int) -> None:
         """Take some steps; :meth:`catch_up` then shows the pass that comes next."""
@@ -122,6 +125,9 @@ class Session(Sheet):
         if self.step.before.step != self.room.step:
             self._show(self.room.pass_at(self.room.step))
             self.trained = False
+        self._look()
+
+    def _look(self) -> None:
         self.room.look(self.step, spreads(self.room, self.step))
 
     def rewind(self, step: int) -> None:
@@ -130,35 +136,7 @@ class Session(Sheet):
         self.trained = False
         self._back = step
 
-    def _go_on(self) -> None:
-        if self._back is not None:
-            self.room.rewind(self._back)
-            self._back = None
-
-    def _advance(self, count: int) -> None:
-        """Both runs, where two are compared, in lock step: the younger one catches up first."""
-        if self.other is not None and self.behind:
-            self.other.advance(min(count, self.room.step - self.other.step))
-            return
-        for room in self.rooms:
-            room.advance(count)
-
-    @property
-    def ended(self) -> bool:
-        """Whether there is nothing more to train: no run has a finite loss."""
-        return all(room.broken is not None for room in self.rooms)
-
     # ---- two runs side by side ------------------------------------------------------------------------------------
-
-    @property
-    def rooms(self) -> list[Room]:
-        """The run, and the one that it is compared with."""
-        return [self.room] if self.other is None else [self.room, self.other]
-
-    @property
-    def behind(self) -> bool:
-        """Whether the second run has still to catch up."""
-        return self.other is not None and self.other.broken is None and self.other.step < self.room.step
 
     def compare(self, change: Mapping[str, Any], title: str) -> None:
         """Begin a second run from the same seed with some settings changed.
@@ -184,8 +162,10 @@ class Session(Sheet):
         self.compared = settings, ""
         self.trainer: Trainer = self.room.trainer
         self._proofs = Proofs(self.trainer)
+        self._editors = Editors(self.trainer)
+        self._slices = Slices(chosen)
         self.trained, self._back = False, None
-        self._forget("step", "numbers", "_planes")
+        self._forget("step", "edits", "numbers", "_planes")
         self._spread_out(self.room.graph, self.room.parameters)
 
     @cached_property
@@ -211,11 +191,12 @@ class Session(Sheet):
 
     @cached_property
     def numbers(self) -> Numbers:
-        """The numbers of that step, on the host."""
-        return Numbers(dataclasses.replace(self.step.reading, graph=self.graph))
+        """The numbers of that step, on the host, or of what was changed in it."""
+        reading = self.edits.ran.after if self.edits.ran else self.step.reading
+        return Numbers(dataclasses.replace(reading, graph=self.graph))
 
     def _show(self, step: Step) -> None:
-        self._forget("numbers", "figures")
+        self._forget("edits", "numbers", "figures")
         self.__dict__["step"] = step
 
     @property
@@ -231,6 +212,30 @@ class Session(Sheet):
 
         return work
 
+    # ---- what if ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def edits(self) -> Edits:
+        """What is changed in the step that is shown: nothing at first, and nothing in another step."""
+        return Edits(self._editors, self.graph, self.step)
+
+    @property
+    def supposes(self) -> bool:
+        """Whether what is shown was changed by hand."""
+        return not self.waiting and self.edits.ran is not None
+
+    def suppose(self) -> None:
+        """Run the pass again with what was changed, and show it."""
+        self.edits.run()
+        self._forget("numbers", "figures")
+
+    @property
+    def plain_figures(self) -> Figures:
+        """The numbers of the pass without the changes, to the last bit what the changed one is compared with."""
+        assert self.edits.ran is not None
+        numbers = Numbers(dataclasses.replace(self.edits.ran.before, graph=self.graph))
+        return figures(self.folded, numbers, self._images, self.plumbing, frozenset())
+
     # ---- how the training goes ------------------------------------------------------------------------------------
 
     def frame(self) -> dict[str, Any]:
@@ -244,6 +249,10 @@ class Session(Sheet):
     def extras(self) -> Extras:
         """What the pass that is shown has besides its graph: the plane, the spread of entries, gradients in time."""
         return extras(self.room, self.step, self._planes)
+
+    def survey(self) -> Callable[[], dict[str, Any]]:
+        """What draws the loss around the way of the run; takes long, and may be called in any thread."""
+        return partial(self._slices.around, way(self.room))
 
     def findings(self) -> list[dict[str, Any]]:
         """What is wrong with the run, as plain data."""
@@ -261,8 +270,9 @@ class Session(Sheet):
 
     @cached_property
     def figures(self) -> Figures:
-        """The numbers of the step that is shown."""
-        return figures(self.folded, self.numbers, self._images, self.plumbing)
+        """The numbers of the step that is shown, or of what was changed in it."""
+        speaks = frozenset[str]() if self.supposes else None  # while somebody drags, one sentence is enough
+        return figures(self.folded, self.numbers, self._images, self.plumbing, speaks)
 
     @property
     def _images(self) -> Mapping[str, tuple[int, int]]:
@@ -270,16 +280,19 @@ class Session(Sheet):
         first = self.graph.inputs[len(self.parameters) :][:1]
         return dict.fromkeys(first, self.problem.image) if self.problem.image else {}
 
-    def explain(self, node: str, index: tuple[int, ...]) -> dict[str, Any]:
-        """The sentence about one entry of a node.
+    def explain(self, node: str, index: tuple[int, ...] | None) -> dict[str, Any]:
+        """The sentence about one entry of a node; ``None`` for the one with the largest gradient.
 
         Raises:
             EngineError: there is no such entry, or no gradient to read.
         """
         shape = self.numbers.value(node).shape
-        if len(index) != len(shape) or not all(0 <= i < n for i, n in zip(index, shape, strict=False)):
-            raise ExplorerError(f"{self.graph.node(node).name} has no entry {list(index)}; its shape is {list(shape)}.")
-        return sentence(explain(self.numbers, node, index, self.plumbing), self.numbers)
+        fits = index is None or len(index) == len(shape)
+        if not fits or not all(0 <= i < n for i, n in zip(index or (), shape, strict=False)):
+            asked = f"{self.graph.node(node).name} has no entry {list(index or ())}"
+            raise ExplorerError(f"{asked}; its shape is {list(shape)}.")
+        spoken = sentence(explain(self.numbers, node, index, self.plumbing), self.numbers)
+        return self.edits.said(spoken) if self.supposes else spoken
 
     def region(self, node: str) -> dict[str, Any]:
         """Value and gradient of a node too large to have been sent ahead."""

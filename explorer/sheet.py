@@ -52,9 +52,11 @@ class Sheet:
         self._refold()
 
     def reveal(self, node: str) -> None:
-        """Open every scope around a node, so that it is seen."""
+        """Open every scope around a node, so that it is seen; a parameter lies with what uses it."""
         found = self.graph.node(node)
-        self.opened = self.opened | frozenset(self.graph.ancestry(found.scope))
+        users = [id for id in self.graph.consumers(node) if id in self.graph] if found.id in self._hidden else []
+        around = (self.graph.node(id).scope for id in (found.id, *users))
+        self.opened = self.opened | {scope for each in around for scope in self.graph.ancestry(each)}
         if ops.is_plumbing(found.op):
             self.plumbing = True
         self._refold()

@@ -97,6 +97,7 @@ INK: dict[str, dict[str, str]] = {
         "update": "#8a5a00",
         "accent": "#1c5fb0",
         "warn": "#a33a00",
+        "changed": "#3f6f00",
         "cluster": "#eef1f5",
     },
     "dark": {
@@ -111,6 +112,7 @@ INK: dict[str, dict[str, str]] = {
         "update": "#f0b94a",
         "accent": "#78b4ff",
         "warn": "#ff9d6b",
+        "changed": "#a9e34b",
         "cluster": "#1d222a",
     },
 }

@@ -82,6 +82,17 @@ def train_for(page: Page, seconds: float) -> None:
     page.locator(".bar").evaluate("bar => scrollTo(0, bar.getBoundingClientRect().top + scrollY - 12)")
 
 
+def supposed(page: Page) -> None:
+    """A weight of the first layer changed by hand, seen from the layers."""
+    backward_at("params.layers.0.w")(page)
+    page.locator(".whatif summary").click()
+    dial = page.get_by_role("spinbutton", name="as a number")
+    dial.fill("3")
+    dial.press("Enter")
+    page.locator(".banner").wait_for(timeout=120_000)
+    page.locator(".message").wait_for(state="hidden")
+
+
 def learning(page: Page) -> None:
     """A network that learns the spirals."""
     choose(page, task="spiral", width="32", activation="relu", init="he", optimizer="adam", rate="0.01")
@@ -102,6 +113,7 @@ SHOTS = (
     Shot("digits", backward_at("mlp/layer_1")),
     Shot("digits-dark", backward_at("mlp/layer_1"), theme="dark"),
     Shot("trained", trained),
+    Shot("whatif", supposed),
     Shot("training", learning),
     Shot("vanishing", vanishing),
     Shot("phone", backward_at("mlp/layer_1/add"), window=PHONE),

@@ -276,6 +276,15 @@ def test_a_run_of_ones_own_function_is_opened_with_it(tmp_path, model):
 # ---- stopped, and watched ------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def _interruptible():
+    """A shell that runs us in the background has interruptions ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interruption_ends_after_the_step_in_work(monkeypatch):
     advancing = room.Room.advancing
 
@@ -289,6 +298,7 @@ def test_an_interruption_ends_after_the_step_in_work(monkeypatch):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("_interruptible")
 def test_a_second_interruption_is_one(monkeypatch):
     def impatient(self, count):
         signal.raise_signal(signal.SIGINT)

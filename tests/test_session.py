@@ -335,6 +335,12 @@ def test_a_hidden_node_is_revealed_with_all_that_is_around_it(spiral):
     assert "cross_entropy/log_softmax/exp" in [box.name for box in spiral.scene.boxes]
 
 
+def test_a_parameter_is_revealed_with_the_layer_that_uses_it(spiral):
+    spiral.set_granularity("layer")
+    spiral.reveal("params.layers.0.w")
+    assert spiral.graph.node("params.layers.0.w").id in {box.id for box in spiral.scene.boxes}
+
+
 def test_revealing_plumbing_shows_plumbing(spiral):
     spiral.reveal("mlp/layer/broadcast_in_dim")
     assert spiral.plumbing

@@ -99,7 +99,7 @@ def test_signs_stay_apart_at_every_strength_but_the_weakest(look):
 
 
 @pytest.mark.parametrize("look", LOOKS)
-@pytest.mark.parametrize("ink", ["text", "quiet", "forward", "backward", "update", "accent", "warn"])
+@pytest.mark.parametrize("ink", ["text", "quiet", "forward", "backward", "update", "accent", "warn", "changed"])
 def test_text_can_be_read_on_every_ground(look, ink):
     colours = theme.INK[look]
     assert min(contrast(colours[ink], colours[ground]) for ground in ("page", "panel", "cluster")) >= 4.5

@@ -19,6 +19,8 @@ class GraphView(JSComponent):  # type: ignore[misc]
     figures = param.Dict(default={}, doc="The numbers of the scene of the same ``version``.")
     status = param.Dict(default={}, doc="The training as text and numbers.")
     proof = param.Dict(default={}, doc="For each box how well its gradient agrees.")
+    whatif = param.Dict(default={}, doc="What a person changed in this step, and which boxes it moved; else empty.")
+    plain = param.Dict(default={}, doc="The numbers of the boxes without those changes.")
     page = param.Boolean(default=False, doc="Whether keys are listened for on the whole page.")
 
     _esm = assets.module("graphview/main.js")

@@ -25,6 +25,7 @@ class RoomView(JSComponent):  # type: ignore[misc]
     )
     frame = param.Dict(default={}, doc="The run so far, in at most 256 columns of steps: see ``explorer.frames``.")
     extras = param.Dict(default={}, doc="``boundary`` or ``fit``, ``histograms``, ``time``: each where there is one.")
+    surface = param.Dict(default={}, doc="A slice of the loss around the run; or an ``error``.")
     findings = param.List(default=None, allow_None=True, doc="What health says of the run; None: it wasn't asked.")
     compare = param.Dict(default={}, doc="A second run: its ``frame``, ``findings`` and ``title``.")
 

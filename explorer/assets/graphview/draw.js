@@ -2,6 +2,7 @@
 
 import { pixels } from "./palette.js";
 import { stateOf } from "./store.js";
+import { beforeAfter } from "./whatif.js";
 
 const FONT = 'Inter, "Segoe UI", system-ui, -apple-system, Helvetica, Arial, sans-serif';
 
@@ -153,7 +154,21 @@ export function drawBox(context, box, state, look, scale) {
     return;
   }
   if (scale > 0.28) drawTexts(context, box, ink, reached);
-  if (own) drawNumbers(context, box, own, reached, look, state.theme, scale);
+  const moved = state.whatif && reached !== "not reached" ? state.whatif.boxes[box.id] : null;
+  if (own) drawNumbers(context, box, own, { reached, moved, plain: (moved && state.plain[box.id]) || {} }, look, state.theme, scale);
+  if (moved && (moved.value || reached === "gradient")) tag(context, box, ink);
+}
+
+/** The sign of a box that a change moved. */
+function tag(context, box, ink) {
+  const [x, y] = [box.x + box.w - 18, box.y + 23];
+  context.fillStyle = ink.changed;
+  context.beginPath();
+  context.moveTo(x + 6, y);
+  context.lineTo(x + 12, y + 10);
+  context.lineTo(x, y + 10);
+  context.closePath();
+  context.fill();
 }
 
 function stack(context, box) {
@@ -184,36 +199,40 @@ function drawTiny(context, box, own, reached, look, theme) {
   context.globalAlpha = 1;
 }
 
-function drawNumbers(context, box, own, reached, look, theme, scale) {
+function drawNumbers(context, box, own, { reached, moved, plain }, look, theme, scale) {
   const inset = insetOf(box);
   const half = (box.w - 2 * inset - 8) / 2;
   const ink = look.ink[theme];
   const places = [
-    [own.value, box.x + inset, reached !== "not reached", ink.text, "value"],
-    [own.grad, box.x + inset + 8 + half, reached === "gradient", ink.backward, "gradient"],
+    [own.value, box.x + inset, reached !== "not reached", ink.text, "value", moved && moved.value && plain.value],
+    [own.grad, box.x + inset + 8 + half, reached === "gradient", ink.backward, "gradient", moved && moved.grad && plain.grad],
   ];
-  for (const [picture, x, there, colour, name] of places) {
+  for (const [picture, x, there, colour, name, before] of places) {
     if (!picture || !there) continue;
     const [top, bottom] = [box.y + 38, box.y + box.h - 16];
     if (picture.rows * picture.columns > 1) {
       context.imageSmoothingEnabled = false;
       context.drawImage(pixels(picture, look, theme), x, top, half, bottom - top);
-      context.strokeStyle = ink.line;
-      context.lineWidth = 0.7;
+      context.strokeStyle = before ? ink.changed : ink.line;
+      context.lineWidth = before ? 2 : 0.7;
       context.strokeRect(x, top, half, bottom - top);
-      if (scale > 0.45) caption(context, `rms ${picture.rms}`, x, box.y + box.h - 5, ink);
+      const text = before ? beforeAfter(picture, before) : `rms ${picture.rms}`;
+      if (scale > 0.45) caption(context, text, x, box.y + box.h - 5, before ? { quiet: ink.changed } : ink, half);
     } else if (scale > 0.3) {
-      context.fillStyle = colour;
+      context.fillStyle = before ? ink.changed : colour;
       context.font = `600 15px ${FONT}`;
       context.fillText(picture.rms, x, (top + bottom) / 2 + 6);
+      if (before && before.rms !== picture.rms) caption(context, `${before.rms} →`, x, (top + bottom) / 2 - 9, ink);
       if (scale > 0.45) caption(context, name, x, box.y + box.h - 5, ink);
     }
   }
 }
 
-function caption(context, text, x, y, ink) {
+function caption(context, text, x, y, ink, width = Infinity) {
   context.fillStyle = ink.quiet;
   context.font = `500 9.5px ${FONT}`;
+  const long = context.measureText(text).width;
+  if (long > width) context.font = `500 ${Math.max((9.5 * width) / long, 7.5)}px ${FONT}`;
   context.fillText(text, x, y);
 }
 

@@ -14,7 +14,7 @@ export function createHeatmap(label, store, look, choose) {
   let shown = null;
   let cursor = null;
 
-  function show(picture, chosen) {
+  function show(picture, chosen, plain = null) {
     shown = null;
     element.hidden = !picture;
     if (!picture) return;
@@ -28,14 +28,18 @@ export function createHeatmap(label, store, look, choose) {
     Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
     canvas.hidden = picture.shape.length === 0;
     canvas.setAttribute("aria-label", `${label}, ${picture.shape.join(" × ") || "one number"}; ${picture.summary || picture.rms}`);
-    shown = { picture, numbers, rows, columns, width, height, ratio, chosen: chosen ? flat(chosen, picture.shape) : -1 };
+    const before = numbers && plain && plain.data && !picture.grey ? floats(plain.data) : null;
+    const moved = before ? numbers.map((value, i) => (value === before[i] || (value !== value && before[i] !== before[i]) ? 0 : 1)) : null;
+    shown = { picture, numbers, rows, columns, width, height, ratio, before, moved, chosen: chosen ? flat(chosen, picture.shape) : -1 };
+    shown.count = moved ? moved.reduce((sum, own) => sum + own, 0) : 0;
     cursor = null;
     paint();
-    readout.textContent = canvas.hidden ? picture.rms : rest();
+    readout.textContent = canvas.hidden ? (shown.count ? `${plain.rms} → ${picture.rms}` : picture.rms) : rest();
   }
 
   function rest() {
-    const { picture, numbers } = shown;
+    const { picture, numbers, count } = shown;
+    if (count) return `△ ${count} of ${numbers.length} changed · ${picture.summary}`;
     if (picture.grey) return "The first images of the batch.";
     return numbers ? picture.summary : `${picture.summary} · too large to show whole: each cell is the strongest of several`;
   }
@@ -55,6 +59,7 @@ export function createHeatmap(label, store, look, choose) {
       }
     }
     const ink = look.ink[store.state.theme];
+    if (shown.count && shown.count <= numbers.length / 2) mark(context, ink.changed, w, h);
     for (const [at, colour, width] of [[shown.chosen, ink.accent, 2], [cursor ?? -1, ink.text, 1.5]]) {
       if (at < 0 || !numbers || picture.grey) continue;
       context.strokeStyle = colour;
@@ -63,12 +68,28 @@ export function createHeatmap(label, store, look, choose) {
     }
   }
 
+  /** A corner of each entry that was changed; where most were, marking them tells nothing. */
+  function mark(context, colour, w, h) {
+    const size = Math.max(Math.min(w, h) * 0.45, Math.min(w, 4));
+    context.fillStyle = colour;
+    shown.moved.forEach((moved, i) => {
+      if (!moved) return;
+      const [x, y] = [((i % shown.columns) + 1) * w, Math.floor(i / shown.columns) * h];
+      context.beginPath();
+      context.moveTo(x - size, y);
+      context.lineTo(x, y);
+      context.lineTo(x, y + size);
+      context.fill();
+    });
+  }
+
   function point(at) {
     if (!shown || !shown.numbers || shown.picture.grey || at < 0 || at >= shown.numbers.length) return;
     cursor = at;
     paint();
     const { shape } = shown.picture;
-    readout.textContent = `[${unflat(at, shape).join(", ")}]  ${short(shown.numbers[at])}`;
+    const was = shown.moved && shown.moved[at] ? `${short(shown.before[at])} → ` : "";
+    readout.textContent = `[${unflat(at, shape).join(", ")}]  ${was}${short(shown.numbers[at])}`;
   }
 
   function under(event) {

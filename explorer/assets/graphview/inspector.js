@@ -1,35 +1,65 @@
 // The selected box in full: what it computes, its value, its gradient, and the chain rule as a sentence in numbers.
 
+import { createCloser } from "./closer.js";
 import { make } from "./dom.js";
 import { createHeatmap } from "./heatmap.js";
 import { currentStop, stateOf } from "./store.js";
+import { beforeAfter, createWhatIf } from "./whatif.js";
 
 /** The inspector; `actions` lead to other boxes and ask for what was not sent ahead. */
 export function createInspector(store, look, actions) {
-  const value = createHeatmap("Value", store, look, (index) => actions.ask(index));
-  const gradient = createHeatmap("Gradient", store, look, (index) => actions.ask(index));
-  const element = make("section", { class: "inspector", role: "region", "aria-label": "Inspector" });
+  const value = createHeatmap("Value", store, look, pick);
+  const gradient = createHeatmap("Gradient", store, look, pick);
+  const closer = createCloser(store, look, actions, show);
+  const whatif = createWhatIf(store, actions); // stays in the page while it is dragged; what is around it is made anew
+  const [top, rest] = [make("div"), make("div")];
+  const element = make("section", { class: "inspector", role: "region", "aria-label": "Inspector" }, top, whatif.element, rest);
   const extras = new Map(); // what was fetched for large arrays, and sentences for other entries
+  const picked = new Map(); // for each box the entry that was chosen in it
+  let asking = ""; // the sentence that was asked for, as the changed pass has only one
+
+  function pick(index) {
+    const { state } = store;
+    const own = state.figures && state.figures.boxes[state.selected];
+    picked.set(state.selected, index);
+    if (own && own.grad) actions.ask(index);
+    show();
+  }
+
+  /** The sentence about the entry that is looked at, as far as it has come. */
+  function sentenceOf(box, own, extra) {
+    const { whatif: on } = store.state;
+    const found = extra.sentence || (on && on.spoken[box.id]) || (own && own.sentence);
+    const key = on ? `${on.heard} ${box.id}` : "";
+    if (!found && on && own && own.grad && asking !== key) {
+      asking = key;
+      actions.ask(picked.get(box.id) || null);
+    }
+    return found;
+  }
 
   function show() {
     const { state } = store;
     const box = state.scene && state.scene.byId.get(state.selected);
+    whatif.element.hidden = !box;
     if (!box) {
-      element.replaceChildren(make("p", { class: "hint" }, "Press → to take the first step, or click a box to look inside it."));
+      top.replaceChildren(make("p", { class: "hint" }, "Press → to take the first step, or click a box to look inside it."));
+      rest.replaceChildren();
       return;
     }
     const own = state.figures && state.figures.boxes[box.id];
     const extra = extras.get(box.id) || {};
-    const spoken = extra.sentence || (own && own.sentence);
-    const index = spoken ? spoken.index : null;
+    const spoken = sentenceOf(box, own, extra);
+    const index = picked.get(box.id) || (spoken ? spoken.index : null);
     const reached = stateOf(box, state.position);
     const stop = currentStop(state);
     const back = stop && (stop.phase === "Backward" || stop.phase === "Update") && reached === "gradient";
     const forward = reached === "not reached" ? waiting(box, box.valueAt, "The pass has not reached it yet.") : forwardCard(box, own, extra, index);
-    const backward = reached === "gradient" ? backwardCard(box, own, extra, spoken) : reached === "value" ? beforeGradient(box, own) : null;
+    const backward = reached === "gradient" ? backwardCard(box, own, extra, spoken, index) : reached === "value" ? beforeGradient(box, own) : null;
     const cards = [forward, backward].filter(Boolean);
-    element.replaceChildren(
-      heading(box),
+    whatif.show(box, reached === "not reached" ? null : extra.value || (own && own.value), index);
+    top.replaceChildren(heading(box));
+    rest.replaceChildren(
       ...(stop && stop.phase === "Update" ? updateCard(box) : []),
       ...(back ? cards.reverse() : cards),
       ...(stop && stop.phase === "Update" ? [] : updateCard(box)),
@@ -50,12 +80,13 @@ export function createInspector(store, look, actions) {
 
   function forwardCard(box, own, extra, index) {
     const picture = extra.value || (own && own.value);
-    value.show(picture, index);
+    const before = plainOf(box).value;
+    value.show(picture, index, before);
     const given = box.kind === "parameter" || box.kind === "input" || box.kind === "constant";
     return card(
       "forward",
       "Value",
-      picture && picture.shape.length ? `rms ${picture.rms}` : "",
+      picture && picture.shape.length ? `rms ${beforeAfter(picture, before)}` : "",
       given ? null : make("p", { class: "formula" }, box.forward),
       own && own.computed ? make("p", { class: "computed" }, ...computed(own.computed, box, index)) : null,
       value.element,
@@ -63,20 +94,27 @@ export function createInspector(store, look, actions) {
     );
   }
 
-  function backwardCard(box, own, extra, spoken) {
+  function backwardCard(box, own, extra, spoken, index) {
     const picture = extra.grad || (own && own.grad);
-    gradient.show(picture, spoken ? spoken.index : null);
+    const before = plainOf(box).grad;
+    gradient.show(picture, index, before);
     const graded = spoken ? sentence(spoken) : own && own.missing ? make("p", { class: "note" }, own.missing) : null;
     return card(
       "backward",
       "Gradient  ∂L/∂" + shortName(box),
-      picture && picture.shape.length ? `rms ${picture.rms}` : "",
+      picture && picture.shape.length ? `rms ${beforeAfter(picture, before)}` : "",
       graded,
       gradient.element,
       large(picture),
-      badge(store.state.proof[box.id]) || proveButton(box, picture),
+      ...(store.state.whatif ? [] : [badge(store.state.proof[box.id]) || proveButton(box, picture)]),
+      closer.valley(box, index),
       box.note ? make("p", { class: "note" }, box.note) : null,
     );
+  }
+
+  /** The numbers of a box without what was changed by hand; none at a real step. */
+  function plainOf(box) {
+    return (store.state.whatif && store.state.plain[box.id]) || {};
   }
 
   /** In a large graph a gradient is proved when that is asked for. */
@@ -119,6 +157,7 @@ export function createInspector(store, look, actions) {
         status ? `rate ${status.rate}` : "",
         make("p", { class: "formula" }, "w ← w − rate · ∂L/∂w"),
         ...moved.map(([name, id]) => make("p", { class: "computed" }, make("b", {}, name), `  ${status.updates[id]}`)),
+        closer.moves(box),
       ),
     ];
   }
@@ -185,13 +224,21 @@ export function createInspector(store, look, actions) {
 
   store.subscribe((changed) => {
     if (changed.has("scene") || changed.has("figures")) extras.clear();
-    if (["scene", "figures", "selected", "position", "proof", "status", "theme"].some((key) => changed.has(key))) show();
+    if (changed.has("scene")) picked.clear();
+    if (changed.has("figures")) closer.forget();
+    if (["scene", "figures", "selected", "position", "proof", "status", "theme", "whatif", "plain"].some((key) => changed.has(key))) show();
   });
   show();
   return {
     element,
     extend(id, more) {
       extras.set(id, { ...(extras.get(id) || {}), ...more });
+      show();
+    },
+    closer: (what, { box, node, ...found }) => closer.take(what, box, what === "valley" ? found.valley : { node, ...found.moves }),
+    failed() {
+      whatif.failed();
+      closer.release();
       show();
     },
   };

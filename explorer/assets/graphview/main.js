@@ -8,6 +8,7 @@ import { createStore, prepared } from "./store.js";
 import { createTable } from "./table.js";
 import { createLegend, createMinimap, createTools } from "./tools.js";
 import { createTrack } from "./track.js";
+import { createBanner, wayBack } from "./whatif.js";
 
 const TRAIN_MS = 2600;
 
@@ -35,6 +36,11 @@ export function mount(root, look, send, wholePage) {
     ask: (index) => send({ type: "explain", node: selectedBox().node, box: selectedBox().id, index }),
     fetch: () => send({ type: "fetch", node: selectedBox().node, box: selectedBox().id }),
     prove: (box) => send({ type: "prove", box }),
+    change: send,
+    prepare: () => send({ type: "prepare" }),
+    undo: () => store.state.whatif && send({ type: "undo" }),
+    check: (node, index) => send({ type: "check", node, box: selectedBox().id, index }),
+    moves: (node) => send({ type: "moves", node, box: selectedBox().id }),
     save: () => send({ type: "export", position: store.state.position, theme: store.state.theme }),
     table: () => {
       tableShown = !tableShown;
@@ -49,7 +55,7 @@ export function mount(root, look, send, wholePage) {
   const minimap = createMinimap(store, canvas, look);
   const inspector = createInspector(store, look, actions);
   table = createTable(store, actions);
-  stage.append(tools.element, minimap.element, legend.element, note, message, cover);
+  stage.append(createBanner(store, actions).element, tools.element, minimap.element, legend.element, note, message, cover);
   root.append(make("div", { class: "explorer" }, track.element, stage, inspector.element, table.element, table.live, help));
 
   function selectedBox() {
@@ -204,7 +210,7 @@ export function mount(root, look, send, wholePage) {
     if (changed.has("scene")) {
       canvas.show(state.scene, false);
       if (state.selected) canvas.follow(state.scene.byId.get(state.selected));
-    } else if (changed.has("theme") || changed.has("figures")) canvas.paintAll();
+    } else if (["theme", "figures", "whatif", "plain"].some((key) => changed.has(key))) canvas.paintAll();
     else if (changed.has("position")) {
       const stop = state.position > 0 && state.scene.stops[state.position - 1];
       const box = stop && state.scene.byId.get(stop.box);
@@ -257,10 +263,20 @@ export function mount(root, look, send, wholePage) {
       }
     },
     proof: (proof) => store.set({ proof }),
+    /** What was changed by hand; all of the pass is shown at once. */
+    whatif(whatif, plain) {
+      const { scene, position } = store.state;
+      const on = Boolean(whatif && whatif.changes);
+      const first = on && !store.state.whatif && scene;
+      store.set({ whatif: on ? whatif : null, plain: on ? plain : {}, ...(first ? { position: Math.max(position, wayBack(scene)) } : {}) });
+    },
+    preparing: (preparing) => store.set({ preparing }),
+    closer: (what, found) => inspector.closer(what, found),
     extend: (box, more) => inspector.extend(box, more),
     fail(text) {
       cover.hidden = Boolean(store.state.scene);
       cover.replaceChildren(make("p", { role: "alert" }, text));
+      inspector.failed();
       say(text);
     },
     train,
@@ -307,16 +323,26 @@ export function render({ model, el }) {
     if (fresh || numbers) view.show(fresh ? scene : null, numbers);
   }
 
+  function suppose() {
+    const { whatif, plain } = model;
+    view.whatif(whatif, plain);
+  }
+
   const take = {
     explained: ({ box, sentence }) => view.extend(box, { sentence }),
     fetched: ({ box, found }) => view.extend(box, found),
     failed: ({ text }) => view.fail(text),
+    preparing: ({ value }) => view.preparing(value),
+    checked: ({ box, valley }) => view.closer("valley", { box, valley }),
+    moved: ({ box, node, moves }) => view.closer("moves", { box, node, moves }),
     saved: ({ name, text }) => download(name, text),
     train: () => view.train(),
     select: ({ node }) => view.select(node),
   };
   model.on("scene", show);
   model.on("figures", show);
+  model.on("whatif", suppose);
+  model.on("plain", suppose);
   model.on("status", () => view.status(model.status));
   model.on("proof", () => view.proof(model.proof));
   model.on("msg:custom", (event) => {

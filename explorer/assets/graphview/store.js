@@ -10,6 +10,9 @@ export function createStore() {
     figures: null,
     status: null,
     proof: {},
+    whatif: null, // what was changed by hand, and which boxes it moved; null at a real step
+    plain: {}, // then the numbers of the boxes without the changes
+    preparing: false, // whether a pass that can be changed is being compiled
     position: 0, // number of stops passed
     selected: null, // id of a box
     theme: "light",

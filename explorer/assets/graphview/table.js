@@ -2,6 +2,7 @@
 
 import { make } from "./dom.js";
 import { spoken, stateOf } from "./store.js";
+import { beforeAfter } from "./whatif.js";
 
 const TOGETHER = 64; // rows that are laid out anew when one of them changes: of thousands that would take a frame
 
@@ -28,13 +29,15 @@ export function createTable(store, actions) {
   }
 
   function fill(entry) {
-    const { figures, position } = store.state;
+    const { figures, position, whatif, plain } = store.state;
     const own = figures && figures.boxes[entry.box.id];
+    const before = (whatif && plain[entry.box.id]) || {};
+    const moved = whatif && whatif.boxes[entry.box.id];
     const state = stateOf(entry.box, position);
     const texts = [
-      state === "not reached" ? "–" : textOf(own && own.value),
-      state === "gradient" ? textOf(own && own.grad) : "–",
-      state,
+      state === "not reached" ? "–" : textOf(own && own.value, before.value),
+      state === "gradient" ? textOf(own && own.grad, before.grad) : "–",
+      moved && ((moved.value && state !== "not reached") || (moved.grad && state === "gradient")) ? `${state} · changed` : state,
     ];
     texts.forEach((text, i) => {
       const cell = entry.cells[i + 2];
@@ -48,7 +51,7 @@ export function createTable(store, actions) {
     const { scene, position } = store.state;
     if (!scene) return;
     if (changed.has("scene")) build();
-    if (changed.has("scene") || changed.has("figures")) rows.forEach(fill);
+    if (["scene", "figures", "whatif", "plain"].some((key) => changed.has(key))) rows.forEach(fill);
     else if (changed.has("position")) {
       const stops = scene.stops.slice(Math.min(before, position), Math.max(before, position));
       for (const stop of stops) fill(rows.get(stop.box));
@@ -69,7 +72,8 @@ export function createTable(store, actions) {
   return { element, live, toggle: (shown) => element.classList.toggle("shown", shown) };
 }
 
-function textOf(picture) {
+function textOf(picture, before = null) {
   if (!picture) return "–";
-  return picture.shape.length ? `rms ${picture.rms}` : picture.rms;
+  const text = beforeAfter(picture, before);
+  return picture.shape.length ? `rms ${text}` : text;
 }

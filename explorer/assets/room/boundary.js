@@ -1,6 +1,7 @@
 // What the network makes of the plane: its scores as colours, the line where it is undecided, and the points.
 
 import { drawAxes, drawDot, drawEmpty } from "./axes.js";
+import { traceContour } from "./contours.js";
 import { createPlot, showLegend } from "./plot.js";
 import { mixed, pixel } from "./quantities.js";
 import { linear, percent, told } from "./scales.js";
@@ -118,33 +119,13 @@ export function scoresInto(canvas, pictures, colours) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
-/** Where the score is undecided: marching squares over the cells. */
+/** Where the score is undecided. */
 function drawZero(context, area, { scores, rows, columns, centre }, ink) {
-  const at = (row, column) => scores[row * columns + column] - centre;
-  const x = (column) => area.x + ((column + 0.5) / columns) * area.w;
-  const y = (row) => area.y + area.h - ((row + 0.5) / rows) * area.h;
+  const place = (row, column) => [area.x + ((column + 0.5) / columns) * area.w, area.y + area.h - ((row + 0.5) / rows) * area.h];
   context.strokeStyle = ink.text;
   context.lineWidth = 1.4;
   context.beginPath();
-  for (let row = 0; row + 1 < rows; row++) {
-    for (let column = 0; column + 1 < columns; column++) {
-      const low = at(row, column) < 0;
-      if (low === at(row, column + 1) < 0 && low === at(row + 1, column) < 0 && low === at(row + 1, column + 1) < 0) continue;
-      const corners = [[row, column], [row, column + 1], [row + 1, column + 1], [row + 1, column]];
-      const crossed = [];
-      for (let i = 0; i < 4; i++) {
-        const [from, to] = [corners[i], corners[(i + 1) % 4]];
-        const [a, b] = [at(...from), at(...to)];
-        if (a < 0 === b < 0) continue;
-        const t = a / (a - b);
-        crossed.push([x(from[1] + (to[1] - from[1]) * t), y(from[0] + (to[0] - from[0]) * t)]);
-      }
-      for (let i = 0; i + 1 < crossed.length; i += 2) {
-        context.moveTo(...crossed[i]);
-        context.lineTo(...crossed[i + 1]);
-      }
-    }
-  }
+  traceContour(context, rows, columns, (row, column) => scores[row * columns + column], centre, place);
   context.stroke();
 }
 

@@ -12,6 +12,7 @@ import { createLines } from "./lines.js";
 import { createAccuracy, createLoss, hasSeries } from "./series.js";
 import { createState, openRun, runsOf } from "./state.js";
 import { createStrip } from "./strip.js";
+import { createSurface } from "./surface.js";
 import { createTime } from "./time.js";
 import { createUnits } from "./units.js";
 
@@ -21,6 +22,7 @@ const START = {
   names: ["before", "after"], // of the two
   title: "", // what the second one has done differently
   extras: {},
+  surface: {}, // a slice of the loss, or why there is none
   findings: [],
   judged: false, // whether anybody looked for findings
   otherFindings: [],
@@ -81,10 +83,11 @@ export function mount(root, look, send) {
     lines: createLines(room),
     spread: createHistograms(room),
     time: createTime(room),
+    surface: createSurface(room),
   };
   const strip = createStrip(room);
   const plane = make("div", { class: "plane" }, charts.boundary.element, charts.units.element, charts.fit.element);
-  const order = [compare, bar, charts.loss, charts.accuracy, findings, charts.heat, { element: plane }, charts.lines, charts.spread, charts.time, strip];
+  const order = [compare, bar, charts.loss, charts.accuracy, findings, charts.heat, { element: plane }, charts.lines, charts.spread, charts.time, charts.surface, strip];
   const grid = make("div", { class: "room" }, ...order.map(({ element }) => element));
   root.append(grid);
 
@@ -98,6 +101,7 @@ export function mount(root, look, send) {
       fit: Boolean(extras.fit),
       spread: Boolean(extras.histograms),
       time: Boolean(extras.time),
+      surface: Boolean(extras.histograms),
     };
     for (const [name, shown] of Object.entries(has)) charts[name].element.hidden = !shown;
     const rows = Boolean(run && run.rows.length);
@@ -185,6 +189,7 @@ export function render({ model }) {
     status: () => view.set({ status: model.status || {} }),
     frame: () => view.show(model.frame),
     extras: () => view.set({ extras: model.extras || {} }),
+    surface: () => view.set({ surface: model.surface || {} }),
     findings: () => view.set({ findings: model.findings || [], judged: Array.isArray(model.findings) }),
     compare: () => view.compare(model.compare),
   };

@@ -1,0 +1,47 @@
+"""The two threads of a page: one does what is asked for in turn, another what takes long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+
+class Crew:
+    """Guarded work: whatever goes wrong in a job is told, and the next one is done all the same."""
+
+    def __init__(self, failed: Callable[[Exception], None]) -> None:
+        self._failed = failed
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="page")
+        self._aside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aside")
+        self._closed = False
+
+    def do(self, job: Callable[[], Any]) -> None:
+        """Do a job at once."""
+        try:
+            job()
+        except Exception as error:  # noqa: BLE001 - the outermost edge of a page: a bug must not leave it silent
+            if not self._closed:
+                self._failed(error)
+
+    def ask(self, job: Callable[[], Any]) -> None:
+        """Do a job after those that were asked for before."""
+        self._submit(self._worker, job)
+
+    def beside(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Do a long job aside, and then something with its result as if that had been asked for."""
+        self._submit(self._aside, lambda: self.ask(partial(then, job())))
+
+    def close(self) -> None:
+        """Finish nothing more."""
+        self._closed = True
+        for pool in (self._worker, self._aside):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, pool: ThreadPoolExecutor, job: Callable[[], Any]) -> None:
+        try:
+            pool.submit(self.do, job)
+        except RuntimeError:
+            if not self._closed:  # else nobody is left to see what comes of it
+                raise

@@ -1,0 +1,81 @@
+"""The threads of a page: in turn, guarded, and over when the tab is."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from explorer.crew import Crew
+
+
+@pytest.fixture
+def failures():
+    return []
+
+
+@pytest.fixture
+def crew(failures):
+    found = Crew(failures.append)
+    yield found
+    found.close()
+
+
+def done(crew):
+    """Wait until everything that was asked for before is done."""
+    event = threading.Event()
+    crew.ask(event.set)
+    assert event.wait(10)
+
+
+def test_jobs_are_done_in_turn(crew):
+    seen = []
+    for number in range(20):
+        crew.ask(lambda number=number: seen.append(number))
+    done(crew)
+    assert seen == list(range(20))
+
+
+def test_a_failure_is_told_and_the_next_job_done(crew, failures):
+    seen = []
+    crew.ask(lambda: 1 / 0)
+    crew.ask(lambda: seen.append("after"))
+    done(crew)
+    assert seen == ["after"]
+    assert [type(error) for error in failures] == [ZeroDivisionError]
+
+
+def test_a_long_job_holds_up_nothing_and_its_result_comes_in_turn(crew):
+    go, come = threading.Event(), threading.Event()
+    threads = []
+
+    def long():
+        threads.append(threading.current_thread().name)
+        return go.wait(10)
+
+    def then(result):
+        threads.append(threading.current_thread().name)
+        assert result
+        come.set()
+
+    crew.beside(long, then)
+    done(crew)
+    assert not come.is_set()
+    go.set()
+    assert come.wait(10)
+    assert [name.split("_")[0] for name in threads] == ["aside", "page"]
+
+
+def test_a_failure_aside_is_told(crew, failures):
+    crew.beside(lambda: 1 / 0, lambda result: pytest.fail("there is none"))
+    event = threading.Event()
+    crew.beside(lambda: None, lambda result: event.set())
+    assert event.wait(10)
+    assert [type(error) for error in failures] == [ZeroDivisionError]
+
+
+def test_nothing_is_done_or_told_once_it_is_closed(crew, failures):
+    crew.close()
+    crew.ask(lambda: 1 / 0)
+    crew.beside(lambda: 1 / 0, print)
+    assert failures == []
