@@ -2,7 +2,8 @@
 
 A thousand small outputs cost a step more than they say: each is fetched by itself. Small arrays leave as they are, and
 are measured where the reading is read; of larger ones, rows of statistics leave. Rows are made for many arrays at a
-time: small reductions cost a CPU what it takes to start them, and every one of its own takes XLA time to compile.
+time: small reductions cost a CPU what it takes to start them, and every one of its own takes XLA time to compile. Where
+:mod:`engine.kernel` is there, it makes the rows of all but the smallest arrays.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from engine import stats
+from engine import kernel, stats
 
 Array = Any
 Key = tuple[str, str]
@@ -71,8 +72,16 @@ def copied(value: Array) -> Array:
     return lax.reduce_precision(value, exponent_bits=info.nexp, mantissa_bits=info.nmant)
 
 
-measure = jax.jit(stats.measure, static_argnames="lead")
+_by_xla = jax.jit(stats.measure, static_argnames="lead")
 """Traced once for all arrays of a shape."""
+
+
+def measure(array: Array, lead: int = 0) -> Array:
+    """Statistics of one array, as :func:`engine.stats.measure` makes them."""
+    if not array.size or not kernel.available() or _sharded(array):
+        return _by_xla(array, lead=lead)
+    rows = kernel.measure([_table(stats.real(array), lead)])
+    return rows.reshape(*array.shape[:lead], stats.WIDTH)
 
 
 def pack(found: Mapping[Key, Found]) -> tuple[dict[str, Array], Layout]:
@@ -84,7 +93,7 @@ def pack(found: Mapping[Key, Found]) -> tuple[dict[str, Array], Layout]:
         for key, one in once.items()
         if key not in flat
     }
-    small = {key: part for key, part in flat.items() if part.size <= SMALL}
+    small = {key: part for key, part in flat.items() if _is_small(part)}
     parts = [([key], part) for key, part in (small | rows).items()]
     parts += _measured({key: part for key, part in flat.items() if key not in small})
     vectors: dict[str, list[Array]] = defaultdict(list)
@@ -103,9 +112,17 @@ def pack(found: Mapping[Key, Found]) -> tuple[dict[str, Array], Layout]:
 
 def _flat(one: Found) -> Array:
     """An array as rows of real numbers, a row for each iteration."""
-    values = stats.real(one.array if one.bare else copied(one.array))
+    return _table(stats.real(one.array if one.bare else copied(one.array)), one.lead)
+
+
+def _table(values: Array, lead: int) -> Array:
     shape = values.shape
-    return values.reshape(math.prod(shape[: one.lead]), math.prod(shape[one.lead :]))
+    return values.reshape(math.prod(shape[:lead]), math.prod(shape[lead:]))
+
+
+def _is_small(table: Array) -> bool:
+    """Whether an array leaves as it is: no longer than its statistics, or measured cheaper where it is read."""
+    return table.size <= SMALL or table.shape[1] <= stats.WIDTH
 
 
 def _sharded(array: Array) -> bool:
@@ -116,6 +133,8 @@ def _sharded(array: Array) -> bool:
 
 def _measured(flat: Mapping[int, Array]) -> list[tuple[list[int], Array]]:
     """Rows of statistics of arrays, those that are short made together: whose they are, and the rows."""
+    if kernel.available():
+        return [(keys, kernel.measure([flat[key] for key in keys])) for keys in _batches(flat)]
     by_length: dict[Any, list[int]] = defaultdict(list)
     groups = [[key] for key, part in flat.items() if part.size >= LARGE]
     for key, part in flat.items():
@@ -127,6 +146,20 @@ def _measured(flat: Mapping[int, Array]) -> list[tuple[list[int], Array]]:
     rows = [measure(jnp.concatenate([flat[key] for key in keys]), lead=1) for keys in groups]
     # Without a barrier the arithmetic of every row is compiled into the concatenation of all.
     return list(zip(groups, lax.optimization_barrier(rows) if rows else (), strict=True))
+
+
+def _batches(flat: Mapping[int, Array]) -> list[list[int]]:
+    """Arrays of one precision that are measured by one call: in the step's order, each large one by itself."""
+    found: list[list[int]] = []
+    latest: dict[Any, list[int]] = {}
+    for key, table in flat.items():
+        group = [] if table.size >= LARGE else latest.get(table.dtype, [])
+        if not group or sum(flat[other].size for other in group) + table.size > TOGETHER:
+            found.append(group := [])
+            if table.size < LARGE:
+                latest[table.dtype] = group
+        group.append(key)
+    return found
 
 
 def unpack(packed: Mapping[str, Array], layout: Layout, xp: ModuleType) -> dict[Key, Array]:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Iterable
 from functools import partial
 
-from engine import exposure, ops
+from engine import exposure, kernel, ops
 from engine.errors import EngineError
 from engine.graph import OUTPUT, Graph, Node
 
@@ -148,6 +148,9 @@ SAME = frozenset({"reshape", "transpose", "squeeze", "expand_dims", "rev", "copy
 STACKED = 2**22
 """How many entries of a loop's iterations are kept to be measured together; of more, each iteration's are by itself."""
 
+ONE_BY_ONE = 2**5
+"""The same of the entries of one iteration, where measuring them costs less than keeping them (:mod:`engine.kernel`)."""
+
 BRANCHED = 2**12
 """The same for what a branch or a while_loop hands out, which is copied on its way."""
 
@@ -166,14 +169,15 @@ def measured(graph: Graph, node: Node) -> str:
 def arrived(graph: Graph, node: Node, allowed: Collection[str]) -> str:
     """The node whose gradient has the same entries, in another order perhaps: the last on a way without forks."""
     found = node
-    while True:
-        consumers = graph.consumers(node.id)
-        if len(consumers) != 1 or consumers[0] not in graph:
-            return found.id
-        node = graph.node(consumers[0])
-        if node.op not in SAME or node.dtype != found.dtype or node.places != found.places:
-            return found.id
+    while len(consumers := graph.consumers(node.id)) == 1 and consumers[0] in graph:
+        after = graph.node(consumers[0])
+        alike = (after.dtype, after.places) == (node.dtype, node.places) and after.inputs.count(node.id) == 1
+        handed_on = after.op in SAME or (after.op == "add" and after.shape == node.shape)
+        if not (alike and handed_on):
+            break
+        node = after
         found = node if node.id in allowed else found
+    return found.id
 
 
 def _itself(graph: Graph, node: Node) -> str:
@@ -192,8 +196,12 @@ def _runs_once(node: Node) -> bool:
 def _stacks(node: Node) -> bool:
     """Whether the arrays of all iterations are few enough to be kept until they are measured."""
     moved = any(place.kind in ("branch", "while") for place in node.places)
-    entries = math.prod(node.shape) * math.prod(node.iterations)
-    return _runs_once(node) or entries <= (BRANCHED if moved else STACKED)
+    size = math.prod(node.shape)
+    if _runs_once(node):
+        return True
+    if size > ONE_BY_ONE and kernel.available():
+        return False
+    return size * math.prod(node.iterations) <= (BRANCHED if moved else STACKED)
 
 
 def use(source: object, consumer: object) -> str:

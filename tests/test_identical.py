@@ -12,6 +12,7 @@ import pytest
 from jax import lax
 
 import engine
+from engine import kernel
 from engine.tasks import Settings, problem
 from tests.programs import normal
 
@@ -97,9 +98,11 @@ def _trained(workload, watch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("probe", ["full", "stats"])
+@pytest.mark.parametrize("probe", ["full", "stats", "stats by the library"])
 @pytest.mark.parametrize("name", WORKLOADS)
-def test_watching_changes_no_bit_of_training(name, probe):
+def test_watching_changes_no_bit_of_training(name, probe, monkeypatch):
+    probe, _, library = probe.partition(" by the ")
+    monkeypatch.setattr(kernel, "available", lambda: bool(library) and kernel.loaded())
     plain, watched = _trained(WORKLOADS[name], None), _trained(WORKLOADS[name], probe)
     for mine, wanted in zip(jax.tree.leaves(watched), jax.tree.leaves(plain), strict=True):
         np.testing.assert_array_equal(np.asarray(mine), np.asarray(wanted))

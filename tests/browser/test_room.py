@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 def chart(page: Page, title: str) -> Locator:
     """A chart by what it says of itself, which begins with its title."""
-    return page.get_by_role("img", name=re.compile(f"^{title}"))
+    return page.get_by_role("img", name=re.compile(rf"^{title}(\.|$)"))
 
 
 def step_slider(page: Page) -> Locator:

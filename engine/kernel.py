@@ -1,0 +1,138 @@
+"""Statistics in one pass over memory, by a small library in C++ that XLA calls. Optional: without it XLA makes them.
+
+Built into the environment that Python runs in by ``python -m engine.kernel``, which says what it did; found again by
+every process that starts later. Numbers are the same with it and without, to float rounding.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import jaxlib.version
+import numpy as np
+
+from engine.errors import EngineError
+from engine.stats import WIDTH
+
+Array = Any
+
+SOURCE = Path(__file__).with_name("statistics.cc")
+HANDLERS = {"float32": "StatisticsOfFloats", "float64": "StatisticsOfDoubles"}
+COMPILERS = ("c++", "g++", "clang++")
+_OPTIONS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-w")
+
+
+class KernelError(EngineError, RuntimeError):
+    """The library can't be built here."""
+
+
+def library() -> Path:
+    """Where the library of this source, for this JAX, is or would be."""
+    made_of = SOURCE.read_bytes() + jaxlib.version.__version__.encode()
+    name = f"statistics-{hashlib.sha256(made_of).hexdigest()[:16]}.so"
+    return Path(sys.prefix) / "share" / "backprop-explorer" / name
+
+
+@cache
+def loaded() -> bool:
+    """Whether the library is there, and XLA knows of it."""
+    path = library()
+    if not path.exists():
+        return False
+    try:
+        symbols = ctypes.CDLL(str(path))
+    except OSError:  # of another machine
+        return False
+    for handler in HANDLERS.values():
+        target = jax.ffi.pycapsule(getattr(symbols, handler))
+        jax.ffi.register_ffi_target(_target(handler), target, platform="cpu")
+    return True
+
+
+def available() -> bool:
+    """Whether statistics are made by it: on one CPU. Arrays spread over several devices it can't take in parts."""
+    return jax.default_backend() == "cpu" and jax.device_count() == 1 and loaded()
+
+
+def measure(tables: Sequence[Array]) -> Array:
+    """Statistics of each row of some tables, all of float32 or all of float64.
+
+    Args:
+        tables: each ``(rows, entries)``, with at least one entry in a row.
+
+    Returns:
+        ``(rows of all tables, 7)``, as :func:`engine.stats.measure` has them.
+    """
+    dtype = np.dtype(tables[0].dtype)
+    rows = jax.ShapeDtypeStruct((sum(table.shape[0] for table in tables), WIDTH), dtype)
+    call = jax.ffi.ffi_call(_target(HANDLERS[dtype.name]), rows, vmap_method="broadcast_all")
+    return call(*tables)
+
+
+def _target(handler: str) -> str:
+    return f"backprop_explorer.{handler}"
+
+
+# ---- building ------------------------------------------------------------------------------------------------------
+
+
+def build() -> Path:
+    """Compile the library, unless it is there.
+
+    Raises:
+        KernelError: there is no compiler, it fails, or the environment can't be written to; the message says which.
+    """
+    path = library()
+    if path.exists():
+        return path
+    compiler = _compiler()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            made = Path(folder) / path.name
+            _compile(compiler, made)
+            os.replace(made, path)  # all of it at once: another process may be looking for it
+    except OSError as error:
+        raise KernelError(f"{path.parent} can't be written to: {error}.") from None
+    return path
+
+
+def _compiler() -> str:
+    names = (os.environ.get("CXX", ""), *COMPILERS)
+    found = next(filter(None, map(shutil.which, filter(None, names))), None)
+    if found is None:
+        raise KernelError(f"there is no C++ compiler here (looked for {', '.join(COMPILERS)}).")
+    return found
+
+
+def _compile(compiler: str, made: Path) -> None:
+    command = [compiler, *_OPTIONS, "-I", jax.ffi.include_dir(), str(SOURCE), "-o", str(made)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        lines = ended.stderr.strip().splitlines() or ["it said nothing"]
+        raise KernelError(f"{compiler} failed: {lines[0]}.")
+
+
+def main() -> int:
+    """Build it and say so; a machine where that can't be done works all the same."""
+    try:
+        text = f"Statistics of watched steps are made in one pass: {build()}"
+    except KernelError as error:
+        text = f"Statistics of watched steps are left to XLA, which is slower: {error}"
+    print(text)  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    main()
