@@ -57,13 +57,13 @@ screenshots: $(VENV)/.test
 $(VENV)/.test: $(asked) | $(VENV)/.made
 	@echo "Installing into $(VENV) what the tests need; this takes a minute or two."
 	@$(install) -e '.[test]'
-	@$(run) engine.kernel
+	@$(run) engine.build_kernel
 	@touch $@ $(VENV)/.explore
 
 $(VENV)/.explore: $(asked) | $(VENV)/.made
 	@echo "Installing into $(VENV); this takes a minute or two, the first time only."
 	@$(install) -e .
-	@$(run) engine.kernel
+	@$(run) engine.build_kernel
 	@touch $@
 
 $(VENV)/.made:

@@ -1,18 +1,14 @@
 """Statistics in one pass over memory, by a small library in C++ that XLA calls. Optional: without it XLA makes them.
 
-Built into the environment that Python runs in by ``python -m engine.kernel``, which says what it did; found again by
-every process that starts later. Numbers are the same with it and without, to float rounding.
+Built into the environment that Python runs in by :mod:`engine.build_kernel`; found by every process that starts later.
+Numbers are the same with it and without, to float rounding.
 """
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -22,19 +18,12 @@ import jax
 import jaxlib.version
 import numpy as np
 
-from engine.errors import EngineError
 from engine.stats import WIDTH
 
 Array = Any
 
 SOURCE = Path(__file__).with_name("statistics.cc")
 HANDLERS = {"float32": "StatisticsOfFloats", "float64": "StatisticsOfDoubles"}
-COMPILERS = ("c++", "g++", "clang++")
-_OPTIONS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-w")
-
-
-class KernelError(EngineError, RuntimeError):
-    """The library can't be built here."""
 
 
 def library() -> Path:
@@ -82,57 +71,3 @@ def measure(tables: Sequence[Array]) -> Array:
 
 def _target(handler: str) -> str:
     return f"backprop_explorer.{handler}"
-
-
-# ---- building ------------------------------------------------------------------------------------------------------
-
-
-def build() -> Path:
-    """Compile the library, unless it is there.
-
-    Raises:
-        KernelError: there is no compiler, it fails, or the environment can't be written to; the message says which.
-    """
-    path = library()
-    if path.exists():
-        return path
-    compiler = _compiler()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            made = Path(folder) / path.name
-            _compile(compiler, made)
-            os.replace(made, path)  # all of it at once: another process may be looking for it
-    except OSError as error:
-        raise KernelError(f"{path.parent} can't be written to: {error}.") from None
-    return path
-
-
-def _compiler() -> str:
-    names = (os.environ.get("CXX", ""), *COMPILERS)
-    found = next(filter(None, map(shutil.which, filter(None, names))), None)
-    if found is None:
-        raise KernelError(f"there is no C++ compiler here (looked for {', '.join(COMPILERS)}).")
-    return found
-
-
-def _compile(compiler: str, made: Path) -> None:
-    command = [compiler, *_OPTIONS, "-I", jax.ffi.include_dir(), str(SOURCE), "-o", str(made)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        lines = ended.stderr.strip().splitlines() or ["it said nothing"]
-        raise KernelError(f"{compiler} failed: {lines[0]}.")
-
-
-def main() -> int:
-    """Build it and say so; a machine where that can't be done works all the same."""
-    try:
-        text = f"Statistics of watched steps are made in one pass: {build()}"
-    except KernelError as error:
-        text = f"Statistics of watched steps are left to XLA, which is slower: {error}"
-    print(text)  # noqa: T201
-    return 0
-
-
-if __name__ == "__main__":
-    main()

@@ -149,7 +149,7 @@ STACKED = 2**22
 """How many entries of a loop's iterations are kept to be measured together; of more, each iteration's are by itself."""
 
 ONE_BY_ONE = 2**5
-"""The same of the entries of one iteration, where measuring them costs less than keeping them (:mod:`engine.kernel`)."""
+"""The same of the entries of one iteration, where measuring them costs less than keeping them: by `engine.kernel`."""
 
 BRANCHED = 2**12
 """The same for what a branch or a while_loop hands out, which is copied on its way."""

@@ -22,7 +22,8 @@ from tests.sources import Function, Source
 LISTED = """
 engine.version engine.errors engine.graph engine.ops engine.names engine.compat engine.program
 engine.calls engine.scopes engine.build engine.trace
-engine.exposure engine.stats engine.kernel engine.probe engine.packing engine.reading engine.tape engine.grad engine.check
+engine.exposure engine.stats engine.kernel engine.build_kernel engine.probe
+engine.packing engine.reading engine.tape engine.grad engine.check
 engine.fold engine.use engine.moves engine.rules engine.numbers engine.explain
 engine.layers engine.slopes engine.factors engine.profile
 engine.health.finding engine.health.evidence engine.health.remedies engine.health.broken engine.health.units

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import engine
-from engine import kernel, packing, stats
-from engine.kernel import KernelError
+from engine import build_kernel, kernel, packing, stats
+from engine.build_kernel import KernelError
 from tests.test_stats import ARRAYS
 
 RNG = np.random.default_rng(0)
@@ -30,7 +30,7 @@ ODD = {
 @pytest.fixture(scope="module", autouse=True)
 def _built():
     try:
-        kernel.build()
+        build_kernel.build()
     except KernelError as error:
         pytest.skip(str(error))
     kernel.loaded.cache_clear()
@@ -129,7 +129,7 @@ def elsewhere(monkeypatch, tmp_path):
 def test_without_a_compiler_it_says_so(elsewhere, monkeypatch, capsys):
     monkeypatch.setenv("PATH", str(elsewhere))
     monkeypatch.delenv("CXX", raising=False)
-    assert kernel.main() == 0
+    assert build_kernel.main() == 0
     assert "no C++ compiler" in capsys.readouterr().out
 
 
@@ -139,7 +139,7 @@ def test_a_compiler_that_fails_is_quoted(elsewhere, monkeypatch):
     failing.chmod(0o755)
     monkeypatch.setenv("CXX", str(failing))
     with pytest.raises(KernelError, match="no space left"):
-        kernel.build()
+        build_kernel.build()
     assert list((elsewhere / "made").iterdir()) == []
 
 

@@ -74,7 +74,7 @@ def test_it_holds_the_two_packages_every_asset_and_the_text(wheel: Path) -> None
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     modules = {source.path.relative_to(sources.ROOT).as_posix() for source in sources.product()}
     loaded = {f"explorer/assets/{name}" for name in sources.assets()}
-    told = {"engine/py.typed", "explorer/py.typed", "engine/tasks/backpropagation.txt"}
+    told = {"engine/py.typed", "explorer/py.typed", "engine/tasks/backpropagation.txt", "engine/statistics.cc"}
     assert names == modules | loaded | told
 
 
