@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from bokeh.document import Document
 
-from explorer import late
+from explorer import folding, inspecting, late
 from explorer.channel import Channel
 from explorer.crew import Crew
 from explorer.errors import ExplorerError
-from explorer.inspecting import MESSAGES, Inspecting
+from explorer.folding import Folding
+from explorer.inspecting import Inspecting
 from explorer.pace import Pace
 from explorer.views.graph import GraphView
 from explorer.views.room import RoomView
@@ -36,6 +37,8 @@ class Opening:
     target: str = ""
     """``MODULE:FUNCTION``, or nothing for the first task."""
     graphviz: str = "bundled"
+    local: bool = True
+    """Whether only people at this machine see the page: then its files can be named."""
 
 
 class Page:
@@ -62,6 +65,7 @@ class Page:
         self._version = 0
         self._sent: Any = None
         self._plain: dict[str, Any] = {}
+        self._folding = Folding(lambda: self._known, self._refolded)
         self._inspecting = Inspecting(lambda: self._known, self._crew.beside, self._refolded, self._reply)
         self.graph = GraphView(self._received, page=True, sizing_mode="stretch_width")
         self.room = RoomView(self._received, sizing_mode="stretch_width")
@@ -112,11 +116,16 @@ class Page:
 
     def _choose(self, message: Message) -> None:
         session, room = self._known, self._known.room
+        name, value = str(message["name"]), str(message["value"])
         try:
-            session.choose_text(str(message["name"]), str(message["value"]))
-        except late.load("engine.errors").EngineError as error:
-            self.channel.later(self._set_form, form=session.form() | {"error": str(error)})
+            if name in _FILES and not self._opening.local:
+                raise ExplorerError("Files can be named only on a page that is served to this machine alone.")
+            session.choose_text(name, value)
+        except (ExplorerError, late.load("engine.errors").EngineError) as error:
+            self.channel.later(self._set_form, form=self._form() | {"error": str(error)})
             return
+        for text in session.said if name == "run" else ():
+            self._reply(type="told", text=text)
         if session.room is not room:  # another run
             self._playing = False
             self._anew()
@@ -187,6 +196,11 @@ class Page:
         self._anew()
         self._judge()
 
+    def _save(self, message: Message) -> None:
+        if self._opening.local:
+            folder = self._known.keeper.save(self._known.room)
+            self._reply(type="told", text=f"Saved in {folder}; name that folder in Set-up to open it again.")
+
     def _survey(self, message: Message) -> None:
         def show(found: dict[str, Any]) -> None:  # the same again is an answer too
             self.channel.later(self._show_run, surface=found | {"at": time.monotonic()})
@@ -206,28 +220,6 @@ class Page:
         self._push()
         self._anew()
 
-    def _granularity(self, message: Message) -> None:
-        self._known.set_granularity(str(message["value"]))
-        self._refolded()
-
-    def _toggle(self, message: Message) -> None:
-        self._known.toggle(str(message["scope"]))
-        self._refolded()
-
-    def _reveal(self, message: Message) -> None:
-        self._known.reveal(str(message["node"]))
-        self._refolded()
-
-    def _plumbing(self, message: Message) -> None:
-        self._known.show_plumbing(bool(message["value"]))
-        self._refolded()
-
-    def _resize(self, message: Message) -> None:
-        before = self._known.scene
-        self._known.resize(float(message["width"]), float(message["height"]))
-        if self._known.scene != before:
-            self._refolded()
-
     def _export(self, message: Message) -> None:
         look = "dark" if message.get("theme") == "dark" else "light"
         text = self._known.picture(int(message["position"]), look)
@@ -235,6 +227,9 @@ class Page:
 
     def _inspect(self, message: Message) -> None:
         self._inspecting.received(message)
+
+    def _fold(self, message: Message) -> None:
+        self._folding.received(message)
 
     # ---- to the browser -------------------------------------------------------------------------------------------
 
@@ -247,10 +242,10 @@ class Page:
         """Send what there is to see: the scene, its numbers, and then the proof."""
         session = self._known
         if session.waiting:
-            self.channel.later(self._draw, scene=self._scene(), form=session.form())
+            self.channel.later(self._draw, scene=self._scene(), form=self._form())
             self._compile()
             return
-        self.channel.later(self._set_form, form=session.form())
+        self.channel.later(self._set_form, form=self._form())
         self._refolded()
         self._push_run()
         self._push_extras()
@@ -282,7 +277,8 @@ class Page:
 
     def _status(self) -> dict[str, Any]:
         busy = "Compiling the training loop…" if self._warming else ""
-        return self._known.status() | {"run": self._runs, "playing": self._playing, "busy": busy}
+        own = {"run": self._runs, "playing": self._playing, "busy": busy, "local": self._opening.local}
+        return self._known.status() | own
 
     def _anew(self) -> None:
         """Forget what was said of the run before."""
@@ -343,6 +339,10 @@ class Page:
             lambda proof: self.channel.later(self._badges, proof=proof),
         )
 
+    def _form(self) -> dict[str, Any]:
+        form = self._known.form()
+        return form | {"fields": [one for one in form["fields"] if self._opening.local or one["name"] not in _FILES]}
+
     def _scene(self) -> dict[str, Any]:
         """The scene as plain data, with a number that changes when it does."""
         scene = self._known.scene
@@ -373,13 +373,14 @@ class Page:
         self.channel.later(self.graph.tell, **message)
 
 
-_TOLD = """choose train steps play pause rewind remedy keep survey freeze row reset
-granularity toggle reveal plumbing resize export prove"""
+_TOLD = """choose train steps play pause rewind remedy keep save survey freeze row reset
+export prove"""
 
 _MESSAGES: dict[str, Callable[[Page, Message], None]] = {
     "set": Page._choose,
     **{name: getattr(Page, f"_{name}") for name in _TOLD.split()},
-    **dict.fromkeys(MESSAGES, Page._inspect),
+    **dict.fromkeys(folding.MESSAGES, Page._fold),
+    **dict.fromkeys(inspecting.MESSAGES, Page._inspect),
 }
 """What a message of each type does."""
 
@@ -389,4 +390,5 @@ _OF_RUN = frozenset({Page._train, Page._steps, Page._play, Page._piece})
 _OF_NUMBERS = _OF_RUN | {Page._inspect, Page._export, Page._prove, Page._rewind, Page._reset, Page._survey}
 """What has to wait until the step that is shown is compiled."""
 
+_FILES = frozenset({"csv", "run"})  # fields that name a file of the machine that serves the page
 _SMALL = 1000  # nodes of a graph whose training loop is compiled before it is asked for

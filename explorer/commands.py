@@ -18,6 +18,9 @@ class Refused(ExplorerError):  # noqa: N818 - named after what happened
     """What was asked for can't be done; the message says why and what to write instead."""
 
 
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
 def serve(arguments: Arguments) -> int:
     """Serve the page."""
     server = late.load("explorer.server")
@@ -26,7 +29,7 @@ def serve(arguments: Arguments) -> int:
         _load(arguments.target)  # a misspelt name is told here, not on a page that stays empty
     return _told(
         lambda: server.serve(
-            app.Opening(arguments.target, arguments.graphviz),
+            app.Opening(arguments.target, arguments.graphviz, arguments.address in _LOOPBACK),
             arguments.port,
             arguments.address,
             not arguments.no_browser,

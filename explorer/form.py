@@ -50,6 +50,7 @@ def fields(settings: Settings, own: str = "") -> dict[str, Any]:
     chosen = "own" if own else settings.task
     found: list[dict[str, Any]] = [{"name": "task", "label": "Task", "value": chosen, "options": tasks}]
     found += [_field(name, settings) for name in (("rate",) if own else ("csv", *task.uses))]
+    found += [{"name": "run", "label": "Open a saved run, its folder", "value": "", "text": True}]
     words = "Your own loss function, on its example arguments." if own else task.words
     return {"fields": found, "words": words, "error": ""}
 

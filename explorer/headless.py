@@ -40,8 +40,9 @@ from engine.numbers import short
 from engine.probe import Probe
 from engine.tasks import Settings, problem
 from explorer.errors import ExplorerError
+from explorer.keeping import reopened
 from explorer.options import only_dials, settings
-from explorer.room import DIALS, Room, own_problem
+from explorer.room import Room, own_problem
 from explorer.target import load
 
 Array = Any
@@ -116,14 +117,7 @@ def _own(order: Order) -> Room:
 
 def _opened(order: Order) -> tuple[Room, tuple[str, ...]]:
     dials = only_dials(order.chosen, _KEPT)
-    own = own_problem(load(order.target), Settings().rate) if order.target else None
-    opened = saving.open_run(order.open, own)
-    run = opened.run
-    run.change(**dials)
-    now = {name: getattr(run.controls, name) for name in DIALS}
-    room = Room(run.problem, Settings(**{**opened.settings, **now}) if opened.settings else None)
-    room.take_up(run)
-    return room, opened.notes
+    return reopened(order.open, load(order.target) if order.target else None, **dials)
 
 
 # ---- the training --------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from explorer.edits import Editors, Edits
 from explorer.errors import ExplorerError
 from explorer.extras import Extras, extras, planes, spreads
 from explorer.figures import Figures, figures, picture, read, sentence
+from explorer.keeping import Keeper
 from explorer.pair import Pair
 from explorer.proof import MOST, Proofs
 from explorer.room import DIALS, Room, own_problem
@@ -39,6 +40,9 @@ class Session(Sheet, Pair):
         self, settings: Settings | None = None, target: Target | None = None, engine: Engine | None = None
     ) -> None:
         super().__init__(engine or shared_engine())
+        self.keeper = Keeper()
+        self.said: tuple[str, ...] = ()
+        """What one should know of the run that was opened."""
         chosen = settings or Settings()
         self._start(_problem(chosen, target), chosen, target)
 
@@ -63,12 +67,17 @@ class Session(Sheet, Pair):
         self._start(_problem(settings, target), settings, target)
 
     def choose_text(self, name: str, value: str) -> None:
-        """Change one setting to what was typed.
+        """Change one setting to what was typed, or open the run that was named.
 
         Raises:
             SettingsError: there is no such setting, or the text is no value for it.
+            StoreError: there is no such run.
         """
-        self.choose(**form.typed(name, value))
+        if name != "run":
+            self.choose(**form.typed(name, value))
+        elif value:
+            room, self.said = self.keeper.open(value, self.target)
+            self._start(room.problem, room.settings or self.settings, None if room.settings else self.target, room)
 
     def form(self) -> dict[str, Any]:
         """The settings as fields of a form: those that matter to the task."""
@@ -128,7 +137,9 @@ class Session(Sheet, Pair):
         self._look()
 
     def _look(self) -> None:
-        self.room.look(self.step, spreads(self.room, self.step))
+        """Remember what the pass that is shown tells of each layer, beside the first pass."""
+        for step in (self.step,) if self.room.looks else (self.room.first, self.step):
+            self.room.look(step, spreads(self.room, step))
 
     def rewind(self, step: int) -> None:
         """Show the pass of an earlier step. Nothing is forgotten until training goes on from there."""

@@ -40,7 +40,8 @@ explorer explorer.errors explorer.late explorer.theme explorer.target explorer.a
 explorer.geometry explorer.dot explorer.dot_worker explorer.dot_process explorer.layout
 explorer.steps explorer.scene explorer.figures explorer.svg explorer.drawing
 explorer.room explorer.pair explorer.frames explorer.extras explorer.form explorer.proof explorer.sheet explorer.slices
-explorer.edits explorer.checking explorer.session explorer.inspecting explorer.crew
+explorer.keeping explorer.edits explorer.checking explorer.session
+explorer.folding explorer.inspecting explorer.crew
 explorer.opening explorer.pace explorer.channel explorer.options explorer.headless explorer.report
 explorer.views explorer.views.graph explorer.views.room explorer.views.setup
 explorer.app explorer.server explorer.commands explorer.cli

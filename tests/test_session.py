@@ -120,7 +120,7 @@ TRAINED = [
 )
 def test_a_form_has_the_fields_that_matter(task, names):
     found = fields(usual(task))
-    assert [field["name"] for field in found["fields"]] == ["task", "csv", *names]
+    assert [field["name"] for field in found["fields"]] == ["task", "csv", *names, "run"]
     assert [value for value, _ in found["fields"][0]["options"]] == [name for name in TASKS if name != "csv"]
 
 
@@ -148,6 +148,7 @@ def test_a_sessions_form_shows_its_settings(product):
     assert {field["name"]: field["value"] for field in product.form()["fields"]} == {
         "task": "product",
         "csv": "",
+        "run": "",
         "rate": 0.05,
     }
 

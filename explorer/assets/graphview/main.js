@@ -273,6 +273,7 @@ export function mount(root, look, send, wholePage) {
     preparing: (preparing) => store.set({ preparing }),
     closer: (what, found) => inspector.closer(what, found),
     extend: (box, more) => inspector.extend(box, more),
+    tell: (text) => say(text),
     fail(text) {
       cover.hidden = Boolean(store.state.scene);
       cover.replaceChildren(make("p", { role: "alert" }, text));
@@ -332,6 +333,7 @@ export function render({ model, el }) {
     explained: ({ box, sentence }) => view.extend(box, { sentence }),
     fetched: ({ box, found }) => view.extend(box, found),
     failed: ({ text }) => view.fail(text),
+    told: ({ text }) => view.tell(text),
     preparing: ({ value }) => view.preparing(value),
     checked: ({ box, valley }) => view.closer("valley", { box, valley }),
     moved: ({ box, node, moves }) => view.closer("moves", { box, node, moves }),

@@ -10,6 +10,7 @@ export function createBar(room) {
   const play = make("button", { type: "button", class: "play", onclick: () => room.send({ type: room.state.status.playing ? "pause" : "play" }) });
   const one = make("button", { type: "button", class: "train", onclick: () => room.send({ type: "train" }) }, "Train one step");
   const reset = iconButton("reset", "Reset", () => room.send({ type: "reset" }));
+  const save = iconButton("save", "Save the run", () => room.send({ type: "save" }));
   const more = [10, 100].map((count) => make("button", { type: "button", class: "more", "aria-label": `Train ${count} steps`, title: `Train ${count} steps`, onclick: () => room.send({ type: "steps", count }) }, `+${count}`));
   const text = make("p", { class: "told", role: "status" });
   const aside = make("p", { class: "aside" });
@@ -19,7 +20,7 @@ export function createBar(room) {
   const element = make(
     "div",
     { class: "card bar" },
-    make("div", { class: "buttons" }, play, one, reset),
+    make("div", { class: "buttons" }, play, one, save, reset),
     text,
     aside,
     make("div", { class: "stepping" }, stepper.element, ...more),
@@ -34,7 +35,8 @@ export function createBar(room) {
       play.setAttribute("aria-label", label);
       play.replaceChildren(icon(status.playing ? "pause" : "play"), label);
     }
-    play.disabled = reset.disabled = !known;
+    play.disabled = reset.disabled = save.disabled = !known;
+    save.hidden = !status.local;
     for (const button of [one, ...more]) button.disabled = !known || Boolean(status.playing);
   }
 

@@ -12,6 +12,7 @@ const SPREADS = [
   { quantity: "value", title: "Activation", hue: "forward" },
   { quantity: "weight", title: "Weight", hue: "accent" },
 ];
+const LEAST = 2; // pixels that a column is wide at least
 const BETWEEN = 40; // room for the numbers of the axis of each part
 
 /** The histograms, and the choice of a layer. */
@@ -100,8 +101,9 @@ export function createHistograms(room) {
     const { steps } = open;
     const picture = pictureOf(quantity, row, ink[hue]);
     for (const [begin, end, from, to] of even(steps, Math.max(room.state.run.last, steps[steps.length - 1]) + 1)) {
-      const [left, right] = [Math.round(x.edge(from)), Math.round(x.edge(to))]; // whole pixels: half ones leave seams
-      if (right > left) context.drawImage(picture, begin, 0, end - begin, open.bins, left, area.y, right - left, area.h);
+      const right = Math.round(x.edge(to)); // whole pixels: half ones leave seams
+      const left = Math.min(Math.round(x.edge(from)), right - LEAST * (end - begin));
+      context.drawImage(picture, begin, 0, end - begin, open.bins, left, area.y, right - left, area.h);
     }
     context.textAlign = "left";
     context.textBaseline = "alphabetic";

@@ -1,0 +1,48 @@
+"""How the graph of a page is to be folded. Messages -> the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from explorer.session import Session
+
+Message = dict[str, Any]
+
+
+class Folding:
+    """The graph's part of one page."""
+
+    def __init__(self, known: Callable[[], Session], refolded: Callable[[], None]) -> None:
+        """Begin.
+
+        Args:
+            known: the page's session.
+            refolded: sends the pass in another drawing.
+        """
+        self._known, self._refolded = known, refolded
+
+    def received(self, message: Message) -> None:
+        """Fold as a message asks, and show it if that changes anything.
+
+        Raises:
+            EngineError: there is no such node or scope.
+        """
+        session = self._known()
+        before = session.scene
+        _DOES[str(message["type"])](session, message)
+        if session.scene != before:
+            self._refolded()
+
+
+_DOES: Mapping[str, Callable[[Session, Message], None]] = {
+    "granularity": lambda session, message: session.set_granularity(str(message["value"])),
+    "toggle": lambda session, message: session.toggle(str(message["scope"])),
+    "reveal": lambda session, message: session.reveal(str(message["node"])),
+    "plumbing": lambda session, message: session.show_plumbing(bool(message["value"])),
+    "resize": lambda session, message: session.resize(float(message["width"]), float(message["height"])),
+}
+
+MESSAGES = frozenset(_DOES)
+"""Types of the messages that are about folding."""
