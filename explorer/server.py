@@ -99,6 +99,8 @@ def make_page(opening: Opening, soon: Soon) -> pn.Template:
     pn.state.onload(page.channel.opened)
     template = pn.Template(assets.text("page.html"))
     template.add_variable("page_css", assets.variables() + assets.text("page.css"))
+    template.add_variable("words", assets.words())
+    template.add_variable("languages", assets.LANGUAGES)
     template.add_panel("graph", page.graph)
     template.add_panel("room", page.room)
     template.add_panel("setup", page.setup)

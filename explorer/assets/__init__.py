@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from functools import cache
 from importlib.resources import files
 
 from explorer import theme
+
+LANGUAGES = {"en": "English", "de": "Deutsch", "zh": "中文"}
+"""Codes, as in the address and in ``texts/``, and what each calls itself."""
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "(\.\.?/[\w/]+\.js)";\n', re.MULTILINE)
 
@@ -41,6 +45,20 @@ def module(entry: str) -> str:
 
     collect(entry)
     return "\n".join(seen.values())
+
+
+@cache
+def catalogue(language: str) -> dict[str, str]:
+    """The texts of the interface in a language, by the English ones; for English itself there is nothing to look up."""
+    return json.loads(text(f"texts/{language}.json")) if language != "en" else {}
+
+
+@cache
+def words() -> str:
+    """A script that a page begins with: the catalogues, and the two functions that read them."""
+    catalogues = {language: catalogue(language) for language in LANGUAGES if language != "en"}
+    held = json.dumps(catalogues, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
+    return f"var backpropTexts = {held};\n{text('texts.js').replace('export ', '')}"
 
 
 def variables() -> str:

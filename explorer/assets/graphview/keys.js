@@ -1,15 +1,17 @@
 // The keyboard: everything that a mouse can do.
 
+import { t } from "../texts.js";
+
 const HELP = [
-  ["→  ←", "one step forward, one step back"],
-  ["Home  End", "start and end of the pass"],
-  ["F  L  B  U", "jump to Forward, Loss, Backward, Update"],
-  ["Space", "play and pause"],
-  ["Enter", "open the selected fold; Shift + Enter folds what is around it"],
-  ["T", "train one step"],
-  ["+  −  0", "zoom in, zoom out, fit"],
-  ["/", "find a node"],
-  ["?", "this help; Esc closes it"],
+  ["→  ←", t("one step forward, one step back")],
+  [t("Home  End"), t("start and end of the pass")],
+  ["F  L  B  U", t("jump to Forward, Loss, Backward, Update")],
+  [t("Space"), t("play and pause")],
+  [t("Enter"), t("open the selected fold; Shift + Enter folds what is around it")],
+  ["T", t("train one step")],
+  ["+  −  0", t("zoom in, zoom out, fit")],
+  ["/", t("find a node")],
+  ["?", t("this help; Esc closes it")],
 ];
 
 /** What each key does, for the help. */

@@ -1,10 +1,11 @@
 // The set-up panel: settings as native controls. What there is to set comes as data.
 
+import { t, translated } from "../texts.js";
 import { make } from "./dom.js";
 
 /** Panel's entry. */
 export function render({ model }) {
-  const root = make("form", { class: "setup", "aria-label": "Set-up", onsubmit: (event) => event.preventDefault() });
+  const root = make("form", { class: "setup", "aria-label": t("Set-up"), onsubmit: (event) => event.preventDefault() });
   const problem = make("p", { class: "problem", role: "alert", hidden: true });
 
   function send(name, value) {
@@ -13,7 +14,7 @@ export function render({ model }) {
 
   function control(field) {
     if (field.options) {
-      const options = field.options.map(([value, text]) => make("option", { value, selected: value === field.value }, text));
+      const options = field.options.map(([value, text]) => make("option", { value, selected: value === field.value }, translated(text)));
       return make("select", { id: field.name, onchange: (event) => send(field.name, event.target.value) }, ...options);
     }
     return make("input", {
@@ -30,9 +31,9 @@ export function render({ model }) {
   function show() {
     const { fields, words, error } = model.form;
     problem.hidden = !error;
-    problem.textContent = error || "";
-    const rows = fields.map((field) => make("div", { class: "row" }, make("label", { for: field.name }, field.label), control(field)));
-    root.replaceChildren(...rows.slice(0, 1), make("p", { class: "words" }, words), ...rows.slice(1), problem);
+    problem.textContent = translated(error || "");
+    const rows = fields.map((field) => make("div", { class: "row" }, make("label", { for: field.name }, translated(field.label)), control(field)));
+    root.replaceChildren(...rows.slice(0, 1), make("p", { class: "words" }, translated(words)), ...rows.slice(1), problem);
   }
 
   model.on("form", show);
