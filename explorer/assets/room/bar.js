@@ -1,6 +1,7 @@
 // The control card: train, pause, step, reset; what the last step did; the step slider; what may change while it trains.
 
 import { icon, iconButton, make } from "../graphview/dom.js";
+import { t, translated } from "../texts.js";
 import { grouped, told } from "./scales.js";
 import { stepOf } from "./state.js";
 import { createStepper } from "./stepper.js";
@@ -8,10 +9,10 @@ import { createStepper } from "./stepper.js";
 /** The card with the buttons. */
 export function createBar(room) {
   const play = make("button", { type: "button", class: "play", onclick: () => room.send({ type: room.state.status.playing ? "pause" : "play" }) });
-  const one = make("button", { type: "button", class: "train", onclick: () => room.send({ type: "train" }) }, "Train one step");
-  const reset = iconButton("reset", "Reset", () => room.send({ type: "reset" }));
-  const save = iconButton("save", "Save the run", () => room.send({ type: "save" }));
-  const more = [10, 100].map((count) => make("button", { type: "button", class: "more", "aria-label": `Train ${count} steps`, title: `Train ${count} steps`, onclick: () => room.send({ type: "steps", count }) }, `+${count}`));
+  const one = make("button", { type: "button", class: "train", onclick: () => room.send({ type: "train" }) }, t("Train one step"));
+  const reset = iconButton("reset", t("Reset"), () => room.send({ type: "reset" }));
+  const save = iconButton("save", t("Save the run"), () => room.send({ type: "save" }));
+  const more = [10, 100].map((count) => make("button", { type: "button", class: "more", "aria-label": t("Train {count} steps", { count }), title: t("Train {count} steps", { count }), onclick: () => room.send({ type: "steps", count }) }, `+${count}`));
   const text = make("p", { class: "told", role: "status" });
   const aside = make("p", { class: "aside" });
   const calm = make("p", { class: "calm" });
@@ -30,7 +31,7 @@ export function createBar(room) {
 
   function showButtons({ status }) {
     const known = Boolean(status.title);
-    const label = status.playing ? "Pause" : "Train";
+    const label = status.playing ? t("Pause") : t("Train");
     if (play.getAttribute("aria-label") !== label) {
       play.setAttribute("aria-label", label);
       play.replaceChildren(icon(status.playing ? "pause" : "play"), label);
@@ -43,17 +44,18 @@ export function createBar(room) {
   function showTold({ status, run }) {
     if (!status.title) return;
     text.setAttribute("aria-live", status.playing ? "off" : "polite"); // ten numbers a second can't be listened to
-    const words = status.trained ? `${status.measure} ${status.before} → ${status.after}` : `${status.measure} ${status.before}`;
+    const words = `${translated(status.measure)} ${status.before}${status.trained ? ` → ${status.after}` : ""}`;
     if (text.textContent !== words) text.replaceChildren(make("b", {}, words));
     const count = status.step + (status.trained ? 1 : 0);
-    const made = `${grouped(count)} ${count === 1 ? "update" : "updates"}`;
+    const made = count === 1 ? t("1 update made") : t("{count} updates made", { count: grouped(count) });
+    const on = t("this pass: {on}", { on: translated(status.on) });
     const accuracy = accuracyOf(room.state, run);
-    write(aside, accuracy ? `${made} · ${accuracy}` : `${made} made · this pass: ${status.on}`);
-    aside.title = `this pass: ${status.on}`;
+    write(aside, `${made} · ${accuracy || on}`);
+    aside.title = on;
   }
 
   function showCalm({ status, run, findings, judged }) {
-    const words = status.busy || (findings.length || !judged || !status.title ? "" : calmWords(run, status));
+    const words = translated(status.busy) || (findings.length || !judged || !status.title ? "" : calmWords(run, status));
     write(calm, words);
     calm.classList.toggle("busy", Boolean(status.busy));
   }
@@ -85,13 +87,13 @@ function accuracyOf(state, run) {
   };
   const [train, test] = [at("accuracy"), at("test_accuracy")];
   if (Number.isNaN(train)) return "";
-  return `accuracy ${train.toFixed(2)}${Number.isNaN(test) ? "" : ` (test ${test.toFixed(2)})`}`;
+  return Number.isNaN(test) ? t("accuracy {train}", { train: train.toFixed(2) }) : t("accuracy {train} (test {test})", { train: train.toFixed(2), test: test.toFixed(2) });
 }
 
 function calmWords(run, status) {
   const steps = run ? run.last - run.first + 1 : 0;
-  if (!steps || (steps === 1 && !status.trained)) return "Nothing to judge yet: train a few steps.";
-  return `No trouble found in the last ${steps === 1 ? "step" : `${grouped(steps)} steps`}.`;
+  if (!steps || (steps === 1 && !status.trained)) return t("Nothing to judge yet: train a few steps.");
+  return steps === 1 ? t("No trouble found in the last step.") : t("No trouble found in the last {count} steps.", { count: grouped(steps) });
 }
 
 /** What may change mid-run, as native controls; made again only when there are others. */
@@ -99,7 +101,7 @@ function showKnobs(element, room, knobs) {
   const shape = JSON.stringify(knobs.map(({ name, options }) => [name, options]));
   if (element.dataset.shape !== shape) {
     element.dataset.shape = shape;
-    element.replaceChildren(...knobs.map((knob) => make("label", {}, make("span", {}, knob.label), control(room, knob))));
+    element.replaceChildren(...knobs.map((knob) => make("label", {}, make("span", {}, translated(knob.label)), control(room, knob))));
   }
   knobs.forEach(({ value }, i) => {
     const own = element.children[i].lastChild;
@@ -110,6 +112,6 @@ function showKnobs(element, room, knobs) {
 
 function control(room, { name, value, options, low, high, step }) {
   const send = (given) => room.send({ type: "set", name, value: given });
-  if (options) return make("select", { name, onchange: (event) => send(event.target.value) }, ...options.map(([own, text]) => make("option", { value: own, selected: own === value }, text)));
+  if (options) return make("select", { name, onchange: (event) => send(event.target.value) }, ...options.map(([own, text]) => make("option", { value: own, selected: own === value }, translated(text))));
   return make("input", { name, type: "number", min: low, max: high, step: step || "any", value, onchange: (event) => send(Number(event.target.value)) });
 }

@@ -1,5 +1,6 @@
 // What the network makes of the plane: its scores as colours, the line where it is undecided, and the points.
 
+import { t } from "../texts.js";
 import { drawAxes, drawDot, drawEmpty } from "./axes.js";
 import { traceContour } from "./contours.js";
 import { createPlot, showLegend } from "./plot.js";
@@ -15,14 +16,14 @@ export function createBoundary(room) {
 
   const chart = {
     name: "boundary",
-    title: "Decision boundary",
+    title: t("Decision boundary"),
     height: 300,
     depends: ["extras", "unit", "second"],
     gutter: (width) => ({ left: 34, right: Math.max(12, width - 34 - 320), top: 8, bottom: 34 }),
     paint(context, area, plot) {
       const ink = room.ink();
       const given = room.state.extras.boundary;
-      if (!given) return drawEmpty(context, area, "For tasks in the plane.", ink);
+      if (!given) return drawEmpty(context, area, t("For tasks in the plane."), ink);
       open = openPlane(given, open);
       const unit = open.units.find(({ id }) => id === room.state.unit) || null;
       const square = { ...area, h: Math.min(area.w, area.h) };
@@ -33,8 +34,9 @@ export function createBoundary(room) {
       paintScores(context, square, shown, ink);
       drawZero(context, square, shown, ink);
       drawPoints(context, plot, open, ink);
-      drawAxes(context, square, { x: plot.x, y: { ...plot.y, ticks: (count) => plot.y.ticks(Math.min(count, 5)) }, across: "x₁ across, x₂ up", bare: true }, ink);
-      plot.say(`${room.state.second ? "before: " : ""}${spokenPlane(open, unit)}`);
+      drawAxes(context, square, { x: plot.x, y: { ...plot.y, ticks: (count) => plot.y.ticks(Math.min(count, 5)) }, across: t("x₁ across, x₂ up"), bare: true }, ink);
+      const spoken = spokenPlane(open, unit);
+      plot.say(room.state.second ? t("before: {spoken}", { spoken }) : spoken);
       showLegend(plot.legend, legendOfPlane(open, ink)); // with a unit too: the card must not change its height under the pointer
     },
   };
@@ -142,15 +144,16 @@ function drawPoints(context, plot, { points, held, values, centre }, ink) {
 }
 
 function legendOfPlane({ values, held }, ink) {
-  const [one, other] = values ? ["above 0", "below 0"] : ["class 1", "class 0"];
-  return [[one, ink.accent, "dot round"], [other, ink.warn, "dot triangle"], ...(held && held.length ? [["test: hollow", ink.text, "dot hollow"]] : [])];
+  const [one, other] = values ? [t("above 0"), t("below 0")] : [t("class 1"), t("class 0")];
+  return [[one, ink.accent, "dot round"], [other, ink.warn, "dot triangle"], ...(held && held.length ? [[t("test: hollow"), ink.text, "dot hollow"]] : [])];
 }
 
 function spokenPlane({ values, points, scores }, unit) {
   if (unit) {
     const [low, high] = unit.scores.reduce(([a, b], score) => [Math.min(a, score), Math.max(b, score)], [Infinity, -Infinity]);
-    return `unit ${unit.unit} of ${unit.layer}: from ${told(low)} to ${told(high)}`;
+    return t("unit {unit} of {layer}: from {low} to {high}", { unit: unit.unit, layer: unit.layer, low: told(low), high: told(high) });
   }
   const share = scores.filter((score) => score > (values ? 0 : 0.5)).length / scores.length;
-  return `${points ? points.length / 3 : 0} points · ${percent(share)} of the plane is ${values ? "above 0" : "class 1"}`;
+  const where = values ? t("above 0") : t("class 1");
+  return t("{count} points · {share} of the plane: {where}", { count: points ? points.length / 3 : 0, share: percent(share), where });
 }

@@ -1,39 +1,40 @@
 // What was found: a sentence, its factors layer by layer, its effects, and what can be done about it.
 
 import { make } from "../graphview/dom.js";
+import { t, translated } from "../texts.js";
 import { told } from "./scales.js";
 
 const NAMES = {
-  vanishing: "Vanishing gradient",
-  exploding: "Exploding gradient",
-  dead: "Dead units",
-  saturated: "Saturated units",
-  symmetry: "Symmetry",
-  nonfinite: "Not finite",
-  plateau: "Plateau",
-  update_too_small: "Updates too small",
-  update_too_large: "Updates too large",
-  cut: "Gradient cut off",
+  vanishing: t("Vanishing gradient"),
+  exploding: t("Exploding gradient"),
+  dead: t("Dead units"),
+  saturated: t("Saturated units"),
+  symmetry: t("Symmetry"),
+  nonfinite: t("Not finite"),
+  plateau: t("Plateau"),
+  update_too_small: t("Updates too small"),
+  update_too_large: t("Updates too large"),
+  cut: t("Gradient cut off"),
 };
-const MEANING = "How much of the gradient each layer passes on to the one before it: the factors, their product, and what was measured on this run.";
+const MEANING = t("How much of the gradient each layer passes on to the one before it: the factors, their product, and what was measured on this run.");
 const PLAIN = new Set(["norm", "residual", "time", "other", "alignment"]); // told where they make a difference
 const FACTORS = [
-  ["activation_slope", "Activation slope"],
-  ["weight_gain", "Weight gain"],
-  ["norm", "Normalisation"],
-  ["residual", "Residual"],
-  ["time", "Through time"],
-  ["other", "Other"],
-  ["alignment", "Alignment"],
-  ["product", "Product"],
-  ["measured", "Measured"],
+  ["activation_slope", t("Activation slope")],
+  ["weight_gain", t("Weight gain")],
+  ["norm", t("Normalisation")],
+  ["residual", t("Residual")],
+  ["time", t("Through time")],
+  ["other", t("Other")],
+  ["alignment", t("Alignment")],
+  ["product", t("Product")],
+  ["measured", t("Measured")],
 ];
 
 /** The list *Findings*; of two runs, each has its own. */
 export function createFindings(room) {
-  const lists = ["Findings", "Findings of the other run"].map((name) => make("ul", { class: "findings", role: "list", "aria-label": name }));
+  const lists = [t("Findings"), t("Findings of the other run")].map((name) => make("ul", { class: "findings", role: "list", "aria-label": name }));
   const titles = lists.map(() => make("h3", { class: "whose", hidden: true }));
-  const none = lists.map(() => make("p", { class: "card none", hidden: true }, "No trouble found."));
+  const none = lists.map(() => make("p", { class: "card none", hidden: true }, t("No trouble found.")));
   const columns = lists.map((list, i) => make("div", { class: "column" }, titles[i], list, none[i]));
   const element = make("div", { class: "found", hidden: false }, ...columns);
   columns[1].hidden = true;
@@ -47,7 +48,7 @@ export function createFindings(room) {
     element.classList.toggle("empty", !two && !state.findings.length);
     [state.findings, state.otherFindings].forEach((findings, i) => {
       titles[i].hidden = !two;
-      titles[i].textContent = i ? `After: ${state.title}` : "Before";
+      titles[i].textContent = i ? t("After: {title}", { title: translated(state.title) }) : t("Before");
       none[i].hidden = !two || findings.length > 0;
     });
   }
@@ -76,7 +77,7 @@ function line(finding, index, room, offers, open) {
   return make(
     "li",
     { class: "card finding" },
-    make("p", { class: "sentence" }, make("b", { class: "kind" }, NAMES[finding.kind] || finding.kind), " ", finding.sentence),
+    make("p", { class: "sentence" }, make("b", { class: "kind" }, NAMES[finding.kind] || finding.kind), " ", translated(finding.sentence)),
     effectsOf(finding),
     make("div", { class: "does" }, ...remedies.map((remedy, j) => remedyOf(remedy, `${key} ${j}`, () => room.send({ type: "remedy", finding: index, remedy: j })))),
     factorsOf(finding, key, open),
@@ -85,13 +86,14 @@ function line(finding, index, room, offers, open) {
 
 /** A button; advice where it is about somebody's own code. */
 function remedyOf({ label, change }, key, onclick) {
-  if (!Object.keys(change || {}).length) return make("p", { class: "advice" }, label);
-  const title = `Runs again from the same seed with ${Object.entries(change || {}).map(([name, value]) => `${name} ${value}`).join(", ")}, side by side with this run.`;
-  return make("button", { type: "button", class: "remedy", "data-key": key, title, onclick }, label);
+  if (!Object.keys(change || {}).length) return make("p", { class: "advice" }, translated(label));
+  const changes = Object.entries(change).map(([name, value]) => `${name} ${value}`).join(", ");
+  const title = t("Runs again from the same seed with {changes}, side by side with this run.", { changes });
+  return make("button", { type: "button", class: "remedy", "data-key": key, title, onclick }, translated(label));
 }
 
 function effectsOf({ effects = [] }) {
-  return effects.length ? make("p", { class: "effects" }, make("span", {}, "What follows from it: "), effects.join(" · ")) : null;
+  return effects.length ? make("p", { class: "effects" }, make("span", {}, t("What follows from it:"), " "), effects.map(translated).join(" · ")) : null;
 }
 
 function factorsOf(finding, key, open) {
@@ -99,20 +101,20 @@ function factorsOf(finding, key, open) {
   const tells = (name, value) => Number.isFinite(value) && !(PLAIN.has(name) && Math.abs(value - 1) < 0.005);
   const columns = FACTORS.filter(([name]) => factors.some((factor) => tells(name, factor[name])));
   if (!columns.length && !lesson) return null;
-  const summary = make("summary", { "data-key": `${key} why` }, cause ? `Why: ${cause}` : "Why");
+  const summary = make("summary", { "data-key": `${key} why` }, cause ? t("Why: {cause}", { cause: translated(cause) }) : t("Why"));
   return make("details", { open: open.has(key), "data-key": key }, summary, ...(columns.length ? [make("p", { class: "meaning" }, MEANING), factorTable(factors, columns)] : []), lesson ? lessonOf(lesson) : null);
 }
 
 function factorTable(factors, columns) {
-  const head = make("tr", {}, make("th", { scope: "col" }, "Layer"), ...columns.map(([name, title]) => make("th", { scope: "col", class: name }, title)));
+  const head = make("tr", {}, make("th", { scope: "col" }, t("Layer")), ...columns.map(([name, title]) => make("th", { scope: "col", class: name }, title)));
   const rows = factors.map((factor) =>
     make("tr", {}, make("th", { scope: "row" }, factor.layer), ...columns.map(([name]) => make("td", { class: name }, Number.isFinite(factor[name]) ? `×${told(factor[name])}` : "–"))),
   );
-  return make("div", { class: "factors", tabindex: "0", role: "region", "aria-label": "Factors" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));
+  return make("div", { class: "factors", tabindex: "0", role: "region", "aria-label": t("Factors") }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));
 }
 
 /** A link where it is an address of this page; a name otherwise. */
 function lessonOf(lesson) {
   const inside = /^(?:[?#]|[/](?![/]))/.test(lesson);
-  return make("p", { class: "lesson" }, "Lesson: ", inside ? make("a", { href: lesson }, lesson.replace(/^[?#/]+(lesson=)?/, "").replace(/[-_]/g, " ")) : lesson);
+  return make("p", { class: "lesson" }, t("Lesson:"), " ", inside ? make("a", { href: lesson }, lesson.replace(/^[?#/]+(lesson=)?/, "").replace(/[-_]/g, " ")) : lesson);
 }

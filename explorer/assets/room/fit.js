@@ -1,5 +1,6 @@
 // A function of one input: what the network makes of it, and the points that it learns from.
 
+import { t } from "../texts.js";
 import { drawAxes, drawDot, drawEmpty, drawLine } from "./axes.js";
 import { createPlot, showLegend } from "./plot.js";
 import { linear } from "./scales.js";
@@ -10,26 +11,26 @@ export function createFit(room) {
   let open = null;
   const chart = {
     name: "fit",
-    title: "Fit",
+    title: t("Fit"),
     height: 260,
     depends: ["extras"],
     paint(context, area, plot) {
       const ink = room.ink();
       const given = room.state.extras.fit;
-      if (!given) return drawEmpty(context, area, "For tasks with one input.", ink);
+      if (!given) return drawEmpty(context, area, t("For tasks with one input."), ink);
       if (!open || open.given !== given) open = openFit(given);
       const { x, y, points, held, low, high } = open;
       plot.x = linear(x[0], x[x.length - 1], area.x, area.x + area.w);
       plot.y = linear(low, high, area.y + area.h, area.y);
-      drawAxes(context, area, { x: plot.x, y: plot.y, across: "input", up: "output" }, ink);
+      drawAxes(context, area, { x: plot.x, y: plot.y, across: t("input"), up: t("output") }, ink);
       const dots = (array, fill, edge) => {
         for (let i = 0; array && i < array.length; i += 2) drawDot(context, [plot.x.at(array[i]), plot.y.at(array[i + 1])], fill, "round", 2.8, edge);
       };
       dots(held, ink.panel, ink.quiet);
       dots(points, ink.quiet, ink.panel);
       drawLine(context, [...x].map((at, i) => (Number.isFinite(y[i]) ? [plot.x.at(at), Math.min(Math.max(plot.y.at(y[i]), area.y), area.y + area.h)] : null)), ink.accent, { width: 2.5 });
-      plot.say(`output over input · ${points.length / 2} training points`);
-      showLegend(plot.legend, [["network", ink.accent, "line train"], ["data", ink.quiet, "dot round"], ...(held && held.length ? [["test", ink.quiet, "dot hollow"]] : [])]);
+      plot.say(t("output over input · {count} training points", { count: points.length / 2 }));
+      showLegend(plot.legend, [[t("network"), ink.accent, "line train"], [t("data"), ink.quiet, "dot round"], ...(held && held.length ? [[t("test"), ink.quiet, "dot hollow"]] : [])]);
     },
   };
   return createPlot(room, chart);

@@ -1,6 +1,7 @@
 // Rows × steps as a heat map: layers or parameters down, steps across, one quantity on the fixed scale of colours.
 
 import { make } from "../graphview/dom.js";
+import { t } from "../texts.js";
 import { cut, drawAxes, drawEmpty, drawSteps, hatch } from "./axes.js";
 import { alongSteps, choice, createPlot, FACE } from "./plot.js";
 import { QUANTITIES, shades } from "./quantities.js";
@@ -13,15 +14,15 @@ const GAP = 18; // between two runs side by side
 
 /** The heat map, and the choice of what it shows. */
 export function createHeat(room) {
-  const select = make("select", { "aria-label": "Quantity", onchange: () => room.set({ quantity: select.value }) });
-  const kinds = choice("Rows", [["layer", "Layers"], ["parameter", "Parameters"]], (kind) => room.set({ kind }));
+  const select = make("select", { "aria-label": t("Quantity"), onchange: () => room.set({ quantity: select.value }) });
+  const kinds = choice(t("Rows"), [["layer", t("Layers")], ["parameter", t("Parameters")]], (kind) => room.set({ kind }));
   const scale = make("div", { class: "scale" });
   const images = [createCells(), createCells()];
   let parts = [];
 
   const chart = {
     name: "heat",
-    title: "Profile over the steps",
+    title: t("Profile over the steps"),
     height: 190,
     depends: ["run", "second", "quantity", "kind"],
     gutter: (width, context) => ({ left: labelWidth(context, room.state, width), right: 12, top: room.state.second ? 20 : 6, bottom: 34 }),
@@ -30,7 +31,7 @@ export function createHeat(room) {
       const ink = room.ink();
       showChoices(state);
       parts = partsOf(state, area);
-      if (!parts.length) return drawEmpty(context, area, "Train a step: a column for each step, a row for each layer.", ink);
+      if (!parts.length) return drawEmpty(context, area, t("Train a step: a column for each step, a row for each layer."), ink);
       plot.height(heightOf(parts[0].rows.length));
       plot.x = parts[0].x;
       const quantity = QUANTITIES[state.quantity];
@@ -91,7 +92,7 @@ export function createHeat(room) {
       const [left, right] = [x.edge(run.starts[begin]), x.edge(run.ends[end] + 1)];
       context.drawImage(canvas, begin, 0, end - begin + 1, part.rows.length, left, area.y, right - left, area.h);
     }
-    drawAxes(context, area, { x, across: "training step" }, ink);
+    drawAxes(context, area, { x, across: t("training step") }, ink);
     if (room.state.second) {
       context.textAlign = "left";
       context.textBaseline = "alphabetic";
@@ -107,14 +108,14 @@ export function createHeat(room) {
     const row = rows.find((index) => run.rows[index].id === (state.overRow ?? state.row)) ?? rows[0];
     if (row === undefined) return "";
     const column = run.columnOf(step);
-    const { title, text } = QUANTITIES[state.quantity];
+    const { name, text } = QUANTITIES[state.quantity];
     const values = parts.map((part, which) => {
       const own = part.run.rows.findIndex(({ id }) => id === run.rows[row].id);
       const [value, when] = part.run.held(state.quantity, own < 0 ? row : own, part.run.columnOf(step));
-      const aged = when !== part.run.columnOf(step) && value === value ? ` (of step ${grouped(part.run.ends[when])})` : "";
+      const aged = when !== part.run.columnOf(step) && value === value ? ` (${t("of step {step}", { step: grouped(part.run.ends[when]) })})` : "";
       return `${state.second ? `${state.names[which]} ` : ""}${text(value)}${aged}`;
     });
-    return `step ${stepsOf(run, column)} · ${run.rows[row].name} · ${title.toLowerCase()} ${values.join(", ")}`;
+    return `${t("step {step}", { step: stepsOf(run, column) })} · ${run.rows[row].name} · ${name} ${values.join(", ")}`;
   }
 
   return plot;

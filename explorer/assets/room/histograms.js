@@ -1,6 +1,7 @@
 // How the entries of one layer spread over magnitudes, step after step: its gradient, its activation, its weight.
 
 import { make } from "../graphview/dom.js";
+import { t } from "../texts.js";
 import { drawAxes, drawEmpty, drawSteps } from "./axes.js";
 import { alongSteps, createPlot, FACE } from "./plot.js";
 import { pixel } from "./quantities.js";
@@ -8,23 +9,23 @@ import { logarithmic, power, stepScale } from "./scales.js";
 import { decoder, stepOf } from "./state.js";
 
 const SPREADS = [
-  { quantity: "gradient", title: "Gradient", hue: "backward" },
-  { quantity: "value", title: "Activation", hue: "forward" },
-  { quantity: "weight", title: "Weight", hue: "accent" },
+  { quantity: "gradient", title: t("Gradient"), name: t("gradient"), hue: "backward" },
+  { quantity: "value", title: t("Activation"), name: t("activation"), hue: "forward" },
+  { quantity: "weight", title: t("Weight"), name: t("weight"), hue: "accent" },
 ];
 const LEAST = 2; // pixels that a column is wide at least
 const BETWEEN = 40; // room for the numbers of the axis of each part
 
 /** The histograms, and the choice of a layer. */
 export function createHistograms(room) {
-  const select = make("select", { "aria-label": "Layer of the histograms", onchange: () => room.set({ spread: select.value }) });
+  const select = make("select", { "aria-label": t("Layer of the histograms"), onchange: () => room.set({ spread: select.value }) });
   const images = new Map();
   let open = null;
   let parts = [];
 
   const chart = {
     name: "spread",
-    title: "How the entries spread",
+    title: t("How the entries spread"),
     height: 180,
     depends: ["run", "extras", "row", "spread", "status"],
     gutter: () => ({ left: 44, right: 12, top: 34, bottom: 34 }),
@@ -32,7 +33,7 @@ export function createHistograms(room) {
       const { state } = room;
       const ink = room.ink();
       parts = [];
-      if (!state.run || !state.extras.histograms) return drawEmpty(context, area, "Nothing recorded yet.", ink);
+      if (!state.run || !state.extras.histograms) return drawEmpty(context, area, t("Nothing recorded yet."), ink);
       openSpreads(state.extras);
       showNames();
       const row = rowShown();
@@ -96,7 +97,7 @@ export function createHistograms(room) {
   }
 
   function paintSpread(context, { quantity, title, hue, area, x, y }, row, ink) {
-    drawAxes(context, area, { x, y: { ...y, ticks: (count) => y.ticks(Math.min(count, 4)) }, across: "training step" }, ink);
+    drawAxes(context, area, { x, y: { ...y, ticks: (count) => y.ticks(Math.min(count, 4)) }, across: t("training step") }, ink);
     context.imageSmoothingEnabled = false;
     const { steps } = open;
     const picture = pictureOf(quantity, row, ink[hue]);
@@ -114,7 +115,7 @@ export function createHistograms(room) {
     context.font = `11px ${FACE}`;
     context.fillStyle = ink.quiet;
     const none = !counts(quantity, row).some((count) => count > 0);
-    context.fillText(none ? "none on this scale" : area.w > 210 ? "magnitude of its entries" : "magnitude", after, area.y - 8);
+    context.fillText(none ? t("none on this scale") : area.w > 210 ? t("magnitude of its entries") : t("magnitude"), after, area.y - 8);
   }
 
   /** Steps × bins as a picture: the more of the entries of a step, the stronger. */
@@ -126,11 +127,11 @@ export function createHistograms(room) {
 
   function spokenSpreads(row) {
     const column = stepColumn(open.steps, stepOf(room.state));
-    const texts = parts.map(({ quantity, title }) => {
+    const texts = parts.map(({ quantity, name }) => {
       const own = counts(quantity, row).subarray(column * open.bins, (column + 1) * open.bins);
-      return `${title.toLowerCase()} mostly ${middleOf(own, open.edges)}`;
+      return t("{name} mostly {middle}", { name, middle: middleOf(own, open.edges) });
     });
-    return `step ${open.steps[column]} · ${texts.join(" · ")}`;
+    return `${t("step {step}", { step: open.steps[column] })} · ${texts.join(" · ")}`;
   }
 
   return plot;
@@ -176,14 +177,14 @@ function stepColumn(steps, step) {
 /** Where the middle half of the entries lies: `10⁻⁴ to 0.01`. */
 function middleOf(counts, edges) {
   const all = counts.reduce((sum, count) => sum + count, 0);
-  if (!all) return "off this scale";
+  if (!all) return t("off this scale");
   const at = (share) => {
     let sum = 0;
     return edges[counts.findIndex((count) => (sum += count) >= share * all)];
   };
   const [low, high] = [Math.round(at(0.25)), Math.round(at(0.75))];
   const text = (exponent) => (Math.abs(exponent) < 3 ? String(10 ** exponent) : power(exponent));
-  return low === high ? `about ${text(low)}` : `${text(low)} to ${text(high)}`;
+  return low === high ? t("about {number}", { number: text(low) }) : t("{count_low} to {count_high}", { count_low: text(low), count_high: text(high) });
 }
 
 /** The pointer in one of several parts that share their steps. */

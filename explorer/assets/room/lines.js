@@ -1,5 +1,6 @@
 // The profile as lines: gradient and activation of each layer, from the input to the output, at one step and faintly at earlier ones.
 
+import { t } from "../texts.js";
 import { drawAxes, drawDot, drawEmpty, drawLine } from "./axes.js";
 import { createPlot, showLegend } from "./plot.js";
 import { fixedScale, linear, rounds, told } from "./scales.js";
@@ -7,25 +8,25 @@ import { rowsOf, runsOf, stepOf, stepsOf } from "./state.js";
 
 const EARLIER = 7; // earlier steps drawn, evenly spread
 const PROFILED = [
-  { quantity: "value", title: "activation", hue: "forward", shape: "square" },
-  { quantity: "gradient", title: "gradient", hue: "backward", shape: "round" },
+  { quantity: "value", title: t("activation"), hue: "forward", shape: "square" },
+  { quantity: "gradient", title: t("gradient"), hue: "backward", shape: "round" },
 ];
 
 /** The chart of profile lines. */
 export function createLines(room) {
   const chart = {
     name: "lines",
-    title: "Profile at one step",
+    title: t("Profile at one step"),
     height: 200,
     depends: ["run", "second", "hover", "status"],
     paint(context, area, plot) {
       const { state } = room;
       const ink = room.ink();
       const rows = state.run ? rowsOf(state.run, "layer", "gradient") : [];
-      if (!rows.length) return drawEmpty(context, area, "Train a step: a point for each layer.", ink);
+      if (!rows.length) return drawEmpty(context, area, t("Train a step: a point for each layer."), ink);
       plot.x = layerScale(rows.length, area);
       plot.y = fixedScale(room.look.scale, area.y + area.h, area.y);
-      drawAxes(context, area, { x: plot.x, y: plot.y, across: "layer, from input to output", up: "root mean square" }, ink);
+      drawAxes(context, area, { x: plot.x, y: plot.y, across: t("layer, from input to output"), up: t("root mean square") }, ink);
       runsOf(state).forEach((run, which) => paintRun(context, plot, run, which, ink));
       plot.say(spokenProfile(state, rows));
       showLegend(plot.legend, legendOf(state, ink));
@@ -118,7 +119,7 @@ function spokenProfile(state, rows) {
   const column = run.columnOf(stepOf(state));
   const place = rows.findIndex((row) => run.rows[row].id === (state.overRow ?? state.row));
   const value = (quantity, index) => told(run.held(quantity, rows[index], column)[0]);
-  const step = `step ${stepsOf(run, column)}`;
+  const step = t("step {step}", { step: stepsOf(run, column) });
   if (place >= 0) return `${step} · ${place + 1}: ${run.rows[rows[place]].name} · ${PROFILED.map(({ quantity, title }) => `${title} ${value(quantity, place)}`).join(" · ")}`;
-  return `${step} · gradient ${value("gradient", 0)} at the first layer, ${value("gradient", rows.length - 1)} at the last`;
+  return `${step} · ${t("gradient {first} at the first layer, {last} at the last", { first: value("gradient", 0), last: value("gradient", rows.length - 1) })}`;
 }

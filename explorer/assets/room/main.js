@@ -1,6 +1,7 @@
 // The training room: controls, findings, charts and the strip of parameters on one state. Panel calls `render`.
 
 import { make, themeOf } from "../graphview/dom.js";
+import { t } from "../texts.js";
 import { createBar } from "./bar.js";
 import { createBoundary } from "./boundary.js";
 import { createCompare } from "./compare.js";
@@ -19,7 +20,7 @@ import { createUnits } from "./units.js";
 const START = {
   run: null, // the run, as its last frame tells it
   second: null, // the run that it is compared with
-  names: ["before", "after"], // of the two
+  names: [t("before"), t("after")], // of the two
   title: "", // what the second one has done differently
   extras: {},
   surface: {}, // a slice of the loss, or why there is none

@@ -2,18 +2,19 @@
 
 import { make } from "../graphview/dom.js";
 import { colourOf } from "../graphview/palette.js";
+import { t } from "../texts.js";
 import { percent, power, told } from "./scales.js";
 
 const SHARES = 64;
 
-/** Each quantity of a frame: its name on the page, how its numbers are written, and its scale of colours. */
+/** Each quantity of a frame: its name on the page, alone and within a line, how its numbers are written, and its scale of colours. */
 export const QUANTITIES = {
-  gradient: { title: "Gradient", unit: "root mean square", text: told, legend: magnitudes },
-  value: { title: "Activation", unit: "root mean square", text: told, legend: magnitudes },
-  weight: { title: "Weight", unit: "root mean square", text: told, legend: magnitudes },
-  update: { title: "Update ratio", unit: "‖Δw‖ / ‖w‖", text: told, legend: magnitudes },
-  zeros: { title: "Zero share", unit: "of all entries", text: percent, legend: shares, share: true },
-  saturated: { title: "Saturated share", unit: "of all entries", text: percent, legend: shares, share: true },
+  gradient: { title: t("Gradient"), name: t("gradient"), unit: t("root mean square"), text: told, legend: magnitudes },
+  value: { title: t("Activation"), name: t("activation"), unit: t("root mean square"), text: told, legend: magnitudes },
+  weight: { title: t("Weight"), name: t("weight"), unit: t("root mean square"), text: told, legend: magnitudes },
+  update: { title: t("Update ratio"), name: t("update ratio"), unit: "‖Δw‖ / ‖w‖", text: told, legend: magnitudes },
+  zeros: { title: t("Zero share"), name: t("zero share"), unit: t("of all entries"), text: percent, legend: shares, share: true },
+  saturated: { title: t("Saturated share"), name: t("saturated share"), unit: t("of all entries"), text: percent, legend: shares, share: true },
 };
 
 const made = new Map();
@@ -67,10 +68,10 @@ function magnitudes(element, look, theme) {
   const colours = Array.from({ length: 40 }, (_, i) => colourOf(10 ** (low + ((high - low) * (i + 0.5)) / 40), look, theme));
   element.replaceChildren(
     key(power(low), colours, power(high)),
-    swatch(colourOf(0, look, theme), "exactly 0"),
+    swatch(colourOf(0, look, theme), t("exactly 0")),
     swatch(colourOf(NaN, look, theme), "NaN"),
     swatch(colourOf(Infinity, look, theme), "∞"),
-    swatch("", "not recorded"),
+    swatch("", t("not recorded")),
   );
 }
 
@@ -78,7 +79,7 @@ function shares(element, look, theme) {
   if (element.dataset.shows === `share ${theme}`) return;
   element.dataset.shows = `share ${theme}`;
   const colours = Array.from({ length: 40 }, (_, i) => shareColour(look.ink[theme], i / 39));
-  element.replaceChildren(key("none", colours, "all"), swatch("", "not recorded"));
+  element.replaceChildren(key(t("none"), colours, t("all")), swatch("", t("not recorded")));
 }
 
 function key(from, colours, to) {

@@ -1,19 +1,22 @@
 // Loss and accuracy over the steps: the last value of each column, within the band of what it went through.
 
+import { t, translated } from "../texts.js";
 import { drawAxes, drawDot, drawEmpty, drawLine, drawSteps, hatch } from "./axes.js";
 import { alongSteps, choice, createPlot, showLegend } from "./plot.js";
 import { linear, logarithmic, stepScale, told } from "./scales.js";
 import { runsOf, stepOf, stepsOf } from "./state.js";
 
 const DASH = { train: [], test: [2, 3], "train second": [7, 4], "test second": [7, 3, 2, 3] };
+const PARTS = { train: t("train"), test: t("test") };
+const NAMED = { loss: t("loss"), accuracy: t("accuracy") };
 const APART = 100; // how many times the smallest loss the largest may be on a linear scale
 
 /** The loss: linear, or logarithmic where it spans too much, unless one is chosen. */
 export function createLoss(room) {
-  const scales = choice("Scale of the loss", [["linear", "Linear"], ["log", "Log"]], (value) => room.set({ lossScale: value }));
+  const scales = choice(t("Scale of the loss"), [["linear", t("Linear")], ["log", t("Log")]], (value) => room.set({ lossScale: value }));
   const plot = createSeries(room, {
     name: "loss",
-    title: "Loss",
+    title: t("Loss"),
     parts: [["loss", "train"], ["test_loss", "test"]],
     scale(low, high, from, to) {
       const wanted = room.state.lossScale || (low > 0 && high > APART * low ? "log" : "linear");
@@ -33,9 +36,9 @@ export function createLoss(room) {
 export function createAccuracy(room) {
   return createSeries(room, {
     name: "accuracy",
-    title: "Accuracy",
+    title: t("Accuracy"),
     parts: [["accuracy", "train"], ["test_accuracy", "test"]],
-    up: "share that is right",
+    up: t("share that is right"),
     scale: (low, high, from, to) => linear(0, 1, from, to),
   });
 }
@@ -56,11 +59,11 @@ function createSeries(room, { name, title, parts, up, scale }) {
       const { state } = room;
       const ink = room.ink();
       const lines = linesOf(state, parts, ink);
-      if (!lines.length) return drawEmpty(context, area, "Train a step, and it is drawn here.", ink);
+      if (!lines.length) return drawEmpty(context, area, t("Train a step, and it is drawn here."), ink);
       plot.x = stepScale(runsOf(state), area.x, area.x + area.w);
       const [low, high] = bounds(lines, name === "loss" ? after(state) : null);
       plot.y = scale(low, high, area.y + area.h, area.y);
-      drawAxes(context, area, { x: plot.x, y: plot.y, across: "training step", up: up || state.status.measure || name }, ink);
+      drawAxes(context, area, { x: plot.x, y: plot.y, across: t("training step"), up: up || translated(state.status.measure) || NAMED[name] }, ink);
       paintLines(context, area, plot, lines, ink);
       if (name === "loss") drawAfter(context, plot, state, ink);
       drawEvents(context, area, plot, state, ink);
@@ -71,7 +74,7 @@ function createSeries(room, { name, title, parts, up, scale }) {
       const lines = linesOf(state, parts, room.ink());
       if (!plot.x || !state.run || !lines.length) return;
       drawSteps(context, area, plot.x, state, room.ink());
-      plot.say(spokenSeries(state, lines, name === "loss" ? state.status.measure || name : name));
+      plot.say(spokenSeries(state, lines, (name === "loss" && translated(state.status.measure)) || NAMED[name]));
       if (state.hover === null) return;
       for (const { run, values, colour, kind } of lines) {
         const column = run.columnOf(state.hover);
@@ -99,8 +102,8 @@ function linesOf(state, parts, ink) {
 /** Colour tells train from test, dashes the second run. */
 function legendOfSeries(state, lines, ink) {
   const first = lines.filter(({ kind, part }) => kind === part);
-  const entries = lines.length > 1 ? first.map(({ part, colour }) => [part, colour, `line ${part}`]) : [];
-  return state.second ? [...entries, ["after", ink.text, "line train-second"]] : entries;
+  const entries = lines.length > 1 ? first.map(({ part, colour }) => [PARTS[part], colour, `line ${part}`]) : [];
+  return state.second ? [...entries, [t("after"), ink.text, "line train-second"]] : entries;
 }
 
 function bounds(lines, extra) {
@@ -164,7 +167,7 @@ function paintMissing(context, area, plot, { run, values }, ink) {
     const [left, right] = [plot.x.edge(run.starts[begin]), plot.x.edge(run.ends[i] + 1)];
     context.fillStyle = hatch(context, ink.warn);
     context.fillRect(left, area.y, Math.max(right - left, 2), area.h);
-    const words = `not finite from step ${run.starts[begin]}`;
+    const words = t("not finite from step {step}", { step: run.starts[begin] });
     const room = context.measureText(words).width + 12;
     const at = Math.max(area.x + 2, Math.min(left + 4, area.x + area.w - room));
     context.fillStyle = ink.panel;
@@ -216,18 +219,18 @@ function spokenSeries(state, lines, measure) {
     .filter(({ kind, part }) => kind === part)
     .map((line) => {
       const values = lines.filter(({ part }) => part === line.part).map((own) => spokenValue(own, at(own)));
-      return `${several ? line.part : measure} ${values.join(" vs ")}`;
+      return `${several ? PARTS[line.part] : measure} ${values.join(" vs ")}`;
     });
   const run = lines[0].run;
   const column = run.columnOf(step);
-  const events = run.events.filter(([when]) => when >= run.starts[column] && when <= run.ends[column]).map(([, what]) => what);
-  return [`step ${stepsOf(run, column)}`, ...parts, ...(state.hover === null ? [] : events), ...extent(lines[0], column)].join(" · ");
+  const events = run.events.filter(([when]) => when >= run.starts[column] && when <= run.ends[column]).map(([, what]) => translated(what));
+  return [t("step {step}", { step: stepsOf(run, column) }), ...parts, ...(state.hover === null ? [] : events), ...extent(lines[0], column)].join(" · ");
 }
 
 /** What a column of several steps went through. */
 function extent({ values }, column) {
   const [low, high] = [values.low[column], values.high[column]];
-  return high > low && high < Infinity ? [`between ${told(low)} and ${told(high)}`] : [];
+  return high > low && high < Infinity ? [t("between {low} and {high}", { low: told(low), high: told(high) })] : [];
 }
 
 /** The value of a column; a test is made now and then, and its last one speaks until the next. */

@@ -1,6 +1,7 @@
 // The step slider: hovers a step in every chart while it moves, goes back to it when it is let go or Enter is pressed.
 
 import { make } from "../graphview/dom.js";
+import { t, translated } from "../texts.js";
 import { grouped, told } from "./scales.js";
 import { stepOf } from "./state.js";
 
@@ -10,7 +11,7 @@ export function createStepper(room) {
   const events = make("div", { class: "events" });
   const thumb = make("div", { class: "thumb" });
   const rail = make("div", { class: "rail" }, done, events, thumb);
-  const slider = make("div", { class: "steps", role: "slider", tabindex: "0", "aria-label": "Training step", "aria-valuemin": "0", "aria-valuemax": "0", "aria-valuenow": "0", "aria-valuetext": "no step taken yet" }, rail);
+  const slider = make("div", { class: "steps", role: "slider", tabindex: "0", "aria-label": t("Training step"), "aria-valuemin": "0", "aria-valuemax": "0", "aria-valuenow": "0", "aria-valuetext": t("no step taken yet") }, rail);
   const label = make("output", { class: "at" });
   const element = make("div", { class: "stepper" }, slider, label);
   let marked = null;
@@ -67,18 +68,18 @@ export function createStepper(room) {
     const share = (at) => `${last > first ? (100 * (at - first)) / (last - first) : 0}%`;
     thumb.style.left = share(step);
     done.style.width = share(state.status.playing ? last : Math.min(run.frame.shown ?? last, last));
-    const text = `step ${grouped(step)} of ${grouped(last)}`;
+    const text = t("step {step} of {last}", { step: grouped(step), last: grouped(last) });
     if (label.textContent !== text) label.textContent = text;
     slider.setAttribute("aria-valuemin", String(first));
     slider.setAttribute("aria-valuemax", String(last));
     slider.setAttribute("aria-valuenow", String(step));
-    slider.setAttribute("aria-valuetext", `${text}${lossAt(run, step)}${hover === null ? "" : ", Enter goes back to it"}`);
+    slider.setAttribute("aria-valuetext", `${text}${lossAt(run, step)}${hover === null ? "" : `, ${t("Enter goes back to it")}`}`);
     if (marked !== run) showEvents(run, share);
     marked = run;
   }
 
   function showEvents(run, share) {
-    const shown = run.events.map(([step, what]) => make("i", { style: `left: ${share(step)}`, title: `step ${grouped(step)}: ${what}` }));
+    const shown = run.events.map(([step, what]) => make("i", { style: `left: ${share(step)}`, title: `${t("step {step}", { step: grouped(step) })}: ${translated(what)}` }));
     if (shown.length || events.childElementCount) events.replaceChildren(...shown);
   }
 
@@ -90,5 +91,5 @@ export function createStepper(room) {
 
 function lossAt(run, step) {
   const series = run.series("loss");
-  return series ? `, loss ${told(series.last[run.columnOf(step)])}` : "";
+  return series ? `, ${t("loss {loss}", { loss: told(series.last[run.columnOf(step)]) })}` : "";
 }

@@ -1,6 +1,7 @@
 // Every parameter in one table: sorted, searched, and chosen. Only the rows in sight are in the page.
 
 import { make } from "../graphview/dom.js";
+import { t } from "../texts.js";
 import { write } from "./bar.js";
 import { drawSpark } from "./spark.js";
 import { grouped, told } from "./scales.js";
@@ -11,25 +12,25 @@ const SIGHT = 9; // rows in sight at most
 const SPARE = 4; // rows beyond each edge, so that the keyboard finds the next one
 const RESORT_MS = 1500; // while training: rows that change places ten times a second can't be read
 const COLUMNS = [
-  { key: "name", title: "Parameter" },
-  { key: "gradient", title: "Gradient", unit: "rms" },
-  { key: "spark", title: "over the steps" },
-  { key: "update", title: "Update ratio", unit: "‖Δw‖/‖w‖" },
-  { key: "weight", title: "Weight", unit: "rms" },
-  { key: "frozen", title: "Freeze" },
+  { key: "name", title: t("Parameter") },
+  { key: "gradient", title: t("Gradient"), unit: "rms" },
+  { key: "spark", title: t("over the steps") },
+  { key: "update", title: t("Update ratio"), unit: "‖Δw‖/‖w‖" },
+  { key: "weight", title: t("Weight"), unit: "rms" },
+  { key: "frozen", title: t("Freeze") },
 ];
 const SORTED = ["name", "gradient", "update", "weight"];
 
 /** The table *Parameters*. */
 export function createStrip(room) {
-  const search = make("input", { type: "search", placeholder: "Find a parameter", "aria-label": "Find a parameter", oninput: () => refresh(true) });
+  const search = make("input", { type: "search", placeholder: t("Find a parameter"), "aria-label": t("Find a parameter"), oninput: () => refresh(true) });
   const count = make("span", { class: "count", role: "status" });
   const heads = COLUMNS.map((column) => head(column));
   const body = make("tbody", {});
   const [above, below] = [make("tr", { "aria-hidden": "true" }), make("tr", { "aria-hidden": "true" })];
-  const table = make("table", { "aria-label": "Parameters" }, make("thead", {}, make("tr", {}, ...heads)), body);
+  const table = make("table", { "aria-label": t("Parameters") }, make("thead", {}, make("tr", {}, ...heads)), body);
   const scroller = make("div", { class: "scroller", tabindex: "-1", onscroll: () => refresh(false) }, table);
-  const element = make("section", { class: "card strip", "aria-label": "All parameters" }, make("header", {}, make("h3", {}, "Parameters"), count, search), scroller);
+  const element = make("section", { class: "card strip", "aria-label": t("All parameters") }, make("header", {}, make("h3", {}, t("Parameters")), count, search), scroller);
   const made = new Map();
   let order = { key: "name", down: false };
   let sorted = [];
@@ -64,7 +65,7 @@ export function createStrip(room) {
     }
     if (order.down) found.reverse();
     sorted = found;
-    write(count, text ? `${grouped(found.length)} of ${grouped(rows.length)}` : grouped(rows.length));
+    write(count, text ? t("{count} of {count_all}", { count: grouped(found.length), count_all: grouped(rows.length) }) : grouped(rows.length));
     table.setAttribute("aria-rowcount", String(found.length + 1));
   }
 
@@ -108,7 +109,7 @@ export function createStrip(room) {
 
   function makeRow({ id, name }) {
     const button = make("button", { type: "button", class: "link", title: name, onclick: () => room.choose(id) }, name);
-    const freeze = make("input", { type: "checkbox", "aria-label": `Freeze ${name}`, onchange: () => room.send({ type: "freeze", id, value: freeze.checked }) });
+    const freeze = make("input", { type: "checkbox", "aria-label": t("Freeze {name}", { name }), onchange: () => room.send({ type: "freeze", id, value: freeze.checked }) });
     const spark = make("canvas", { class: "spark", "aria-hidden": "true" });
     const [gradient, update, weight] = [make("td", {}), make("td", { class: "update" }), make("td", { class: "weight" })];
     const row = make("tr", {}, make("th", { scope: "row" }, button), gradient, make("td", { class: "spark" }, spark), update, weight, make("td", { class: "frozen" }, freeze));

@@ -1,6 +1,7 @@
 // A slice of the loss surface from above, with the way that the run has walked on it.
 
 import { make } from "../graphview/dom.js";
+import { t, translated } from "../texts.js";
 import { drawAxes, drawDot, drawEmpty, drawLine } from "./axes.js";
 import { traceContour } from "./contours.js";
 import { createPlot, showLegend } from "./plot.js";
@@ -19,7 +20,7 @@ export function createSurface(room) {
   let waits = false;
   let over = null;
 
-  const button = make("button", { type: "button", class: "more", onclick: ask }, "Draw");
+  const button = make("button", { type: "button", class: "more", onclick: ask }, t("Draw"));
 
   function ask() {
     waits = true;
@@ -29,12 +30,12 @@ export function createSurface(room) {
 
   function label() {
     button.disabled = waits;
-    button.textContent = waits ? "Drawing…" : open ? "Draw again" : "Draw";
+    button.textContent = waits ? t("Drawing…") : open ? t("Draw again") : t("Draw");
   }
 
   const chart = {
     name: "surface",
-    title: "Loss surface",
+    title: t("Loss surface"),
     height: 300,
     depends: ["surface", "run"],
     paint(context, area, plot) {
@@ -42,8 +43,8 @@ export function createSurface(room) {
       const { surface } = room.state;
       if (!open) {
         showLegend(plot.legend, []);
-        plot.say(surface.error || "");
-        return drawEmpty(context, area, "The loss around here, and the way that led here.", ink);
+        plot.say(translated(surface.error || ""));
+        return drawEmpty(context, area, t("The loss around here, and the way that led here."), ink);
       }
       const square = squareIn(area);
       plot.x = linear(open.range[0], open.range[1], square.x, square.x + square.w);
@@ -51,9 +52,9 @@ export function createSurface(room) {
       paintHeights(context, square, ink);
       paintLevels(context, plot, ink);
       paintWay(context, plot, ink);
-      drawAxes(context, square, { x: plot.x, y: plot.y, across: open.labels[0], up: open.labels[1], bare: true }, ink);
+      drawAxes(context, square, { x: plot.x, y: plot.y, across: translated(open.labels[0]), up: translated(open.labels[1]), bare: true }, ink);
       plot.say(spoken());
-      showLegend(plot.legend, [["start", ink.text, "dot hollow"], ["now", ink.text, "dot round"]]);
+      showLegend(plot.legend, [[t("start"), ink.text, "dot hollow"], [t("now"), ink.text, "dot round"]]);
     },
     point(place, plot) {
       const found = nearest(place, plot);
@@ -120,9 +121,9 @@ export function createSurface(room) {
   }
 
   function spoken() {
-    if (over !== null) return `step ${grouped(open.steps[over])} · click to go back there`;
-    const share = open.share === null ? "" : ` · ${percent(open.share)} of the way lies in this plane`;
-    return `loss ${told(open.low)} to ${told(open.high)} on ${open.on}${share}`;
+    if (over !== null) return `${t("step {step}", { step: grouped(open.steps[over]) })} · ${t("click to go back there")}`;
+    const share = open.share === null ? "" : ` · ${t("{share} of the way lies in this plane", { share: percent(open.share) })}`;
+    return `${t("loss {low} to {high} on {on}", { low: told(open.low), high: told(open.high), on: translated(open.on) })}${share}`;
   }
 
   const plot = createPlot(room, chart);

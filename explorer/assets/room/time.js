@@ -1,5 +1,6 @@
 // Gradient through time: how much of it comes back how many steps before the end of a sequence.
 
+import { t } from "../texts.js";
 import { drawAxes, drawDot, drawEmpty, drawLine } from "./axes.js";
 import { createPlot, showLegend } from "./plot.js";
 import { fixedScale, linear, rounds, told } from "./scales.js";
@@ -24,17 +25,17 @@ export function createTime(room) {
 
   const chart = {
     name: "time",
-    title: "Gradient through time",
+    title: t("Gradient through time"),
     height: 170,
     depends: ["extras"],
     paint(context, area, plot) {
       const ink = room.ink();
       const { extras } = room.state;
-      if (!extras.time || !extras.time.steps_back) return drawEmpty(context, area, "For networks that read a sequence.", ink);
+      if (!extras.time || !extras.time.steps_back) return drawEmpty(context, area, t("For networks that read a sequence."), ink);
       const time = timeOf(extras);
       plot.x = backScale(time.count, area);
       plot.y = fixedScale(room.look.scale, area.y + area.h, area.y);
-      drawAxes(context, area, { x: plot.x, y: plot.y, across: "steps back from the end of the sequence", up: "root mean square" }, ink);
+      drawAxes(context, area, { x: plot.x, y: plot.y, across: t("steps back from the end of the sequence"), up: t("root mean square") }, ink);
       time.rows.forEach((_, row) => paintRow(context, plot, time, row, ink));
       showLegend(plot.legend, time.rows.length > 1 ? time.rows.slice(0, 6).map((name, row) => [name, ink.backward, `dot ${MARKS[row % 3]}`]) : []);
       plot.say(spokenTime(time));
@@ -74,8 +75,8 @@ export function createTime(room) {
   }
 
   function spokenTime(time) {
-    if (over !== null) return [`${over} steps back`, ...time.rows.map((name, row) => `${name} ${told(time.at(row, over))}`)].join(" · ");
-    return time.rows.map((name, row) => `${name}: ${told(time.at(row, time.count - 1))} ${time.count - 1} steps back`).join(" · ");
+    if (over !== null) return [t("{count} steps back", { count: over }), ...time.rows.map((name, row) => `${name} ${told(time.at(row, over))}`)].join(" · ");
+    return time.rows.map((name, row) => `${name}: ${told(time.at(row, time.count - 1))} ${t("{count} steps back", { count: time.count - 1 })}`).join(" · ");
   }
 
   return createPlot(room, chart);

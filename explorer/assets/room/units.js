@@ -1,5 +1,6 @@
 // A small picture of the plane for each hidden unit; the one under the pointer is shown large.
 
+import { t } from "../texts.js";
 import { drawEmpty } from "./axes.js";
 import { hues, openPlane, scoresInto } from "./boundary.js";
 import { createPlot, FACE } from "./plot.js";
@@ -18,7 +19,7 @@ export function createUnits(room) {
 
   const chart = {
     name: "units",
-    title: "Hidden units",
+    title: t("Hidden units"),
     height: 90,
     depends: ["extras", "unit"],
     gutter: () => ({ left: 0, right: 0, top: 0, bottom: 0 }),
@@ -26,7 +27,7 @@ export function createUnits(room) {
       const given = room.state.extras.boundary;
       const ink = room.ink();
       cells = [];
-      if (!given || !given.units || !given.units.length) return drawEmpty(context, area, "No hidden units.", ink);
+      if (!given || !given.units || !given.units.length) return drawEmpty(context, area, t("No hidden units."), ink);
       open = openPlane(given, open);
       const groups = grouping(open.units);
       const found = arrange(groups, area);
@@ -45,8 +46,8 @@ export function createUnits(room) {
       drawNames(context, found, ink);
       ring(context, found, ink);
       const chosen = cells.find(({ unit }) => unit.id === room.state.unit);
-      const aside = given.units.length === 1 ? "1 unit" : `${given.units.length} units in ${groups.length} ${groups.length === 1 ? "layer" : "layers"}`;
-      plot.say(chosen ? `unit ${chosen.unit.unit} of ${chosen.unit.layer}, shown large above` : `${aside} · point at one to see it large`);
+      const aside = asideOf(given.units.length, groups.length);
+      plot.say(chosen ? t("unit {unit} of {layer}, shown large above", chosen.unit) : `${aside} · ${t("point at one to see it large")}`);
     },
     point: (place) => look(cells.find(({ x, y, cell }) => place.x >= x && place.x <= x + cell && place.y >= y && place.y <= y + cell)),
     leave: () => look(null),
@@ -87,6 +88,11 @@ export function createUnits(room) {
   }
 
   return createPlot(room, chart);
+}
+
+function asideOf(count, layers) {
+  if (count === 1) return t("1 unit");
+  return layers === 1 ? t("{count} units in 1 layer", { count }) : t("{count} units in {layers} layers", { count, layers });
 }
 
 function grouping(units) {
@@ -134,6 +140,6 @@ function drawNames(context, { names, standing, step, cell, origins }, ink) {
     if (i % every) return;
     const [x, y] = origins[i];
     if (standing) context.fillText(String(i + 1), x + cell / 2, y - 5);
-    else context.fillText(`layer ${i + 1}`, 0, y + cell / 2);
+    else context.fillText(t("layer {number}", { number: i + 1 }), 0, y + cell / 2);
   });
 }
