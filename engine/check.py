@@ -22,6 +22,7 @@ from engine.graph import Graph, Node
 from engine.probe import has_gradient
 from engine.reading import Reading
 from engine.tape import Sinks, Tape
+from engine.text import table
 from engine.trace import Program, program
 
 Array = Any
@@ -100,21 +101,36 @@ class Report:
         """The check of the node with this id or name."""
         return next(node for node in self.nodes if key in (node.id, node.name))
 
-    def __str__(self) -> str:
-        width = max([len(node.name) for node in self.nodes] + [4])
-        head = f"{'node':<{width}}  vs jax.grad  vs contributions  vs differences"
+    def __repr__(self) -> str:
+        return f"Report({self._summary})"
+
+    def _repr_html_(self) -> str:
+        """A row for each node, for a notebook."""
+        head = ("node", "vs jax.grad", "vs contributions", "vs differences", "")
+        return table(self._summary, head, [[node.name, *_errors(node), node.verdict] for node in self.nodes])
+
+    @property
+    def _summary(self) -> str:
         verdict = "agrees" if self.ok else "DOES NOT AGREE"
-        foot = (
+        return (
             f"{self.name} {verdict}: {len(self.nodes)} nodes; loss off by {self.value_error:.1e}, gradients of the "
             f"arguments by {self.argument_error:.1e} (relative)."
         )
-        return "\n".join([head, *(_row(node, width) for node in self.nodes), foot])
+
+    def __str__(self) -> str:
+        width = max([len(node.name) for node in self.nodes] + [4])
+        head = f"{'node':<{width}}  vs jax.grad  vs contributions  vs differences"
+        return "\n".join([head, *(_row(node, width) for node in self.nodes), self._summary])
+
+
+def _errors(node: NodeCheck) -> tuple[str, str, str]:
+    numeric = "below noise" if node.numeric_error is None else f"{node.numeric_error:.1e}"
+    return f"{node.gradient_error:.1e}", f"{node.sum_error:.1e}", numeric
 
 
 def _row(node: NodeCheck, width: int) -> str:
-    numeric = "below noise" if node.numeric_error is None else f"{node.numeric_error:.1e}"
-    row = f"{node.name:<{width}}  {node.gradient_error:>11.1e}  {node.sum_error:>16.1e}  {numeric:>14}  {node.verdict}"
-    return row.rstrip()
+    exact, total, numeric = _errors(node)
+    return f"{node.name:<{width}}  {exact:>11}  {total:>16}  {numeric:>14}  {node.verdict}".rstrip()
 
 
 def check(fun: Callable[..., Any], *args: Any, has_aux: bool = False, seed: int = 0, **kwargs: Any) -> Report:

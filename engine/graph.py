@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from engine.errors import UnknownNodeError
+from engine.text import table
 
 OUTPUT = "%output"
 """The consumer of the loss: what it sends back is the seed of the backward pass, 1."""
@@ -74,6 +75,9 @@ class Node:
     """The control flow around it, outermost first."""
     note: str = ""
     """Why it reads forward only; empty if its gradient can be read."""
+
+    def __repr__(self) -> str:
+        return f"Node({self.id} {self.name}: {self.op}, {shape_text(self)})"
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -196,6 +200,15 @@ class Graph:
     def __repr__(self) -> str:
         return f"Graph({self.name}: {len(self.nodes)} nodes, {len(self.edges)} edges, {len(self.scopes)} scopes)"
 
+    def _repr_html_(self) -> str:
+        """Every node as a row, for a notebook."""
+        title = f"{self.name}: {len(self.nodes)} nodes, {len(self.edges)} edges, {len(self.scopes)} scopes"
+        reads = (", ".join(map(str, node.operands)) for node in self.nodes)
+        rows = [
+            [node.id, node.name, node.op, shape_text(node), own] for node, own in zip(self.nodes, reads, strict=True)
+        ]
+        return table(title, ("id", "name", "operation", "shape", "computed from"), rows)
+
     def node(self, key: str) -> Node:
         """The node with this id or name.
 
@@ -246,6 +259,12 @@ class Graph:
     def members(self, scope: str) -> tuple[Node, ...]:
         """Every node in a scope, those of inner scopes too."""
         return tuple(node for node in self.nodes if not scope or scope in self.ancestry(node.scope))
+
+
+def shape_text(node: Node) -> str:
+    """``float32 32×16``, with the iterations of loops in front; ``float32`` alone for a single number."""
+    sizes = [*map(str, node.iterations), *map(str, node.shape)]
+    return f"{node.dtype} {'×'.join(sizes)}" if sizes else node.dtype
 
 
 def closest(key: str, names: Iterable[str]) -> str:

@@ -1,9 +1,8 @@
-"""A reading on the host, and how its numbers are written."""
+"""A reading on the host."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from engine.graph import Graph, Literal
 from engine.probe import has_gradient
 from engine.reading import Reading
+from engine.text import short as short
 
 Array = Any
 
@@ -68,24 +68,3 @@ class Numbers:
 
 def _host(array: Array) -> Array:
     return array if isinstance(array, np.ma.MaskedArray) else np.asarray(array)
-
-
-def short(value: Any) -> str:
-    """A number as people write it, with three significant digits: ``0.31``, ``−2.25e−9``, ``∞``."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, complex):
-        sign = "−" if value.imag < 0 else "+"
-        return f"({short(value.real)} {sign} {short(abs(value.imag))}i)"
-    if isinstance(value, int):
-        return str(value).replace("-", "−")
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    value += 0.0  # no negative zero
-    text = f"{value:.3g}" if value == 0 or 1e-4 <= abs(value) < 1e5 else f"{value:.2e}"
-    mantissa, e, exponent = text.partition("e")
-    if e:
-        return f"{mantissa}e{int(exponent)}".replace("-", "−")
-    return text.replace("-", "−")

@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine import stats
-from engine.errors import NoGradientError, NotExecutedError, UnknownNodeError
-from engine.graph import OUTPUT, Graph, Node
+from engine.errors import EngineError, NoGradientError, NotExecutedError, UnknownNodeError
+from engine.graph import OUTPUT, Graph, Node, shape_text
 from engine.packing import Key, Layout, unpack
 from engine.probe import Plan, arrived, blocked, has_gradient, measured, recorded, use
+from engine.text import MOST, short, table
 
 Array = Any
 
@@ -44,6 +45,16 @@ class Reading:
     def __repr__(self) -> str:
         values, grads = len(self.plan.values), len(self.plan.grads)
         return f"Reading({self.graph.name}: {values} values, {grads} gradients, {self.plan.how})"
+
+    def _repr_html_(self) -> str:
+        """Every node with the size of its value and of its gradient, for a notebook."""
+        nodes = self.graph.nodes
+        rows = [[node.name, node.op, shape_text(node), *self._sizes(node)] for node in nodes[:MOST]]
+        rows += [[""]] * (len(nodes) - len(rows))  # counted, but never measured
+        head = ("node", "operation", "shape", "value, rms", "gradient, rms")
+        return table(
+            f"Reading of {self.graph.name}", head, rows, "reading.value(name) and reading.grad(name) are arrays."
+        )
 
     def value(self, key: str) -> Array:
         """The forward value of a node.
@@ -143,6 +154,16 @@ class Reading:
     def iterations(self, key: str) -> Array:
         """How many times the body of a while_loop ran."""
         return self.counts[self.graph.node(key).equation]
+
+    def _sizes(self, node: Node) -> list[str]:
+        """Root mean square of value and gradient as text; why there is none in a word."""
+        try:
+            found = self.stats(node.id)
+        except NotExecutedError:
+            return ["not executed", ""]
+        except EngineError:
+            return ["not watched", ""]
+        return [_spanned(found[what]["rms"]) if what in found else "" for what in ("value", "grad")]
 
     # ---- how it is kept -------------------------------------------------------------------------------------------
 
@@ -254,6 +275,15 @@ class Reading:
 
     def _not_executed(self, node: Node) -> str:
         return f"{node.name} was not executed: this step took another branch around it (or a loop that ran zero times)."
+
+
+def _spanned(size: Array) -> str:
+    """A number, or the least and the largest of many."""
+    if isinstance(size, jax.core.Tracer):
+        return "traced"
+    each = np.asarray(size)
+    ends = (each.min(), each.max()) if each.size else ()
+    return " to ".join(dict.fromkeys(short(float(end)) for end in ends))
 
 
 def _widen(mask: Array, ndim: int) -> Array:

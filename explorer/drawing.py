@@ -9,13 +9,14 @@ import os
 from engine import Graph, value_and_grad
 from engine.errors import EngineError
 from engine.fold import Folded, fold, in_parts, layers, operations
+from engine.graph import shape_text
 from engine.numbers import Numbers
 from engine.trace import trace
 from explorer import dot, svg
 from explorer.dot_process import engine
 from explorer.figures import Figures, figures
 from explorer.layout import Layouts, fitting, lay_out
-from explorer.scene import scene, shape_text, sizes
+from explorer.scene import scene, sizes
 from explorer.steps import stops
 from explorer.target import Target
 

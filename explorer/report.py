@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.health import factor_table
 from engine.numbers import short
 from engine.tasks import usual
 from explorer import theme
@@ -16,16 +17,6 @@ Plain = Mapping[str, Any]
 WIDTH = 110
 BAR = 30
 """Characters from one end of the fixed scale to the other."""
-
-_FACTORS = {
-    "activation_slope": "slope",
-    "weight_gain": "weights",
-    "norm": "norm",
-    "residual": "residual",
-    "other": "other",
-    "alignment": "alignment",
-}
-_ALWAYS = ("activation_slope", "weight_gain")
 
 
 def report(shown: Plain) -> str:
@@ -83,10 +74,7 @@ def finding(shown: Plain) -> list[str]:
 
 def factors(shown: Sequence[Plain]) -> list[str]:
     """The factors of each ratio as a table; those that are 1 for every layer are left out."""
-    named = {key: title for key, title in _FACTORS.items() if key in _ALWAYS or any(row[key] != 1 for row in shown)}
-    head = ["back to", "through", *named.values(), "product", "measured"]
-    numbers = [[_short(row[key]) for key in (*named, "product", "measured")] for row in shown]
-    rows = [head, *([row["layer"], row["activation"] or "—", *own] for row, own in zip(shown, numbers, strict=True))]
+    rows = factor_table(shown)
     sizes = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  " + "  ".join(_cells(row, sizes)).rstrip() for row in rows]
 

@@ -10,7 +10,7 @@ from typing import Any
 from engine import ops
 from engine.explain import rule_name
 from engine.fold import Box, Folded
-from engine.graph import Graph, Node, Scope
+from engine.graph import Graph, Node, Scope, shape_text
 from explorer.geometry import Layout, Point
 from explorer.steps import Stop
 
@@ -219,12 +219,6 @@ def _operation(graph: Graph, box: Box, node: Node) -> str:
     if box.scope:
         return f"{graph.scope(box.scope).kind} of {len(box.members)} nodes"
     return node.op
-
-
-def shape_text(node: Node) -> str:
-    """``float32 32×16``, with the iterations of loops in front; ``float32`` alone for a single number."""
-    sizes = [*map(str, node.iterations), *map(str, node.shape)]
-    return f"{node.dtype} {'×'.join(sizes)}" if sizes else node.dtype
 
 
 def _cluster(layout: Layout, scope: Scope) -> SceneCluster:

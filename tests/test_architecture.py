@@ -20,7 +20,7 @@ from tests import sources
 from tests.sources import Function, Source
 
 LISTED = """
-engine.version engine.errors engine.graph engine.ops engine.names engine.compat engine.program
+engine.version engine.errors engine.text engine.graph engine.ops engine.names engine.compat engine.program
 engine.calls engine.scopes engine.build engine.trace
 engine.exposure engine.stats engine.kernel engine.build_kernel engine.probe
 engine.packing engine.reading engine.tape engine.grad engine.check

@@ -233,3 +233,9 @@ def test_integers_have_no_error():
 def test_largest_leaves_out_what_is_not_finite():
     assert largest(np.array([1.0, -3.0, np.nan, np.inf])) == 3.0
     assert largest(np.array([])) == 0.0
+
+
+def test_a_report_is_one_line_and_in_a_notebook_a_table(prove, healthy):
+    report = prove(healthy)
+    assert repr(report) == f"Report({str(report).splitlines()[-1]})"
+    assert report._repr_html_().count("<tr>") == 1 + len(report.nodes)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import engine
-from engine.graph import KINDS
+from engine.graph import KINDS, shape_text
 from tests.programs import CASES, Case
 from tests.programs.calls import jitted_nested
 from tests.programs.loops import recurrent
@@ -216,3 +216,36 @@ def test_a_dropped_edge_is_missed(graph):
         fewer = tuple(other for other in graph.edges if other != edge)
         wanted = {(edge.source, edge.target)} if edge.target != engine.OUTPUT else set()
         assert missing(dataclasses.replace(graph, edges=fewer)) == wanted
+
+
+VECTOR = np.ones(3, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("fun", "args", "key", "text"),
+    [
+        (jnp.sin, (VECTOR,), "sin", "float32 3"),
+        (jnp.sin, (np.float32(1),), "sin", "float32"),
+        (lambda x: jnp.sum(x), (np.ones((4, 5), np.float32),), "x", "float32 4×5"),
+        (
+            lambda x: jax.lax.scan(lambda c, v: (jnp.sin(c) * v, None), x, VECTOR)[0],
+            (np.float32(1),),
+            "sin",
+            "float32 3",
+        ),
+    ],
+)
+def test_a_shape_is_written_with_its_iterations_in_front(fun, args, key, text):
+    node = next(node for node in engine.trace(fun, *args).nodes if key in (node.op, node.name))
+    assert shape_text(node) == text
+
+
+def test_a_node_says_what_it_is(graph):
+    assert repr(graph.node("tanh")) == "Node(%3 tanh: tanh, float32 3)"
+
+
+def test_a_notebook_shows_every_node_whatever_it_is_called():
+    html = engine.trace(lambda p: jnp.sum(p["<b>"] ** 2), {"<b>": VECTOR})._repr_html_()
+    assert "p.&lt;b&gt;" in html
+    assert "<b>" not in html.partition("<table>")[2]
+    assert html.count("<tr>") == 1 + 3

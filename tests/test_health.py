@@ -17,6 +17,7 @@ from jax import lax
 import engine
 from engine import health
 from engine.health.evidence import Course
+from engine.profile import Factor
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(16, 3)).astype(np.float32)
@@ -298,3 +299,16 @@ def test_parameters_that_are_single_numbers_are_fine():
     values = tuple(map(np.float32, (-2, 5, -4)))
     _, _, reading = engine.value_and_grad(product, argnums=(0, 1, 2))(*values)
     assert health.diagnose(health.gather((reading,), values)) == ()
+
+
+def test_a_finding_is_one_line_and_in_a_notebook_all_that_it_says():
+    factor = Factor("layer · 0", "layer · 1", "tanh", 0.5, 0.25, time=2.0, measured=0.25)
+    remedies = (health.Remedy("Write <tanh>", {}),)
+    found = health.Finding(
+        "vanishing", "flat tanh", (), "Gradients shrink.", "shrink", remedies, (factor,), ("plateau",)
+    )
+    html = found._repr_html_()
+    assert repr(found) == "Finding(vanishing: flat tanh; shrink)"
+    assert "<td>layer · 0</td><td>tanh</td><td>0.5</td><td>0.25</td><td>2</td><td>0.25</td><td>0.25</td>" in html
+    assert "<li>plateau</li>" in html
+    assert "<li>Write &lt;tanh&gt;</li>" in html

@@ -221,3 +221,24 @@ def test_a_reading_can_be_read_inside_jit():
 
 def test_a_reading_says_what_it_holds(reading):
     assert repr(reading) == "Reading(loss: 8 values, 8 gradients, full)"
+
+
+def test_a_notebook_shows_how_large_values_and_gradients_are():
+    html = read(lambda x: jnp.sum(3 * x), np.full(4, 2, np.float32))._repr_html_()
+    assert "<td>mul</td><td>mul</td><td>float32 4</td><td>6</td><td>1</td>" in html
+
+
+def test_a_notebook_shows_the_range_of_many_steps():
+    many = jax.vmap(lambda x: engine.value_and_grad(lambda x: 3 * x)(x)[2])(jnp.array([1.0, 2.0]))
+    assert "<td>3 to 6</td><td>1</td>" in many._repr_html_()
+
+
+def test_a_notebook_shows_what_did_not_run():
+    taken = read(lambda x: jax.lax.cond(x > 0, jnp.sin, jnp.cos, x), np.float32(1))
+    assert "<td>not executed</td>" in taken._repr_html_()
+
+
+def test_a_notebook_shows_a_traced_reading_too():
+    shown = []
+    jax.jit(lambda x: shown.append(engine.value_and_grad(lambda x: 3 * x)(x)[2]._repr_html_()))(2.0)
+    assert "<td>traced</td>" in shown[0]

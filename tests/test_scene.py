@@ -13,7 +13,7 @@ from jax import lax
 from engine import ops
 from explorer.dot_process import engine
 from explorer.layout import Layouts
-from explorer.scene import BOX, SMALL, WIDEST, shape_text, sizes
+from explorer.scene import BOX, SMALL, WIDEST, sizes
 from explorer.session import Session
 from explorer.target import Target
 from tests.programs import CASES
@@ -143,21 +143,6 @@ def test_plumbing_is_hidden_or_shown(shown, boxes, layouts):
 def test_a_chain_of_plumbing_from_a_number_is_folded_into_what_computes_with_it():
     seen = sheet(lambda x: x + jnp.broadcast_to(jnp.float32(2.0), (1, 3)).reshape(3), VECTOR)
     assert [seen.graph.node(box.id).op for box in seen.boxes] == ["input", "add"]
-
-
-@pytest.mark.parametrize(
-    ("fun", "args", "key", "text"),
-    [
-        (jnp.sin, (VECTOR,), "sin", "float32 3"),
-        (jnp.sin, (np.float32(1),), "sin", "float32"),
-        (lambda x: jnp.sum(x), (np.ones((4, 5), np.float32),), "x", "float32 4×5"),
-        (lambda x: lax.scan(lambda c, v: (jnp.sin(c) * v, None), x, VECTOR)[0], (np.float32(1),), "sin", "float32 3"),
-    ],
-)
-def test_a_shape_is_written_with_its_iterations_in_front(fun, args, key, text):
-    seen = sheet(fun, *args, granularity="all")
-    node = next(node for node in seen.graph.nodes if key in (node.op, node.name))
-    assert shape_text(node) == text
 
 
 def test_numbers_need_less_room_than_arrays_and_no_name_too_much():

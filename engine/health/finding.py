@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.profile import Factor
+from engine.text import listed, paragraph, short, table
 
 KINDS = (
     *("cut", "symmetry", "nonfinite", "dead", "update_too_large", "saturated"),
@@ -56,6 +57,23 @@ class Finding:
     effects: tuple[str, ...] = ()
     """What else was found, and follows from it."""
 
+    def __repr__(self) -> str:
+        return f"Finding({self.kind}: {self.cause}; {self.brief})"
+
+    def _repr_html_(self) -> str:
+        """What is wrong, why, and what to do, for a notebook."""
+        title = f"{self.kind.replace('_', ' ').capitalize()}: {self.cause}"
+        parts = [paragraph(title, strong=True), paragraph(self.sentence)]
+        if self.factors:
+            head, *rows = factor_table(self.plain()["factors"])
+            parts.append(table("Why, layer by layer", head, rows))
+        for said, texts in (
+            ("What follows from it", self.effects),
+            ("What to do", [one.label for one in self.remedies]),
+        ):
+            parts += [paragraph(said, strong=True), listed(texts)] if texts else []
+        return "".join(parts)
+
     @property
     def lesson(self) -> str:
         """The lesson that explains this kind."""
@@ -73,3 +91,28 @@ class Finding:
             "effects": list(self.effects),
             "lesson": self.lesson,
         }
+
+
+_FACTORS = {
+    "activation_slope": "slope",
+    "weight_gain": "weights",
+    "norm": "norm",
+    "residual": "residual",
+    "time": "time",
+    "other": "other",
+    "alignment": "alignment",
+}
+_ALWAYS = ("activation_slope", "weight_gain")
+
+
+def factor_table(factors: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """The factors of each ratio as texts, a head first; those that are 1 for every layer are left out.
+
+    Args:
+        factors: as :meth:`Finding.plain` has them; ``None`` is a number that isn't known.
+    """
+    named = {key: title for key, title in _FACTORS.items() if key in _ALWAYS or any(row[key] != 1 for row in factors)}
+    head = ["back to", "through", *named.values(), "product", "measured"]
+    keys = (*named, "product", "measured")
+    numbers = [["—" if row[key] is None else short(float(row[key])) for key in keys] for row in factors]
+    return [head, *([row["layer"], row["activation"] or "—", *own] for row, own in zip(factors, numbers, strict=True))]
