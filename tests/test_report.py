@@ -18,6 +18,7 @@ FACTOR = {
     "norm": 1.0,
     "residual": 1.0,
     "other": 1.0,
+    "time": 1.0,
     "alignment": 1.0,
     "measured": 0.52,
     "product": 0.5,
