@@ -1,5 +1,6 @@
 // A gradient looked at closer: checked by differences, and moved by several optimisers.
 
+import { t } from "../texts.js";
 import { make } from "./dom.js";
 import { createValley } from "./valley.js";
 
@@ -31,7 +32,7 @@ export function createCloser(store, look, actions, changed) {
     valley(box, index) {
       const own = leaves(box);
       if (!own.length || store.state.whatif) return null;
-      const buttons = own.map(([name, node]) => button(`valley ${box.id} ${node}`, `Check ${name ? `${name} ` : ""}by differences`, () => actions.check(node, name ? null : index)));
+      const buttons = own.map(([name, node]) => button(`valley ${box.id} ${node}`, name ? t("Check {name} by differences", { name }) : t("Check by differences"), () => actions.check(node, name ? null : index)));
       const seen = found.get(`valley ${box.id}`);
       return make("div", { class: "closer" }, make("div", { class: "row" }, ...buttons), seen ? createValley(seen, look, store.state.theme) : null);
     },
@@ -39,7 +40,7 @@ export function createCloser(store, look, actions, changed) {
     moves(box) {
       const own = leaves(box).filter(([, node]) => store.state.status && store.state.status.updates[node]);
       if (!own.length || store.state.whatif) return null;
-      const buttons = own.map(([name, node]) => button(`moves ${box.id} ${node}`, `Other optimisers${name ? ` on ${name}` : ""}`, () => actions.moves(node)));
+      const buttons = own.map(([name, node]) => button(`moves ${box.id} ${node}`, name ? t("Other optimisers on {name}", { name }) : t("Other optimisers"), () => actions.moves(node)));
       const seen = found.get(`moves ${box.id}`);
       return make("div", { class: "closer" }, make("div", { class: "row" }, ...buttons), seen ? comparison(seen, nameIn(own, seen.node)) : null);
     },
@@ -65,9 +66,9 @@ function nameIn(leaves, node) {
 
 function comparison({ rows, rate, gradient }, name) {
   const largest = rows.reduce((most, row) => Math.max(most, row.size || 0), 0);
-  const head = make("tr", {}, ...["Optimiser", "‖Δw‖", "cos", "ΔL"].map((text) => make("th", { scope: "col" }, text)));
-  head.children[2].title = "Cosine of the angle between the update and −gradient: 1 is straight down";
-  head.children[3].title = "Change of the loss that the gradient promises for this update";
+  const head = make("tr", {}, ...[t("Optimiser"), "‖Δw‖", "cos", "ΔL"].map((text) => make("th", { scope: "col" }, text)));
+  head.children[2].title = t("Cosine of the angle between the update and −gradient: 1 is straight down");
+  head.children[3].title = t("Change of the loss that the gradient promises for this update");
   const lines = rows.map((row) =>
     make(
       "tr",
@@ -81,7 +82,7 @@ function comparison({ rows, rate, gradient }, name) {
   return make(
     "div",
     { class: "moves" },
-    make("table", { "aria-label": `Optimisers on this gradient${name ? ` of ${name}` : ""}` }, make("thead", {}, head), make("tbody", {}, ...lines)),
-    make("p", { class: "note" }, `Backpropagation computes one gradient${name ? ` of ${name}` : ""}, ‖∂L/∂w‖ = ${gradient}; each optimiser moves by it in its own way. ΔL is the change of the loss that the gradient promises. First steps, at rate ${rate}: with nothing remembered yet, momentum moves as SGD does.`),
+    make("table", { "aria-label": name ? t("Optimisers on this gradient of {name}", { name }) : t("Optimisers on this gradient") }, make("thead", {}, head), make("tbody", {}, ...lines)),
+    make("p", { class: "note" }, t("Backpropagation computes one gradient, ‖∂L/∂{name}‖ = {gradient}; each optimiser moves by it in its own way. ΔL is the change of the loss that the gradient promises. First steps, at rate {rate}: with nothing remembered yet, momentum moves as SGD does.", { name: name || "w", gradient, rate })),
   );
 }

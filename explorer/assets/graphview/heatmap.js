@@ -1,5 +1,6 @@
 // An array that one can read: colours on the fixed scale, each entry's number under the pointer or the arrow keys.
 
+import { t, translated } from "../texts.js";
 import { make } from "./dom.js";
 import { colourOf, floats, pixels, short } from "./palette.js";
 
@@ -27,7 +28,7 @@ export function createHeatmap(label, store, look, choose) {
     Object.assign(canvas, { width: width * ratio, height: height * ratio });
     Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
     canvas.hidden = picture.shape.length === 0;
-    canvas.setAttribute("aria-label", `${label}, ${picture.shape.join(" × ") || "one number"}; ${picture.summary || picture.rms}`);
+    canvas.setAttribute("aria-label", `${label}, ${picture.shape.join(" × ") || t("one number")}; ${translated(picture.summary) || picture.rms}`);
     const before = numbers && plain && plain.data && !picture.grey ? floats(plain.data) : null;
     const moved = before ? numbers.map((value, i) => (value === before[i] || (value !== value && before[i] !== before[i]) ? 0 : 1)) : null;
     shown = { picture, numbers, rows, columns, width, height, ratio, before, moved, chosen: chosen ? flat(chosen, picture.shape) : -1 };
@@ -39,9 +40,9 @@ export function createHeatmap(label, store, look, choose) {
 
   function rest() {
     const { picture, numbers, count } = shown;
-    if (count) return `△ ${count} of ${numbers.length} changed · ${picture.summary}`;
-    if (picture.grey) return "The first images of the batch.";
-    return numbers ? picture.summary : `${picture.summary} · too large to show whole: each cell is the strongest of several`;
+    if (count) return `△ ${t("{count} of {count_all} changed", { count, count_all: numbers.length })} · ${translated(picture.summary)}`;
+    if (picture.grey) return t("The first images of the batch.");
+    return numbers ? translated(picture.summary) : `${translated(picture.summary)} · ${t("too large to show whole: each cell is the strongest of several")}`;
   }
 
   function paint() {

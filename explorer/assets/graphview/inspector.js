@@ -1,5 +1,6 @@
 // The selected box in full: what it computes, its value, its gradient, and the chain rule as a sentence in numbers.
 
+import { t, translated } from "../texts.js";
 import { createCloser } from "./closer.js";
 import { make } from "./dom.js";
 import { createHeatmap } from "./heatmap.js";
@@ -8,12 +9,12 @@ import { beforeAfter, createWhatIf } from "./whatif.js";
 
 /** The inspector; `actions` lead to other boxes and ask for what was not sent ahead. */
 export function createInspector(store, look, actions) {
-  const value = createHeatmap("Value", store, look, pick);
-  const gradient = createHeatmap("Gradient", store, look, pick);
+  const value = createHeatmap(t("Value"), store, look, pick);
+  const gradient = createHeatmap(t("Gradient"), store, look, pick);
   const closer = createCloser(store, look, actions, show);
   const whatif = createWhatIf(store, actions); // stays in the page while it is dragged; what is around it is made anew
   const [top, rest] = [make("div"), make("div")];
-  const element = make("section", { class: "inspector", role: "region", "aria-label": "Inspector" }, top, whatif.element, rest);
+  const element = make("section", { class: "inspector", role: "region", "aria-label": t("Inspector") }, top, whatif.element, rest);
   const extras = new Map(); // what was fetched for large arrays, and sentences for other entries
   const picked = new Map(); // for each box the entry that was chosen in it
   let asking = ""; // the sentence that was asked for, as the changed pass has only one
@@ -43,7 +44,7 @@ export function createInspector(store, look, actions) {
     const box = state.scene && state.scene.byId.get(state.selected);
     whatif.element.hidden = !box;
     if (!box) {
-      top.replaceChildren(make("p", { class: "hint" }, "Press → to take the first step, or click a box to look inside it."));
+      top.replaceChildren(make("p", { class: "hint" }, t("Press → to take the first step, or click a box to look inside it.")));
       rest.replaceChildren();
       return;
     }
@@ -54,7 +55,7 @@ export function createInspector(store, look, actions) {
     const reached = stateOf(box, state.position);
     const stop = currentStop(state);
     const back = stop && (stop.phase === "Backward" || stop.phase === "Update") && reached === "gradient";
-    const forward = reached === "not reached" ? waiting(box, box.valueAt, "The pass has not reached it yet.") : forwardCard(box, own, extra, index);
+    const forward = reached === "not reached" ? waiting(box, box.valueAt, t("The pass has not reached it yet.")) : forwardCard(box, own, extra, index);
     const backward = reached === "gradient" ? backwardCard(box, own, extra, spoken, index) : reached === "value" ? beforeGradient(box, own) : null;
     const cards = [forward, backward].filter(Boolean);
     whatif.show(box, reached === "not reached" ? null : extra.value || (own && own.value), index);
@@ -63,18 +64,18 @@ export function createInspector(store, look, actions) {
       ...(stop && stop.phase === "Update" ? updateCard(box) : []),
       ...(back ? cards.reverse() : cards),
       ...(stop && stop.phase === "Update" ? [] : updateCard(box)),
-      ...(box.source ? [make("p", { class: "source", title: box.source }, `made at ${lastParts(box.source)}`)] : []),
+      ...(box.source ? [make("p", { class: "source", title: box.source }, t("made at {place}", { place: lastParts(box.source) }))] : []),
     );
   }
 
   function heading(box) {
-    const kinds = { parameter: "parameter", input: "data", constant: "constant", fold: "", operation: "" };
+    const kinds = { parameter: t("parameter"), input: t("data"), constant: t("constant"), fold: "", operation: "" };
     return make(
       "header",
       {},
       make("h2", { title: box.name }, box.label, box.detail ? make("small", {}, ` ${box.detail}`) : null),
-      make("p", { class: "facts", title: box.name }, [kinds[box.kind] || box.operation, box.shape].join(" · ")),
-      box.opens ? make("button", { type: "button", class: "quiet", onclick: () => actions.toggle(box.opens) }, "Open") : null,
+      make("p", { class: "facts", title: box.name }, [kinds[box.kind] || translated(box.operation), box.shape].join(" · ")),
+      box.opens ? make("button", { type: "button", class: "quiet", onclick: () => actions.toggle(box.opens) }, t("Open")) : null,
     );
   }
 
@@ -85,9 +86,9 @@ export function createInspector(store, look, actions) {
     const given = box.kind === "parameter" || box.kind === "input" || box.kind === "constant";
     return card(
       "forward",
-      "Value",
+      t("Value"),
       picture && picture.shape.length ? `rms ${beforeAfter(picture, before)}` : "",
-      given ? null : make("p", { class: "formula" }, box.forward),
+      given ? null : make("p", { class: "formula" }, translated(box.forward)),
       own && own.computed ? make("p", { class: "computed" }, ...computed(own.computed, box, index)) : null,
       value.element,
       large(picture),
@@ -98,17 +99,17 @@ export function createInspector(store, look, actions) {
     const picture = extra.grad || (own && own.grad);
     const before = plainOf(box).grad;
     gradient.show(picture, index, before);
-    const graded = spoken ? sentence(spoken) : own && own.missing ? make("p", { class: "note" }, own.missing) : null;
+    const graded = spoken ? sentence(spoken) : own && own.missing ? make("p", { class: "note" }, translated(own.missing)) : null;
     return card(
       "backward",
-      "Gradient  ∂L/∂" + shortName(box),
+      `${t("Gradient")}  ∂L/∂${shortName(box)}`,
       picture && picture.shape.length ? `rms ${beforeAfter(picture, before)}` : "",
       graded,
       gradient.element,
       large(picture),
       ...(store.state.whatif ? [] : [badge(store.state.proof[box.id]) || proveButton(box, picture)]),
       closer.valley(box, index),
-      box.note ? make("p", { class: "note" }, box.note) : null,
+      box.note ? make("p", { class: "note" }, translated(box.note)) : null,
     );
   }
 
@@ -121,19 +122,19 @@ export function createInspector(store, look, actions) {
   function proveButton(box, picture) {
     const { status } = store.state;
     if (!picture || !status || status.proves_all) return null;
-    const button = make("button", { type: "button", class: "quiet" }, "Compare with jax.grad");
+    const button = make("button", { type: "button", class: "quiet" }, t("Compare with jax.grad"));
     button.addEventListener("click", () => {
       button.disabled = true;
-      button.textContent = "Comparing…";
+      button.textContent = t("Comparing…");
       actions.prove(box.id);
     });
     return button;
   }
 
   function beforeGradient(box, own) {
-    if (box.gradientAt !== Infinity) return waiting(box, box.gradientAt, "Its gradient is not reached yet: that is the way back.");
-    const why = box.note || (own && own.missing) || "The step needs no gradient here: it isn't a parameter, and nothing it depends on is.";
-    return card("backward", "Gradient", "", make("p", { class: "note" }, why));
+    if (box.gradientAt !== Infinity) return waiting(box, box.gradientAt, t("Its gradient is not reached yet: that is the way back."));
+    const why = box.note || (own && own.missing) || t("The step needs no gradient here: it isn't a parameter, and nothing it depends on is.");
+    return card("backward", t("Gradient"), "", make("p", { class: "note" }, translated(why)));
   }
 
   function waiting(box, position, words) {
@@ -141,7 +142,7 @@ export function createInspector(store, look, actions) {
       "div",
       { class: "card waiting" },
       make("p", {}, words),
-      make("button", { type: "button", class: "quiet", onclick: () => actions.go(position) }, "Go there"),
+      make("button", { type: "button", class: "quiet", onclick: () => actions.go(position) }, t("Go there")),
     );
   }
 
@@ -153,10 +154,10 @@ export function createInspector(store, look, actions) {
     return [
       card(
         "update",
-        "Update",
-        status ? `rate ${status.rate}` : "",
-        make("p", { class: "formula" }, "w ← w − rate · ∂L/∂w"),
-        ...moved.map(([name, id]) => make("p", { class: "computed" }, make("b", {}, name), `  ${status.updates[id]}`)),
+        t("Update"),
+        status ? t("rate {rate}", { rate: status.rate }) : "",
+        make("p", { class: "formula" }, t("w ← w − rate · ∂L/∂w")),
+        ...moved.map(([name, id]) => make("p", { class: "computed" }, make("b", {}, name), `  ${translated(status.updates[id])}`)),
         closer.moves(box),
       ),
     ];
@@ -175,15 +176,15 @@ export function createInspector(store, look, actions) {
       "div",
       { class: "chain" },
       line,
-      make("p", { class: "words" }, spoken.words),
+      make("p", { class: "words" }, translated(spoken.words)),
       spoken.terms.length > 1
-        ? make("ul", { class: "terms" }, ...spoken.terms.map((term) => make("li", {}, link(term.consumer, term.title), ` sends ${term.total}: ${term.words}`)))
+        ? make("ul", { class: "terms" }, ...spoken.terms.map((term) => make("li", {}, link(term.consumer, term.title), ` ${t("sends {total}: {words}", { total: term.total, words: translated(term.words) })}`)))
         : null,
     );
   }
 
   function termOf(term, several) {
-    if (!term.products.length) return make("span", { class: "term" }, link(term.consumer, term.total, `what ${term.title} sends back`));
+    if (!term.products.length) return make("span", { class: "term" }, link(term.consumer, term.total, t("what {title} sends back", { title: term.title })));
     const group = make("span", { class: "term" });
     const bracket = several && term.products.length > 1;
     if (bracket) group.append("(");
@@ -194,16 +195,16 @@ export function createInspector(store, look, actions) {
         group.append(factorOf(factor));
       });
     });
-    if (term.hidden) group.append(make("span", { class: "more" }, ` + … ${term.hidden} more`));
+    if (term.hidden) group.append(make("span", { class: "more" }, ` + … ${t("{count} more", { count: term.hidden })}`));
     if (bracket) group.append(")");
     return group;
   }
 
   function factorOf(factor) {
     const says = {
-      gradient: `gradient that arrived at ${factor.place}`,
-      saved: `${factor.how ? factor.how + ", from " : ""}the forward value of ${factor.place}, saved and reused`,
-      number: factor.how || "a number of the rule",
+      gradient: t("gradient that arrived at {place}", { place: factor.place }),
+      saved: `${factor.how ? `${translated(factor.how)}: ` : ""}${t("the forward value of {place}, saved and reused", { place: factor.place })}`,
+      number: translated(factor.how) || t("a number of the rule"),
     }[factor.role];
     const text = factor.text.startsWith("−") ? `(${factor.text})` : factor.text;
     if (!factor.node) return make("span", { class: "factor number", title: says }, text);
@@ -213,13 +214,13 @@ export function createInspector(store, look, actions) {
   }
 
   function link(node, text, title = "") {
-    return make("button", { type: "button", class: "link", title: title || "Go to it", onclick: () => actions.select(node) }, text);
+    return make("button", { type: "button", class: "link", title: title || t("Go to it"), onclick: () => actions.select(node) }, text);
   }
 
   function large(picture) {
     if (!picture || picture.data || picture.shape.length === 0 || picture.grey || picture.fetched) return null;
     const count = picture.shape.reduce((product, size) => product * size, 1);
-    return count > 4096 ? null : make("button", { type: "button", class: "quiet", onclick: () => actions.fetch() }, "Fetch the numbers");
+    return count > 4096 ? null : make("button", { type: "button", class: "quiet", onclick: () => actions.fetch() }, t("Fetch the numbers"));
   }
 
   store.subscribe((changed) => {
@@ -250,9 +251,10 @@ function card(kind, title, aside, ...children) {
 
 function badge(proof) {
   if (!proof) return null;
-  const numeric = proof.numeric ? `central differences: off by ${proof.numeric}` : "central differences: below what floats resolve";
-  const words = `${proof.ok ? "✓ agrees with jax.grad" : "✗ does not agree with jax.grad"}: off by ${proof.exact} · ${numeric} (relative)`;
-  return make("p", { class: proof.ok ? "badge good" : "badge bad", title: proof.verdict || "Checked at this very step." }, words);
+  const numeric = proof.numeric ? t("central differences: off by {error}", { error: proof.numeric }) : t("central differences: below what floats resolve");
+  const exact = proof.ok ? t("agrees with jax.grad: off by {error}", { error: proof.exact }) : t("does not agree with jax.grad: off by {error}", { error: proof.exact });
+  const words = `${proof.ok ? "✓" : "✗"} ${exact} · ${numeric} ${t("(relative)")}`;
+  return make("p", { class: proof.ok ? "badge good" : "badge bad", title: translated(proof.verdict) || t("Checked at this very step.") }, words);
 }
 
 function place(index) {

@@ -1,6 +1,11 @@
 // What the view knows, and who is told when it changes. Moving the playhead never leaves the browser.
 
+import { t } from "../texts.js";
+
 const NEVER = Infinity;
+
+/** The phases of a pass by the names that a scene knows them by, as people read them. */
+export const PHASES = { Forward: t("Forward"), Loss: t("Loss"), Backward: t("Backward"), Update: t("Update") };
 
 /** State with subscribers: `set` merges, then tells each subscriber which keys changed. */
 export function createStore() {
@@ -63,7 +68,7 @@ export function prepared(given) {
     wire.to.into.push(wire);
   });
   scene.byId = byId;
-  scene.phases = ["Forward", "Loss", "Backward", "Update"].map((name) => {
+  scene.phases = Object.keys(PHASES).map((name) => {
     const first = scene.stops.findIndex((stop) => stop.phase === name);
     return { name, first: first + 1, count: scene.stops.filter((stop) => stop.phase === name).length };
   });
@@ -76,6 +81,11 @@ export function stateOf(box, position) {
   return position >= box.valueAt ? "value" : "not reached";
 }
 
+/** The same as people read it. */
+export function stateInWords(state) {
+  return { "not reached": t("not reached"), value: t("value"), gradient: t("gradient") }[state];
+}
+
 /** The stop that the playhead stands at; none at the very start. */
 export function currentStop(state) {
   return state.scene && state.position > 0 ? state.scene.stops[state.position - 1] : null;
@@ -84,8 +94,8 @@ export function currentStop(state) {
 /** What the playhead says: `Backward · dense_1/tanh`. */
 export function spoken(state) {
   const stop = currentStop(state);
-  if (!stop) return "Start · the inputs";
-  return `${stop.phase} · ${state.scene.byId.get(stop.box).name}`;
+  if (!stop) return t("Start · the inputs");
+  return `${PHASES[stop.phase]} · ${state.scene.byId.get(stop.box).name}`;
 }
 
 /** Wires along which something moves at a stop. */

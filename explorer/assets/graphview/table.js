@@ -1,15 +1,16 @@
 // The table twin of the graph: everything the picture says, as rows, for screen readers and for those who prefer it.
 
+import { t, translated } from "../texts.js";
 import { make } from "./dom.js";
-import { spoken, stateOf } from "./store.js";
+import { spoken, stateInWords, stateOf } from "./store.js";
 import { beforeAfter } from "./whatif.js";
 
 const TOGETHER = 64; // rows that are laid out anew when one of them changes: of thousands that would take a frame
 
 /** The table and a line that says each step aloud. */
 export function createTable(store, actions) {
-  const head = make("tr", {}, ...["Name", "Operation", "Shape", "Value", "Gradient", "State"].map((text) => make("th", { scope: "col" }, text)));
-  const table = make("table", { "aria-label": "Compute graph" }, make("thead", {}, head));
+  const head = make("tr", {}, ...[t("Name"), t("Operation"), t("Shape"), t("Value"), t("Gradient"), t("State")].map((text) => make("th", { scope: "col" }, text)));
+  const table = make("table", { "aria-label": t("Compute graph") }, make("thead", {}, head));
   const element = make("div", { class: "twin", tabindex: "-1" }, table);
   const live = make("p", { class: "live", role: "status", "aria-live": "polite" });
   const rows = new Map();
@@ -19,7 +20,7 @@ export function createTable(store, actions) {
     const { scene } = store.state;
     for (const box of scene.boxes) {
       const name = make("button", { type: "button", class: "link", onclick: () => actions.select(box.node) }, box.name);
-      const cells = [make("td", {}, box.operation), make("td", {}, box.shape), make("td"), make("td"), make("td")];
+      const cells = [make("td", {}, translated(box.operation)), make("td", {}, box.shape), make("td"), make("td"), make("td")];
       rows.set(box.id, { box, cells, row: make("tr", {}, make("th", { scope: "row" }, name), ...cells) });
     }
     const all = [...rows.values()].map(({ row }) => row);
@@ -37,7 +38,7 @@ export function createTable(store, actions) {
     const texts = [
       state === "not reached" ? "–" : textOf(own && own.value, before.value),
       state === "gradient" ? textOf(own && own.grad, before.grad) : "–",
-      moved && ((moved.value && state !== "not reached") || (moved.grad && state === "gradient")) ? `${state} · changed` : state,
+      moved && ((moved.value && state !== "not reached") || (moved.grad && state === "gradient")) ? `${stateInWords(state)} · ${t("changed")}` : stateInWords(state),
     ];
     texts.forEach((text, i) => {
       const cell = entry.cells[i + 2];
@@ -66,7 +67,7 @@ export function createTable(store, actions) {
     const own = stop && figures && figures.boxes[stop.box];
     if (!own) return spoken(store.state);
     const picture = stop.phase === "Backward" ? own.grad : own.value;
-    return `${spoken(store.state)}${picture ? `, ${stop.phase === "Backward" ? "gradient" : "value"} ${textOf(picture)}` : ""}`;
+    return `${spoken(store.state)}${picture ? `, ${stateInWords(stop.phase === "Backward" ? "gradient" : "value")} ${textOf(picture)}` : ""}`;
   }
 
   return { element, live, toggle: (shown) => element.classList.toggle("shown", shown) };

@@ -1,5 +1,6 @@
 // What lies over the graph: search, zoom, what is shown, the scale of colours, and the minimap.
 
+import { t } from "../texts.js";
 import { iconButton, make } from "./dom.js";
 
 /** Buttons and the search box over the graph. */
@@ -8,13 +9,13 @@ export function createTools(store, canvas, look, actions) {
   const search = make("input", {
     type: "search",
     class: "search",
-    placeholder: "Find a node",
-    "aria-label": "Find a node",
+    placeholder: t("Find a node"),
+    "aria-label": t("Find a node"),
     list: list.id,
     onchange: (event) => find(event.target),
   });
-  const plumbing = make("button", { type: "button", class: "text-button", "aria-pressed": "false", title: "Show reshapes, broadcasts and casts as boxes of their own", onclick: () => actions.plumbing(!store.state.plumbing) }, "Plumbing");
-  const table = make("button", { type: "button", class: "text-button", "aria-pressed": "false", title: "The graph as a table", onclick: () => actions.table() }, "Table");
+  const plumbing = make("button", { type: "button", class: "text-button", "aria-pressed": "false", title: t("Show reshapes, broadcasts and casts as boxes of their own"), onclick: () => actions.plumbing(!store.state.plumbing) }, t("Plumbing"));
+  const table = make("button", { type: "button", class: "text-button", "aria-pressed": "false", title: t("The graph as a table"), onclick: () => actions.table() }, t("Table"));
   const element = make(
     "div",
     { class: "tools" },
@@ -24,10 +25,10 @@ export function createTools(store, canvas, look, actions) {
       { class: "right" },
       plumbing,
       table,
-      make("button", { type: "button", class: "icon-button", "aria-label": "Zoom out", title: "Zoom out (−)", onclick: () => canvas.zoom(1 / 1.25) }, "−"),
-      make("button", { type: "button", class: "icon-button", "aria-label": "Zoom in", title: "Zoom in (+)", onclick: () => canvas.zoom(1.25) }, "+"),
-      iconButton("fit", "Fit to view", () => canvas.fit()),
-      iconButton("save", "Export", () => actions.save()),
+      make("button", { type: "button", class: "icon-button", "aria-label": t("Zoom out"), title: t("Zoom out (−)"), onclick: () => canvas.zoom(1 / 1.25) }, "−"),
+      make("button", { type: "button", class: "icon-button", "aria-label": t("Zoom in"), title: t("Zoom in (+)"), onclick: () => canvas.zoom(1.25) }, "+"),
+      iconButton("fit", t("Fit to view"), () => canvas.fit()),
+      iconButton("save", t("Export"), () => actions.save()),
     ),
   );
 
@@ -59,7 +60,7 @@ export function createLegend(store, look) {
   const { low, high, levels } = look.scale;
   const element = make(
     "div",
-    { class: "legend", title: "One fixed logarithmic scale for every value and gradient, at every step" },
+    { class: "legend", title: t("One fixed logarithmic scale for every value and gradient, at every step") },
     make("span", {}, "−10", make("sup", {}, String(high))),
     bar,
     make("span", {}, "10", make("sup", {}, String(high))),

@@ -1,7 +1,8 @@
 // The four phases as a track with the playhead in it, and the buttons that move it.
 
+import { t } from "../texts.js";
 import { icon, iconButton, make } from "./dom.js";
-import { currentStop, spoken } from "./store.js";
+import { currentStop, PHASES, spoken } from "./store.js";
 
 const BASE_MS = 750;
 
@@ -11,7 +12,7 @@ export function createTrack(store, actions) {
   const thumb = make("div", { class: "thumb" });
   const slider = make(
     "div",
-    { class: "slider", role: "slider", tabindex: "0", "aria-label": "Playhead", "aria-valuemin": "0" },
+    { class: "slider", role: "slider", tabindex: "0", "aria-label": t("Playhead"), "aria-valuemin": "0" },
     segments,
     thumb,
   );
@@ -19,14 +20,14 @@ export function createTrack(store, actions) {
   const play = make("button", { type: "button", class: "icon-button play", onclick: () => toggle() });
   const speed = make(
     "select",
-    { "aria-label": "Speed", title: "Speed", onchange: (event) => store.set({ speed: Number(event.target.value) }) },
+    { "aria-label": t("Speed"), title: t("Speed"), onchange: (event) => store.set({ speed: Number(event.target.value) }) },
     ...[0.5, 1, 2, 4, 8].map((value) => make("option", { value, selected: value === 1 }, `${value}×`)),
   );
   const grain = make(
     "div",
-    { class: "choice", role: "group", "aria-label": "Granularity" },
+    { class: "choice", role: "group", "aria-label": t("Granularity") },
     ...["layer", "operation"].map((value) =>
-      make("button", { type: "button", "data-value": value, onclick: () => actions.granularity(value) }, value === "layer" ? "Layer" : "Operation"),
+      make("button", { type: "button", "data-value": value, onclick: () => actions.granularity(value) }, value === "layer" ? t("Layer") : t("Operation")),
     ),
   );
   const element = make(
@@ -35,10 +36,10 @@ export function createTrack(store, actions) {
     make(
       "div",
       { class: "transport" },
-      iconButton("back", "Step back", () => step(-1)),
+      iconButton("back", t("Step back"), () => step(-1)),
       play,
-      iconButton("forward", "Step forward", () => step(1)),
-      iconButton("finish", "Finish phase", () => finish()),
+      iconButton("forward", t("Step forward"), () => step(1)),
+      iconButton("finish", t("Finish phase"), () => finish()),
       speed,
     ),
     slider,
@@ -127,8 +128,8 @@ export function createTrack(store, actions) {
         .map((phase) =>
           make(
             "div",
-            { class: `segment ${phase.name.toLowerCase()}`, style: `flex-grow: ${phase.count}`, title: `${phase.name}: ${phase.count} steps (key ${phase.name[0]})` },
-            make("span", {}, phase.name),
+            { class: `segment ${phase.name.toLowerCase()}`, style: `flex-grow: ${phase.count}`, title: t("{phase}: {count} steps (key {key})", { phase: PHASES[phase.name], count: phase.count, key: phase.name[0] }) },
+            make("span", {}, PHASES[phase.name]),
           ),
         ),
     );
@@ -145,14 +146,14 @@ export function createTrack(store, actions) {
     slider.setAttribute("aria-valuenow", String(state.position));
     slider.setAttribute("aria-valuetext", text);
     element.dataset.phase = stop ? stop.phase.toLowerCase() : "start";
-    said.textContent = last() ? `${state.position} of ${last()} · ${text}` : "";
+    said.textContent = last() ? `${t("{count} of {count_all}", { count: state.position, count_all: last() })} · ${text}` : "";
   }
 
   function showPlaying() {
     const { playing, speed: rate } = store.state;
-    const label = playing ? "Pause" : "Play";
+    const label = playing ? t("Pause") : t("Play");
     play.setAttribute("aria-label", label);
-    play.title = `${label} (space)`;
+    play.title = `${label} (${t("Space")})`;
     play.replaceChildren(icon(playing ? "pause" : "play"));
     if (playing && timer && rate) speed.value = String(rate);
   }

@@ -1,10 +1,12 @@
 // Gradient checking as a picture: relative error of differences over the size of their step, both on logarithmic axes.
 
+import { t, translated } from "../texts.js";
 import { make } from "./dom.js";
 import { short } from "./palette.js";
 
 const SIZE = { width: 300, height: 196 };
 const EDGE_OF = { left: 38, right: 8, top: 8, bottom: 34 };
+const KINDS = { central: t("central"), forward: t("forward") };
 const STROKES = { central: [], forward: [5, 3] };
 
 /** The picture of one check, with its verdict, its legend, and all of it in words. */
@@ -15,13 +17,13 @@ export function createValley(found, look, theme) {
   const context = canvas.getContext("2d");
   context.scale(ratio, ratio);
   paintValley(context, found, look.ink[theme]);
-  const kinds = found.curves.map((curve) => make("li", { class: `${curve.dtype} ${curve.kind}` }, make("i"), `${curve.kind}, ${curve.dtype}`));
+  const kinds = found.curves.map((curve) => make("li", { class: `${curve.dtype} ${curve.kind}` }, make("i"), `${KINDS[curve.kind]}, ${curve.dtype}`));
   return make(
     "figure",
     { class: "checked" },
     canvas,
     make("ul", { class: "keys" }, ...kinds),
-    make("figcaption", { class: found.verdict === "agrees" ? "good" : "warned" }, `${found.verdict === "agrees" ? "✓ " : "! "}${found.sentence}`),
+    make("figcaption", { class: found.verdict === "agrees" ? "good" : "warned" }, `${found.verdict === "agrees" ? "✓ " : "! "}${translated(found.sentence)}`),
     make("p", { class: "note" }, slopesInWords(found)),
   );
 }
@@ -74,11 +76,11 @@ function grid(context, scale, ink) {
   }
   context.textAlign = "center";
   for (let power = scale.first; power <= scale.last; power += 3) power10(context, power, scale.x(10 ** power), bottom + 12);
-  context.fillText("size ε of the step", (left + right) / 2, SIZE.height - 4);
+  context.fillText(t("size ε of the step"), (left + right) / 2, SIZE.height - 4);
   context.save();
   context.translate(9, (EDGE_OF.top + bottom) / 2);
   context.rotate(-Math.PI / 2);
-  context.fillText("relative error", 0, 0);
+  context.fillText(t("relative error"), 0, 0);
   context.restore();
   context.textAlign = "start";
 }
@@ -112,7 +114,7 @@ function best(context, curve, scale, ink, tells) {
   context.arc(x, y, 3.5, 0, 2 * Math.PI);
   context.fill();
   context.stroke();
-  if (tells) written(context, `best ε ${short(curve.best_step)}`, Math.min(x + 6, SIZE.width - 76), Math.min(y + 13, SIZE.height - EDGE_OF.bottom - 3), ink);
+  if (tells) written(context, t("best ε {step}", { step: short(curve.best_step) }), Math.min(x + 6, SIZE.width - 76), Math.min(y + 13, SIZE.height - EDGE_OF.bottom - 3), ink);
 }
 
 /** The two sides of the finest central curve, by their slopes. */
@@ -120,8 +122,8 @@ function named(context, found, curve, scale, ink) {
   const at = (step) => curve.errors[found.steps.findIndex((own) => own >= step)];
   const left = curve.best_step * 1e-4;
   const right = Math.min(curve.best_step * 1e3, 0.05);
-  if (curve.rounding !== null && at(left)) written(context, `rounding, slope ${oneDigit(curve.rounding)}`, Math.max(scale.x(left) - 40, EDGE_OF.left + 3), Math.max(scale.y(at(left)) - 12, 20), ink);
-  if (curve.truncation !== null && at(right)) written(context, `truncation, slope ${oneDigit(curve.truncation)}`, Math.min(scale.x(right) - 20, SIZE.width - 118), Math.max(scale.y(at(right)) - 14, 20), ink);
+  if (curve.rounding !== null && at(left)) written(context, t("rounding, slope {slope}", { slope: oneDigit(curve.rounding) }), Math.max(scale.x(left) - 40, EDGE_OF.left + 3), Math.max(scale.y(at(left)) - 12, 20), ink);
+  if (curve.truncation !== null && at(right)) written(context, t("truncation, slope {slope}", { slope: oneDigit(curve.truncation) }), Math.min(scale.x(right) - 20, SIZE.width - 118), Math.max(scale.y(at(right)) - 14, 20), ink);
 }
 
 function written(context, text, x, y, ink) {
@@ -140,13 +142,14 @@ function oneDigit(slope) {
 
 function slopesInWords(found) {
   const curve = found.curves[found.curves.length - 1];
-  const left = curve.rounding === null ? "" : `Too small a step, and the rounding of the loss is divided by it: slope ${oneDigit(curve.rounding)}. `;
-  const right = curve.truncation === null ? "" : `Too large a step, and the function bends on the way: slope ${oneDigit(curve.truncation)}.`;
-  return `${left}${right}`;
+  const left = curve.rounding === null ? "" : t("Too small a step, and the rounding of the loss is divided by it: slope {slope}.", { slope: oneDigit(curve.rounding) });
+  const right = curve.truncation === null ? "" : t("Too large a step, and the function bends on the way: slope {slope}.", { slope: oneDigit(curve.truncation) });
+  return [left, right].filter(Boolean).join(" ");
 }
 
 /** The picture for those who don't see it. */
 function inWords(found) {
-  const curves = found.curves.map((curve) => `${curve.kind} differences in ${curve.dtype}: ${curve.best_error === null ? "no step gives one" : `least error ${short(curve.best_error)} at a step of ${short(curve.best_step)}`}`);
-  return `Relative error of differences by the size of their step, for ${found.name}. ${curves.join("; ")}. ${found.sentence}`;
+  const least = (curve) => (curve.best_error === null ? t("no step gives one") : t("least error {error} at a step of {step}", { error: short(curve.best_error), step: short(curve.best_step) }));
+  const curves = found.curves.map((curve) => t("{kind} differences in {dtype}: {least}", { kind: KINDS[curve.kind], dtype: curve.dtype, least: least(curve) }));
+  return `${t("Relative error of differences by the size of their step, for {name}.", { name: found.name })} ${curves.join("; ")}. ${translated(found.sentence)}`;
 }

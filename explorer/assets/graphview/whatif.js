@@ -1,10 +1,12 @@
 // What if: one entry of an array is changed by hand, and the whole pass runs again with it.
 
+import { t, translated } from "../texts.js";
 import { make } from "./dom.js";
 import { floats, short } from "./palette.js";
 
 const ANSWER_MS = 20_000; // after that long without an answer another change is sent all the same
 const STEPS = 200;
+const NAME = "\u0000"; // stands in a sentence for an element
 
 /** Sends changes one at a time: of those that are made while one is under way only the latest counts. */
 export function createPost(send) {
@@ -38,14 +40,14 @@ export function createPost(send) {
 export function createWhatIf(store, actions) {
   const post = createPost(actions.change);
   const title = make("span", { class: "place" });
-  const range = make("input", { type: "range", "aria-label": "What if" });
-  const number = make("input", { type: "number", step: "any", "aria-label": "What if, as a number" });
+  const range = make("input", { type: "range", "aria-label": t("What if") });
+  const number = make("input", { type: "number", step: "any", "aria-label": t("What if, as a number") });
   const effect = make("p", { class: "effect" });
   const ablate = make("button", { type: "button", class: "quiet", onclick: () => ablateUnit() });
-  const undo = make("button", { type: "button", class: "quiet", onclick: () => actions.undo() }, "Undo all changes");
+  const undo = make("button", { type: "button", class: "quiet", onclick: () => actions.undo() }, t("Undo all changes"));
   const hint = make("p", { class: "note" });
   const dial = make("div", { class: "dial" }, range, number);
-  const element = make("details", { class: "card whatif" }, make("summary", {}, "What if ", title), dial, hint, effect, make("div", { class: "row" }, ablate, undo));
+  const element = make("details", { class: "card whatif" }, make("summary", {}, title), dial, hint, effect, make("div", { class: "row" }, ablate, undo));
   let here = null; // box, index and range that the dial is set to
 
   function set(value) {
@@ -76,15 +78,15 @@ export function createWhatIf(store, actions) {
     if (element.hidden) return;
     const entry = index || picture.shape.map(() => 0);
     const name = `${nameOf(box)}${entry.length ? `[${entry.join(", ")}]` : ""}`;
-    title.replaceChildren(make("b", {}, name), " were another number?");
+    title.replaceChildren(...around(t("What if {name} were another number?", { name: NAME }), make("b", {}, name)));
     dial.hidden = !known;
     hint.hidden = known && !box.opens;
-    hint.textContent = known ? "Open the box to change its weights." : "Too large to change entry by entry: ablate a unit.";
+    hint.textContent = known ? t("Open the box to change its weights.") : t("Too large to change entry by entry: ablate a unit.");
     if (known) turn(box, picture, entry, name, plain);
     else here = { box, index: entry };
     ablate.hidden = !(picture.shape.length > 1 && (box.kind === "operation" || box.kind === "fold"));
-    ablate.textContent = `Ablate unit ${entry[entry.length - 1]}`;
-    ablate.title = "Set this unit to zero on the whole batch";
+    ablate.textContent = t("Ablate unit {unit}", { unit: entry[entry.length - 1] });
+    ablate.title = t("Set this unit to zero on the whole batch");
     tell();
   }
 
@@ -101,8 +103,8 @@ export function createWhatIf(store, actions) {
       here = { box, index, low: low - room, high: high + room, whole };
       Object.assign(range, { min: String(here.low), max: String(here.high), step: whole ? "1" : String((here.high - here.low) / STEPS) });
       number.step = whole ? "1" : "any";
-      range.setAttribute("aria-label", `What if ${name}`);
-      number.setAttribute("aria-label", `What if ${name}, as a number`);
+      range.setAttribute("aria-label", t("What if {name}", { name }));
+      number.setAttribute("aria-label", t("What if {name}, as a number", { name }));
     }
     here.box = box;
     const active = element.getRootNode().activeElement;
@@ -114,8 +116,8 @@ export function createWhatIf(store, actions) {
   function tell() {
     const { whatif, preparing, status } = store.state;
     undo.hidden = !whatif;
-    const measure = (status && status.measure) || "loss";
-    effect.textContent = preparing ? "Compiling a pass that can be changed…" : whatif ? `${measure} ${whatif.loss[0]} → ${whatif.loss[1]}` : "";
+    const measure = translated((status && status.measure) || "loss");
+    effect.textContent = preparing ? t("Compiling a pass that can be changed…") : whatif ? `${measure} ${whatif.loss[0]} → ${whatif.loss[1]}` : "";
     effect.hidden = !effect.textContent;
   }
 
@@ -130,7 +132,7 @@ export function createWhatIf(store, actions) {
 /** Says, over the graph, that what is shown is no real step, and leads back to it. */
 export function createBanner(store, actions) {
   const text = make("span", { role: "status" });
-  const back = make("button", { type: "button", class: "quiet", onclick: () => actions.undo() }, "Back to the real step");
+  const back = make("button", { type: "button", class: "quiet", onclick: () => actions.undo() }, t("Back to the real step"));
   const element = make("div", { class: "banner", hidden: true }, text, back);
 
   store.subscribe((changed) => {
@@ -139,11 +141,11 @@ export function createBanner(store, actions) {
     element.hidden = !whatif;
     if (!whatif) return;
     const last = whatif.changes[whatif.changes.length - 1];
-    const more = whatif.changes.length > 1 ? ` and ${whatif.changes.length - 1} more` : "";
+    const more = whatif.changes.length > 1 ? ` ${t("and {count} more", { count: whatif.changes.length - 1 })}` : "";
     const place = placeOf(last, store.state.scene);
     const what = last.unit ? `${place} = 0` : `${place}: ${last.before} → ${last.after}`;
-    const measure = (status && status.measure) || "loss";
-    text.replaceChildren(make("b", {}, "What if? "), `${what}${more} · `, make("b", {}, `${measure} ${whatif.loss[0]} → ${whatif.loss[1]}`));
+    const measure = translated((status && status.measure) || "loss");
+    text.replaceChildren(make("b", {}, t("What if?")), ` ${what}${more} · `, make("b", {}, `${measure} ${whatif.loss[0]} → ${whatif.loss[1]}`));
   });
   return { element };
 }
@@ -165,6 +167,12 @@ function placeOf(change, scene) {
   const name = box && box.node === change.node ? nameOf(box) : change.name;
   const where = [...(change.unit ? ["…"] : []), ...change.index];
   return where.length ? `${name}[${where.join(", ")}]` : name;
+}
+
+/** A sentence with an element at the place of a name. */
+function around(sentence, element) {
+  const [before, after] = sentence.split(NAME);
+  return [before, element, after];
 }
 
 function nameOf(box) {
