@@ -101,9 +101,9 @@ def make_page(opening: Opening, soon: Soon) -> pn.Template:
     template.add_variable("page_css", assets.variables() + assets.text("page.css"))
     template.add_variable("words", assets.words())
     template.add_variable("languages", assets.LANGUAGES)
-    template.add_panel("graph", page.graph)
-    template.add_panel("room", page.room)
-    template.add_panel("setup", page.setup)
+    template.add_panel("graph", page.shows.graph)
+    template.add_panel("room", page.shows.room)
+    template.add_panel("setup", page.shows.setup)
     _open.add(page)
     pn.state.on_session_destroyed(lambda context: page.close())
     return template

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from bokeh.document import Document
 
 from explorer.app import Opening, Page
 from explorer.dot_process import engine
 from explorer.session import Session
+from tests import sources
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +42,8 @@ def names(form):
 
 
 def test_files_are_named_on_this_machine_only(make):
-    assert {"csv", "run"} <= names(make(local=True)._form())
-    assert names(make(local=False)._form()).isdisjoint({"csv", "run"})
+    assert {"csv", "run"} <= names(make(local=True).shows.form())
+    assert names(make(local=False).shows.form()).isdisjoint({"csv", "run"})
 
 
 @pytest.mark.parametrize("name", ["csv", "run"])
@@ -53,5 +56,13 @@ def test_a_file_that_is_named_all_the_same_is_refused(make, said, session, name)
 
 def test_nothing_is_written_for_others(make, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    make(local=False)._save({})
+    make(local=False)._running.received({"type": "save"})
     assert (said, list(tmp_path.iterdir())) == ([], [])
+
+
+def test_whatever_a_script_sends_is_understood(make):
+    sent = {
+        kind for text in sources.assets().values() for kind in re.findall(r'\bsend(?:_msg)?\(\{ type: "(\w+)"', text)
+    }
+    assert len(sent) > 20
+    assert sent <= make(local=True)._parts.keys()

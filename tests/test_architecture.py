@@ -44,7 +44,7 @@ explorer.keeping explorer.edits explorer.checking explorer.session
 explorer.folding explorer.inspecting explorer.crew
 explorer.opening explorer.pace explorer.channel explorer.options explorer.headless explorer.report
 explorer.views explorer.views.graph explorer.views.room explorer.views.setup
-explorer.app explorer.server explorer.commands explorer.cli
+explorer.showing explorer.running explorer.app explorer.server explorer.commands explorer.cli
 """
 """Every module; each may import those that stand before it."""
 

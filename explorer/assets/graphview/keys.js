@@ -1,5 +1,6 @@
 // The keyboard: everything that a mouse can do.
 
+import { make } from "./dom.js";
 import { t } from "../texts.js";
 
 const HELP = [
@@ -14,9 +15,12 @@ const HELP = [
   ["?", t("this help; Esc closes it")],
 ];
 
-/** What each key does, for the help. */
-export function helpRows() {
-  return HELP;
+/** What each key does, as a dialog. */
+export function createHelp() {
+  const rows = HELP.map(([keys, does]) => make("tr", {}, make("th", { scope: "row" }, keys), make("td", {}, does)));
+  const close = make("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, t("Close"));
+  const dialog = make("dialog", { class: "help", "aria-label": t("Help") }, make("h2", {}, t("Keys")), make("table", {}, ...rows), close);
+  return dialog;
 }
 
 /** Listen for keys on the page; returns a function that stops listening. */

@@ -3,8 +3,9 @@
 import { createCanvas } from "./canvas.js";
 import { make, themeOf } from "./dom.js";
 import { createInspector } from "./inspector.js";
-import { helpRows, listen } from "./keys.js";
-import { createStore, prepared } from "./store.js";
+import { createHelp, listen } from "./keys.js";
+import { listenToPointer } from "./pointer.js";
+import { createStore, kept, keptBox, prepared } from "./store.js";
 import { createTable } from "./table.js";
 import { createLegend, createMinimap, createTools } from "./tools.js";
 import { createTrack } from "./track.js";
@@ -20,7 +21,7 @@ export function mount(root, look, send, wholePage) {
   const note = make("p", { class: "stage-note", hidden: true });
   const message = make("p", { class: "message", role: "status", hidden: true });
   const cover = make("div", { class: "cover" }, make("p", {}, "Tracing the network…"));
-  const help = helpDialog();
+  const help = createHelp();
   const canvas = createCanvas(stage, store, look);
   let pending = null; // node to select once the scene that shows it has come
   let table = null;
@@ -75,72 +76,11 @@ export function mount(root, look, send, wholePage) {
     }
   }
 
-  // ---- pointer on the graph ----
-
-  let grabbed = null;
-  const touching = new Map();
-  stage.addEventListener("pointerdown", (event) => {
-    if (event.target.tagName !== "CANVAS" || event.target === minimap.element) return;
-    grabbed = { x: event.clientX, y: event.clientY, moved: false };
-    touching.set(event.pointerId, event);
-    stage.setPointerCapture(event.pointerId);
+  listenToPointer(stage, canvas, {
+    toggle: actions.toggle,
+    select,
+    ignores: (target) => target.tagName !== "CANVAS" || target === minimap.element,
   });
-  stage.addEventListener("pointermove", (event) => {
-    const place = local(event);
-    if (touching.size === 2 && touching.has(event.pointerId)) return pinch(event);
-    if (grabbed && touching.has(event.pointerId)) {
-      const [dx, dy] = [event.clientX - grabbed.x, event.clientY - grabbed.y];
-      if (!grabbed.moved && Math.hypot(dx, dy) < 4) return;
-      canvas.pan(dx, dy);
-      Object.assign(grabbed, { x: event.clientX, y: event.clientY, moved: true });
-    } else {
-      const { box, cluster, sign } = canvas.at(place.x, place.y);
-      canvas.hover(box ? box.id : null);
-      stage.style.cursor = box || cluster ? "pointer" : "grab";
-      stage.title = sign ? (box ? "Open" : "Fold") : box ? `${box.name} · ${box.operation} · ${box.shape}` : "";
-    }
-  });
-  for (const ending of ["pointerup", "pointercancel"]) {
-    stage.addEventListener(ending, (event) => {
-      const click = grabbed && !grabbed.moved && touching.size === 1 && ending === "pointerup";
-      touching.delete(event.pointerId);
-      if (!touching.size) grabbed = null;
-      if (!click) return;
-      const { box, cluster, sign } = canvas.at(local(event).x, local(event).y);
-      if (box && sign) actions.toggle(box.opens);
-      else if (cluster && sign) actions.toggle(cluster.id);
-      else if (box) select(box.id);
-    });
-  }
-  stage.addEventListener("dblclick", (event) => {
-    const { box } = canvas.at(local(event).x, local(event).y);
-    if (box && box.opens) actions.toggle(box.opens);
-  });
-  stage.addEventListener(
-    "wheel",
-    (event) => {
-      if (event.target.tagName !== "CANVAS") return;
-      event.preventDefault();
-      const place = local(event);
-      canvas.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)), place.x, place.y);
-    },
-    { passive: false },
-  );
-
-  function local(event) {
-    const box = stage.getBoundingClientRect();
-    return { x: event.clientX - box.left, y: event.clientY - box.top };
-  }
-
-  function pinch(event) {
-    const before = [...touching.values()];
-    touching.set(event.pointerId, event);
-    const after = [...touching.values()];
-    const spread = ([a, b]) => Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
-    const middle = local({ clientX: (after[0].clientX + after[1].clientX) / 2, clientY: (after[0].clientY + after[1].clientY) / 2 });
-    grabbed.moved = true;
-    if (spread(before) > 0) canvas.zoom(spread(after) / spread(before), middle.x, middle.y);
-  }
 
   // ---- keys ----
 
@@ -163,13 +103,6 @@ export function mount(root, look, send, wholePage) {
     train: () => train(),
     escape: () => (help.open ? help.close() : document.activeElement && document.activeElement.blur()),
   });
-
-  function helpDialog() {
-    const rows = helpRows().map(([keys, does]) => make("tr", {}, make("th", { scope: "row" }, keys), make("td", {}, does)));
-    const close = make("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, "Close");
-    const dialog = make("dialog", { class: "help", "aria-label": "Help" }, make("h2", {}, "Keys"), make("table", {}, ...rows), close);
-    return dialog;
-  }
 
   // ---- training ----
 
@@ -290,21 +223,6 @@ export function mount(root, look, send, wholePage) {
       themed.disconnect();
     },
   };
-}
-
-/** Where the playhead goes in a new scene: the same phase and box, or the same share of the pass. */
-function kept(scene, stop, before, position) {
-  if (!before || !stop) return 0;
-  const same = scene.stops.findIndex((own) => own.box === stop.box && own.phase === stop.phase);
-  if (same >= 0) return same + 1;
-  if (position === before.stops.length) return scene.stops.length;
-  const [old, own] = [before, scene].map((any) => any.phases.find((phase) => phase.name === stop.phase));
-  const share = (position - old.first) / Math.max(old.count - 1, 1);
-  return own.count ? own.first + Math.round(share * (own.count - 1)) : 0;
-}
-
-function keptBox(scene, id) {
-  return scene.byId.has(id) ? id : null;
 }
 
 /** Panel's entry. */

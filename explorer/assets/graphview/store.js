@@ -105,3 +105,19 @@ export function flowing(scene, stop) {
   if (stop.phase === "Forward" || stop.phase === "Loss") return box.into.filter((wire) => wire.kind !== "carry");
   return stop.phase === "Backward" ? box.out.filter((wire) => wire.kind !== "look") : [];
 }
+
+/** Where the playhead goes in a new scene: the same phase and box, or the same share of the pass. */
+export function kept(scene, stop, before, position) {
+  if (!before || !stop) return 0;
+  const same = scene.stops.findIndex((own) => own.box === stop.box && own.phase === stop.phase);
+  if (same >= 0) return same + 1;
+  if (position === before.stops.length) return scene.stops.length;
+  const [old, own] = [before, scene].map((any) => any.phases.find((phase) => phase.name === stop.phase));
+  const share = (position - old.first) / Math.max(old.count - 1, 1);
+  return own.count ? own.first + Math.round(share * (own.count - 1)) : 0;
+}
+
+/** A box that is still there. */
+export function keptBox(scene, id) {
+  return scene.byId.has(id) ? id : null;
+}

@@ -64,7 +64,6 @@ export function createUnits(room) {
     const id = found ? found.unit.id : null;
     if (id === room.state.unit) return;
     room.set({ unit: id });
-    room.send({ type: "unit", id });
   }
 
   /** To the nearest cell that way; where there is none, to the next or the one before. */

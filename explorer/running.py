@@ -1,0 +1,173 @@
+"""What the training room asks for: steps, playing, going back, comparing, saving. Messages -> the session."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from explorer.crew import Crew
+from explorer.pace import Pace
+from explorer.showing import Showing
+
+if TYPE_CHECKING:
+    from explorer.session import Session
+
+Message = dict[str, Any]
+
+
+class Running:
+    """The training's part of one page."""
+
+    def __init__(
+        self,
+        known: Callable[[], Session],
+        crew: Crew,
+        shows: Showing,
+        push: Callable[[], None],
+        again: Callable[[Message], None],
+    ) -> None:
+        """Begin, with nothing running.
+
+        Args:
+            known: the page's session.
+            crew: does what takes long aside.
+            shows: the views.
+            push: sends everything there is to see.
+            again: takes a message as if it had come from the browser now.
+        """
+        self._known, self._crew, self._shows, self._push, self._again = known, crew, shows, push, again
+        self._pace = Pace()
+        self._findings: list[dict[str, Any]] = []
+
+    def received(self, message: Message) -> None:
+        """Do what a message asks.
+
+        Raises:
+            EngineError: it can't be done; the message says why.
+        """
+        _DOES[str(message["type"])](self, message)
+
+    @property
+    def playing(self) -> bool:
+        """Whether it trains on by itself."""
+        return bool(self._shows.told["playing"])
+
+    def stop(self) -> None:
+        """Train no further by itself."""
+        self._play_on(False)
+
+    def anew(self) -> None:
+        """Another run is shown: forget what was said of the one before."""
+        self.stop()
+        self._shows.judged(None)
+        self._shows.surface({})
+
+    def _play_on(self, on: bool) -> None:
+        self._shows.told["playing"] = on
+
+    # ---- training --------------------------------------------------------------------------------------------------
+
+    def _train(self, message: Message) -> None:
+        self._known().train()
+        self._shows.told["run"] += 1
+        self._push()
+
+    def _steps(self, message: Message) -> None:
+        self._known().advance(int(message["count"]))
+        self._settle()
+
+    def _play(self, message: Message) -> None:
+        if not self.playing and not self._known().ended:
+            self._play_on(True)
+            self._shows.running()
+            self._piece({})
+
+    def _pause(self, message: Message) -> None:
+        if self.playing:
+            self.stop()
+            self._settle()
+
+    def _piece(self, message: Message) -> None:
+        """Train a little, show what is due, and go on after whatever was asked for meanwhile."""
+        session = self._known()
+        if not self.playing:
+            return
+        start, behind = time.monotonic(), session.behind
+        session.advance(self._pace.count)
+        self._pace.took(time.monotonic() - start)
+        if session.ended or (behind and not session.behind):  # side by side now
+            self.stop()
+            self._settle()
+            return
+        shows = {"frame": self._shows.running, "pass": self._catch_up, "judge": self._judge}
+        any(self._pace.show(what, does) for what, does in shows.items())  # one at a time: a click may be waiting
+        self._again({"type": "piece"})
+
+    def _catch_up(self) -> None:
+        self._known().catch_up()
+        self._shows.passing()
+        self._shows.extras()
+
+    def _settle(self) -> None:
+        """Show where training has come to, and what is to be said of it."""
+        self._known().catch_up()
+        self._push()
+        self._judge()
+
+    def _judge(self) -> None:
+        self._findings = self._known().findings()
+        self._shows.judged(self._findings)
+
+    # ---- what was trained -------------------------------------------------------------------------------------------
+
+    def _rewind(self, message: Message) -> None:
+        self.stop()
+        self._known().rewind(int(message["step"]))
+        self._push()
+
+    def _reset(self, message: Message) -> None:
+        self.stop()
+        self._known().reset()
+        self._push()
+        self.anew()
+
+    def _remedy(self, message: Message) -> None:
+        remedy = self._findings[int(message["finding"])]["remedies"][int(message["remedy"])]
+        self.stop()
+        self._known().compare(remedy["change"], remedy["label"])
+        self._again({"type": "play"})
+
+    def _keep(self, message: Message) -> None:
+        self._known().keep(message["which"] == "new")
+        self._push()
+        self.anew()
+        self._judge()
+
+    def _save(self, message: Message) -> None:
+        if self._shows.told["local"]:
+            folder = self._known().keeper.save(self._known().room)
+            self._shows.reply(type="told", text=f"Saved in {folder}; name that folder in Set-up to open it again.")
+
+    def _survey(self, message: Message) -> None:
+        # the same again is an answer too
+        self._crew.beside(self._known().survey(), lambda found: self._shows.surface(found | {"at": time.monotonic()}))
+
+    def _freeze(self, message: Message) -> None:
+        self._known().freeze(str(message["id"]), bool(message["value"]))
+        self._push()
+
+    def _row(self, message: Message) -> None:
+        self._shows.reply(type="select", node=str(message["id"]))
+
+
+_DOES: Mapping[str, Callable[[Running, Message], None]] = {
+    name: getattr(Running, f"_{name}")
+    for name in (
+        *("train", "steps", "play", "pause", "piece", "rewind", "reset"),
+        *("remedy", "keep", "save", "survey", "freeze", "row"),
+    )
+}
+
+MESSAGES = frozenset(_DOES)
+"""Types of the messages that are the training room's; ``piece`` is one that a page sends itself."""
