@@ -23,7 +23,7 @@ from engine.probe import has_gradient
 from engine.reading import Reading
 from engine.tape import Sinks, Tape
 from engine.text import table
-from engine.trace import Program, program
+from engine.trace import Program, in_floats, program
 
 Array = Any
 
@@ -138,7 +138,8 @@ def check(fun: Callable[..., Any], *args: Any, has_aux: bool = False, seed: int 
 
     Args:
         fun: a loss, as for :func:`engine.value_and_grad`.
-        *args: where; the first argument is differentiated, every other floating-point value is checked as well.
+        *args: where; the first argument is differentiated (of a model what can be, see :func:`engine.trace.in_floats`),
+            every other floating-point value is checked as well.
         has_aux: whether ``fun`` returns ``(loss, aux)``.
         seed: of the random directions.
         **kwargs: keyword arguments of ``fun``.
@@ -146,6 +147,7 @@ def check(fun: Callable[..., Any], *args: Any, has_aux: bool = False, seed: int 
     Returns:
         A :class:`Report`; ``print`` it for a table.
     """
+    fun, args = in_floats(fun, args)
     value, grads, reading = value_and_grad(fun, has_aux=has_aux)(*args, **kwargs)
     exact = jax.value_and_grad(fun, has_aux=has_aux)(*args, **kwargs)
     return Checker.of(fun, (args, kwargs), reading).report((args, kwargs), (value, grads, reading), exact, seed)
@@ -213,6 +215,7 @@ class _Point:
 
     def __init__(self, checker: Checker, arrays: list[Array], reading: Reading, rng: np.random.Generator) -> None:
         self.checker, self.arrays, self.reading, self.rng = checker, arrays, reading, rng
+        self.lost = _lost(checker.program, reading.graph)
         self.tolerance = _tolerance(reading.graph)
         sinks = checker.sinks
         roundings = [_rounding(sinks, reading, rng) for _ in range(ROUNDINGS)]
@@ -227,7 +230,8 @@ class _Point:
         floor = 10 * largest(rough - exact) / self.tolerance
         node = self.reading.graph.node(id)
         total = _total(self.reading, node)
-        errors = relative_error(gradient, exact, floor), relative_error(total, gradient, floor)
+        sums = float("inf") if id in self.lost else relative_error(total, gradient, floor)
+        errors = relative_error(gradient, exact, floor), sums
         return NodeCheck(id, node.name, *errors, self._numeric(id, gradient), self.tolerance, declared)
 
     def _numeric(self, id: str, gradient: Array) -> float | None:
@@ -279,6 +283,16 @@ def _before_declarations(graph: Graph) -> frozenset[str]:
         if node.id in found:
             found.update(graph.sources(node.id))
     return frozenset(found)
+
+
+def _lost(program: Program, graph: Graph) -> frozenset[str]:
+    """Nodes of which the program makes a use that the graph doesn't have.
+
+    Where one use is left, what it sends back is the whole gradient, so that no sum would tell.
+    """
+    drawn = {(edge.source, edge.target) for edge in graph.edges}
+    used = ((source, use) for source, use in program.block.uses() if isinstance(source, str) and use in graph)
+    return frozenset(source for source, use in used if (source, use) not in drawn)
 
 
 def _total(reading: Reading, node: Node) -> Array:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from engine import compat
@@ -94,7 +96,46 @@ def flatten(fun: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
 
 
 def is_array(value: Any) -> bool:
-    """Whether a leaf is traced: an array, a number or the shape of one."""
+    """Whether a leaf is traced: an array, a number or the shape of one.
+
+    A Python ``bool`` is not: it is a switch (``inference``, ``training``), and the function may branch on it.
+    """
     if isinstance(value, np.ndarray | np.generic):
         return value.dtype.kind in "biufcV"
-    return isinstance(value, jax.Array | jax.ShapeDtypeStruct | bool | int | float | complex)
+    return isinstance(value, jax.Array | jax.ShapeDtypeStruct | int | float | complex) and not isinstance(value, bool)
+
+
+def in_floats(fun: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """A function in what can be differentiated of its first argument, where ``jax.grad`` would not take all of it.
+
+    A model of Equinox or Flax holds its activations, switches and rates beside its weights: of such a one the
+    floating-point arrays are differentiated, and the rest stays as it was given.
+
+    Args:
+        fun: any function.
+        args: positional arguments for it.
+
+    Returns:
+        The function and its arguments, with ``None`` for each leaf of the first one that stays; both as they were where
+        all of that are floats, or none is an array of them.
+    """
+    first, *rest = args
+    leaves = jax.tree.leaves(first)
+    if all(map(_is_float, leaves)) or not any(map(_is_weight, leaves)):
+        return fun, args
+    kept = jax.tree.map(lambda leaf: None if _is_weight(leaf) else leaf, first)
+
+    @functools.wraps(fun)
+    def filled(first: Any, *rest: Any, **kwargs: Any) -> Any:
+        whole = jax.tree.map(lambda own, kept: kept if own is None else own, first, kept, is_leaf=lambda x: x is None)
+        return fun(whole, *rest, **kwargs)
+
+    return filled, (jax.tree.map(lambda leaf: leaf if _is_weight(leaf) else None, first), *rest)
+
+
+def _is_float(leaf: Any) -> bool:
+    return is_array(leaf) and bool(jnp.issubdtype(jnp.result_type(leaf), jnp.inexact))
+
+
+def _is_weight(leaf: Any) -> bool:
+    return _is_float(leaf) and hasattr(leaf, "dtype")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
+import time
 from typing import Any, NoReturn
 
 from explorer import late
@@ -27,7 +29,22 @@ a tuple of arguments or a function that returns one. The first argument is diffe
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and exit."""
-    sys.exit(run(sys.argv[1:] if argv is None else argv))
+    status = run(sys.argv[1:] if argv is None else argv)
+    if _at_work(until=time.monotonic() + _PATIENCE_SECONDS):
+        sys.stdout.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
+_PATIENCE_SECONDS = 1.0
+
+
+def _at_work(until: float) -> bool:
+    """Whether a page's thread is still busy after a moment: XLA compiles to its end, minutes perhaps, whoever asks."""
+    others = [own for own in threading.enumerate() if own is not threading.main_thread() and not own.daemon]
+    for thread in others:
+        thread.join(max(until - time.monotonic(), 0.0))
+    return any(thread.is_alive() for thread in others)
 
 
 def run(argv: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 A function brings its example arguments in one way: beside ``loss`` in the same module stands ``loss_args``, a tuple of
 arguments, or a function without parameters that returns one. It is imported as Python imports it; nothing is evaluated.
+Its first argument is differentiated; what of a model isn't floating-point arrays, its activation say, stays as it is.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.graph import closest
+from engine.trace import in_floats
 from explorer.errors import TargetError
 
 CONVENTION = """Put its example arguments beside it, in the same module:
@@ -42,7 +44,7 @@ def load(text: str) -> Target:
         raise TargetError(f"{text!r} isn't of the form MODULE:FUNCTION, such as my_model:loss.")
     module = _module(module_name)
     fun = _function(module, module_name, name)
-    return Target(name, fun, _arguments(module, module_name, name))
+    return Target(name, *in_floats(fun, _arguments(module, module_name, name)))
 
 
 def _module(name: str) -> Any:
@@ -72,7 +74,7 @@ def _function(module: Any, module_name: str, name: str) -> Callable[..., Any]:
         names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise TargetError(f"Module {module_name!r} has no function {name!r}.{closest(name, names)}")
     if not callable(found):
-        raise TargetError(f"{module_name}:{name} is a {type(found).__name__}, not a function.")
+        raise TargetError(f"{module_name}:{name} is of type {type(found).__name__}, and not a function.")
     return found
 
 
@@ -87,7 +89,9 @@ def _arguments(module: Any, module_name: str, name: str) -> tuple[Any, ...]:
         except Exception as error:
             raise TargetError(f"{module_name}:{name}_args failed: {type(error).__name__}: {error}") from error
     if not isinstance(given, tuple):
-        raise TargetError(f"{module_name}:{name}_args must be a tuple of arguments, and is a {type(given).__name__}.")
+        raise TargetError(
+            f"{module_name}:{name}_args must be a tuple of arguments, and is of type {type(given).__name__}."
+        )
     if not given:
         raise TargetError(f"{module_name}:{name}_args is empty; its first argument is the one that is differentiated.")
     return given

@@ -66,6 +66,12 @@ def test_a_checked_function_may_have_aux_and_keywords():
     assert engine.check(lambda x, scale: (jnp.sum(jnp.sin(x)) * scale, x), X, scale=2.0, has_aux=True).ok
 
 
+def test_a_checked_model_may_hold_what_is_no_array():
+    report = engine.check(lambda model, x: jnp.sum(model["act"](model["w"] * x)), {"w": W, "act": jnp.tanh}, X)
+    assert report.ok
+    assert report.node("model.w").ok
+
+
 def test_central_differences_agree_too(prove, healthy):
     report = prove(healthy)
     assert all(node.numeric_error is not None and node.numeric_error < 0.01 for node in report.nodes)
@@ -128,16 +134,22 @@ def test_a_contribution_off_by_a_thousandth_is_caught(prove, healthy):
     assert failures(prove(changed(healthy, uses={key: 1.001 * part for key, part in uses.items()}))) == {"w", "x"}
 
 
-def test_a_dropped_edge_is_caught():
-    def thrice(x):
-        return jnp.sum(jnp.sin(x) + jnp.cos(x) + jnp.exp(x))
+def twice(x):
+    return jnp.sum(jnp.sin(x) + jnp.cos(x))
 
-    mine = engine.value_and_grad(thrice)(X)
+
+def thrice(x):
+    return jnp.sum(jnp.sin(x) + jnp.cos(x) + jnp.exp(x))
+
+
+@pytest.mark.parametrize("fun", [twice, thrice])
+def test_a_dropped_edge_is_caught(fun):
+    mine = engine.value_and_grad(fun)(X)
     graph = mine[2].graph
     fewer = tuple(edge for edge in graph.edges if (edge.source, edge.target) != ("%0", "%2"))
     assert len(fewer) == len(graph.edges) - 1
     wrong = changed(mine, graph=dataclasses.replace(graph, edges=fewer))
-    report = Checker.of(thrice, ((X,), {}), wrong[2]).report(((X,), {}), wrong, jax.value_and_grad(thrice)(X))
+    report = Checker.of(fun, ((X,), {}), wrong[2]).report(((X,), {}), wrong, jax.value_and_grad(fun)(X))
     assert failures(report) == {"x"}
 
 

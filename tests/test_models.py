@@ -15,6 +15,7 @@ import pytest
 import engine
 from engine.check import Checker
 from engine.fold import fold, layers
+from engine.trace import in_floats
 
 nn = pytest.importorskip("flax.linen")
 nnx = pytest.importorskip("flax.nnx")
@@ -167,6 +168,23 @@ def partition(module: Any, x: Any) -> tuple[Any, ...]:
     return lambda params, x: jnp.mean(jax.vmap(eqx.combine(params, static))(x) ** 2), params, x
 
 
+class EqxAttention(eqx.Module):
+    attention: eqx.nn.MultiheadAttention
+    head: eqx.nn.Linear
+
+    def __init__(self, key):
+        self.attention, self.head = eqx.nn.MultiheadAttention(2, 8, key=key), eqx.nn.Linear(8, 2, key=key)
+
+    def __call__(self, x):
+        return jax.vmap(self.head)(self.attention(x, x, x))
+
+
+def whole(module: Any, x: Any) -> tuple[Any, ...]:
+    """A model as it stands, with the rates and switches of its dropout in it."""
+    fun, args = in_floats(lambda params, x: jnp.mean(jax.vmap(params)(x) ** 2), (module, x))
+    return fun, *args
+
+
 CHANNELS_FIRST = IMAGES.transpose(0, 3, 1, 2)
 BLOCK = ("Linear · up", "gelu", "Linear · down")
 MODELS = [
@@ -194,6 +212,11 @@ MODELS = [
         "equinox-mlp",
         lambda: partition(eqx.nn.MLP(3, 2, 5, 1, key=KEY), POINTS),
         ("Linear · layers.0", "relu", "Linear · layers.1"),
+    ),
+    Model(
+        "equinox-whole",
+        lambda: whole(EqxAttention(KEY), WORDS),
+        ("Linear · attention.query_proj.weight", "Linear · attention.output_proj.weight", "Linear · head"),
     ),
     Model("equinox-conv", lambda: partition(EqxConv(KEY), CHANNELS_FIRST), ("Conv · conv", "relu", "Linear · head")),
     Model("equinox-block", lambda: partition(EqxBlock(KEY), WORDS), ("LayerNorm · norm", *BLOCK)),

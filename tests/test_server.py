@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -102,6 +103,19 @@ def test_it_listens_on_this_machine_only():
 # ---- the command, running ------------------------------------------------------------------------------------------
 
 
+def serving(*arguments, cwd, lines):
+    """``backprop-explorer serve …``: the process, and the first lines that it printed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from explorer.cli import main; main()", "serve", "--no-browser", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)},
+    )
+    return process, [process.stdout.readline() for _ in range(lines)]
+
+
 @pytest.fixture(scope="module")
 def running():
     """``backprop-explorer serve`` on a port that was in use: the process, what it printed, and its address."""
@@ -109,16 +123,7 @@ def running():
         busy.bind(("127.0.0.1", 0))
         busy.listen()
         asked = busy.getsockname()[1]
-        program = "from explorer.cli import main; main()"
-        process = subprocess.Popen(
-            [sys.executable, "-c", program, "serve", "--no-browser", "--port", str(asked)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-        said = [process.stdout.readline(), process.stdout.readline()]
+        process, said = serving("--port", str(asked), cwd=ROOT, lines=2)
     with process:
         yield process, said, asked, re.search(r"http://\S+/", said[1])[0]
         process.kill()
@@ -170,4 +175,29 @@ def test_an_interruption_ends_it_quietly(running):
     process, *_ = running
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, "Traceback" in err) == (0, "Stopped.\n", False)
+
+
+SLOW = """
+import time
+
+def loss(x):
+    time.sleep(60)
+    return x
+
+loss_args = (1.0,)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.once
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
+def test_an_interruption_does_not_wait_for_a_page_at_work(tmp_path):
+    (tmp_path / "slow_model.py").write_text(SLOW, encoding="utf-8")
+    process, said = serving("slow_model:loss", cwd=tmp_path, lines=1)
+    with process:
+        urllib.request.urlopen(re.search(r"http://\S+/", said[0])[0], timeout=20).read()
+        time.sleep(1)  # for the page to begin
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
     assert (process.returncode, out, "Traceback" in err) == (0, "Stopped.\n", False)

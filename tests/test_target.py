@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pytest
 
 from explorer.errors import TargetError
@@ -48,6 +49,16 @@ def test_arguments_stand_beside_the_function(arguments, here):
 def test_a_module_may_lie_in_a_folder(text, here):
     here(f"{LOSS}loss_args = (1.0, 1.0)\n", "package/model.py")
     assert load(text).args == (1.0, 1.0)
+
+
+def test_of_a_model_the_weights_are_the_argument(here):
+    here(
+        "import numpy as np\n\ndef loss(model):\n    return model['act'](model['w'])\n\n"
+        "loss_args = ({'w': np.float32(2), 'act': abs},)\n"
+    )
+    target = load("my_model:loss")
+    assert target.args == ({"w": np.float32(2), "act": None},)
+    assert target.fun(*target.args) == 2.0
 
 
 @pytest.mark.parametrize("text", ["my_model", "my_model:", ":loss", ""])
@@ -102,7 +113,7 @@ def test_a_function_unlike_any_other_has_no_guess(here):
 
 def test_something_else_than_a_function(here):
     here("loss = 3\nloss_args = (1.0,)\n")
-    assert refusal("my_model:loss") == "my_model:loss is a int, not a function."
+    assert refusal("my_model:loss") == "my_model:loss is of type int, and not a function."
 
 
 def test_without_example_arguments_it_is_told_how_to_give_them(here):
@@ -118,7 +129,7 @@ def test_without_example_arguments_it_is_told_how_to_give_them(here):
 @pytest.mark.parametrize(("value", "kind"), [("[1.0, 2.0]", "list"), ("1.0", "float"), ("{'x': 1.0}", "dict")])
 def test_arguments_that_are_no_tuple(value, kind, here):
     here(f"{LOSS}loss_args = {value}\n")
-    assert refusal("my_model:loss") == f"my_model:loss_args must be a tuple of arguments, and is a {kind}."
+    assert refusal("my_model:loss") == f"my_model:loss_args must be a tuple of arguments, and is of type {kind}."
 
 
 def test_arguments_without_one(here):

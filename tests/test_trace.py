@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import engine
-from engine.trace import flatten
+from engine.trace import flatten, in_floats
 
 VECTOR = np.ones(3, np.float32)
 Point = namedtuple("Point", "x y")
@@ -117,11 +117,11 @@ def test_what_is_no_array_stays_as_it_is():
 
 
 def test_arrays_and_the_rest_are_told_apart():
-    found = flatten(loss, ({"a": VECTOR, "b": "text"}, True), {})
-    assert found.arrays == (0, 2)
-    assert [leaf.name for leaf in found.names] == ["w.a", "w.b", "x"]
+    found = flatten(loss, ({"a": VECTOR, "b": "text", "c": True}, 3), {})
+    assert found.arrays == (0, 3)
+    assert [leaf.name for leaf in found.names] == ["w.a", "w.b", "w.c", "x"]
     args, kwargs = found.unflatten([1, 2])
-    assert args == ({"a": 1, "b": "text"}, 2)
+    assert args == ({"a": 1, "b": "text", "c": True}, 2)
     assert kwargs == {}
 
 
@@ -188,3 +188,48 @@ def test_any_error_of_the_function_is_one_sentence_with_its_cause():
 def test_a_trace_error_is_an_engine_error_and_a_type_error():
     assert issubclass(engine.TraceError, engine.EngineError)
     assert issubclass(engine.TraceError, TypeError)
+
+
+# ---- models as they are ----------------------------------------------------------------------------------------------
+
+
+MODEL = {"w": VECTOR, "act": jnp.tanh, "training": True, "rate": 0.5, "none": None, "count": 3}
+
+
+def test_of_a_model_the_arrays_alone_are_differentiated():
+    def loss(model, x):
+        assert model["training"] is True
+        assert model["none"] is None
+        return jnp.sum(model["act"](model["w"] * x)) * model["rate"] * model["count"]
+
+    fun, args = in_floats(loss, (MODEL, VECTOR))
+    assert args[0] == dict.fromkeys(MODEL) | {"w": VECTOR}
+    assert names(engine.trace(fun, *args)) == ["model.w", "x"]
+    assert fun(*args) == loss(MODEL, VECTOR)
+
+
+def test_the_function_of_a_model_folds_as_before():
+    def scaled(model, x):
+        return model["w"] * x
+
+    def loss(model, x):
+        return jnp.sum(scaled(model, x))
+
+    fun, args = in_floats(loss, (MODEL, VECTOR))
+    graph = engine.trace(fun, *args)
+    assert (graph.name, [scope.id for scope in graph.scopes]) == ("loss", ["scaled"])
+
+
+@pytest.mark.parametrize(
+    "first", [VECTOR, 2.0, {"w": VECTOR, "scale": 0.5, "b": None}, np.arange(3), {"act": jnp.tanh}]
+)
+def test_what_jax_takes_or_has_no_weights_stays_as_it_is(first):
+    args = (first, VECTOR)
+    assert in_floats(loss, args) == (loss, args)
+
+
+def test_a_python_switch_is_no_array():
+    def loss(x, training):
+        return jnp.sum(x) if training else x[0]
+
+    assert names(engine.trace(loss, VECTOR, True)) == ["x"]
