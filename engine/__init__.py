@@ -1,6 +1,7 @@
 """Backpropagation of any JAX function, node by node: the graph, and what one step computed on it."""
 
 from engine.check import NodeCheck, Report, check
+from engine.cost import Cost, Growth, NodeCost, ScopeCost, Trade, cost, growth, operations, trade
 from engine.errors import (
     EngineError,
     NoGradientError,
@@ -10,21 +11,30 @@ from engine.errors import (
     TraceError,
     UnknownNodeError,
 )
+from engine.expansion import Expansion
 from engine.grad import value_and_grad
 from engine.graph import OUTPUT, Edge, Graph, Literal, Node, Place, Scope
+from engine.operations import Count
 from engine.probe import Probe, ProbeError
 from engine.reading import Reading
+from engine.residuals import Residual
+from engine.timing import Timing, measure
 from engine.trace import trace
 
 __all__ = [
     "OUTPUT",
+    "Cost",
+    "Count",
     "Edge",
     "EngineError",
+    "Expansion",
     "Graph",
+    "Growth",
     "Literal",
     "NoGradientError",
     "Node",
     "NodeCheck",
+    "NodeCost",
     "NotDifferentiableError",
     "NotExecutedError",
     "NotScalarError",
@@ -33,10 +43,19 @@ __all__ = [
     "ProbeError",
     "Reading",
     "Report",
+    "Residual",
     "Scope",
+    "ScopeCost",
+    "Timing",
     "TraceError",
+    "Trade",
     "UnknownNodeError",
     "check",
+    "cost",
+    "growth",
+    "measure",
+    "operations",
     "trace",
+    "trade",
     "value_and_grad",
 ]

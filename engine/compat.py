@@ -57,6 +57,20 @@ def bodies(eqn: jex.JaxprEqn) -> tuple[jex.ClosedJaxpr, ...]:
     return ()
 
 
+def refuses_forward_mode(primitive: str) -> bool:
+    """Whether a primitive in a traced ``jvp`` can't be run: a custom_vjp has a rule for reverse mode alone."""
+    return primitive == "custom_lin"
+
+
+def on_devices(eqn: jex.JaxprEqn) -> tuple[jex.ClosedJaxpr, int] | None:
+    """The program that a shard_map runs on each of so many devices; ``None`` for any other equation."""
+    if eqn.primitive.name != "shard_map":
+        return None
+    params = eqn.params
+    axes = params["newly_manual_axes"] if "newly_manual_axes" in params else params["manual_axes"]
+    return _closed(params["jaxpr"]), math.prod(params["mesh"].shape[axis] for axis in axes)
+
+
 def _closed(jaxpr: Any) -> jex.ClosedJaxpr:
     return jaxpr if hasattr(jaxpr, "consts") else jex.ClosedJaxpr(jaxpr, ())
 

@@ -80,8 +80,8 @@ def run(
         overrides: for nodes, by id, the entries that other numbers stand in for. What arrives at these is read, and
             goes no further back.
     """
-    _check_returned(traced, asked.has_aux)
-    wanted = _leaves_of(asked.argnums, args, traced)
+    check_returned(traced, asked.has_aux)
+    wanted = leaves_of(asked.argnums, args, traced)
     starts = [traced.graph.inputs[traced.arguments.arrays.index(leaf)] for leaf in wanted]
     given = {override(id): change for id, change in overrides.items()}
 
@@ -187,7 +187,7 @@ def _refusal(traced: Program, plan: Plan, error: Exception) -> str:
     return f"{name} can't be differentiated: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
 
 
-def _check_returned(traced: Program, has_aux: bool) -> None:
+def check_returned(traced: Program, has_aux: bool) -> None:
     """One real number, or a pair that begins with one."""
     name, returned = traced.graph.name, traced.returned
     pair = isinstance(returned, tuple) and len(returned) == 2
@@ -216,7 +216,7 @@ def describe(returned: Any) -> str:
     return "nothing" if returned is None else f"a {type(returned).__name__}"
 
 
-def _leaves_of(argnums: int | Sequence[int], args: tuple[Any, ...], traced: Program) -> list[int]:
+def leaves_of(argnums: int | Sequence[int], args: tuple[Any, ...], traced: Program) -> list[int]:
     """Positions of the leaves to differentiate, each checked to have a derivative."""
     numbers = [argnums] if isinstance(argnums, int) else list(argnums)
     name, arguments = traced.graph.name, traced.arguments

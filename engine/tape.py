@@ -7,6 +7,7 @@ through every node and every edge. Custom rules, residuals and rematerialisation
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
@@ -94,6 +95,9 @@ class Tape:
     plan: Plan
     tap: Tap | None = None
     """What joins a value and its sink; the plan's own tap unless given."""
+    signed: bool = False
+    """Whether every equation runs in a named scope that says which step it is, so that what JAX makes of it can be
+    told from what it makes of others (:func:`signature`)."""
 
     @cached_property
     def avals(self) -> dict[str, Any]:
@@ -156,12 +160,19 @@ def _run(tape: Tape, block: Block, args: Sequence[Array], sinks: Sinks) -> tuple
     env.update(zip(block.jaxpr.constvars, map(make, block.constants, block.closed.consts), strict=True))
     for step in block.steps:
         operands = list(map(read, step.eqn.invars, step.reads, step.consumers))
-        outs = _WALKS.get(step.form, _whole)(tape, block, step, operands, sinks, record)
+        walk = _WALKS.get(step.form, _whole)
+        with jax.named_scope(f"⟦{step.id}⟧") if tape.signed else contextlib.nullcontext():
+            outs = walk(tape, block, step, operands, sinks, record)
         if not step.transparent:
             outs = list(map(make, step.outs, outs))
         env.update(zip(step.eqn.outvars, outs, strict=True))
     returns = block.returns or ("",) * len(block.outputs)
     return list(map(read, block.jaxpr.outvars, block.outputs, returns)), record
+
+
+def signature(name_stack: str) -> str:
+    """Id of the step that an equation was made for, innermost, from its name stack; empty where none is signed."""
+    return name_stack.rpartition("⟦")[2].partition("⟧")[0] if "⟦" in name_stack else ""
 
 
 def _overridden(value: Array, source: Source, sinks: Sinks) -> Array:

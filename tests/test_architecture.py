@@ -24,6 +24,7 @@ engine.version engine.errors engine.text engine.graph engine.ops engine.names en
 engine.calls engine.scopes engine.build engine.trace
 engine.exposure engine.stats engine.kernel engine.build_kernel engine.probe
 engine.packing engine.reading engine.tape engine.grad engine.check
+engine.operations engine.expansion engine.residuals engine.cost engine.timing
 engine.fold engine.use engine.moves engine.rules engine.numbers engine.explain
 engine.layers engine.slopes engine.factors engine.profile
 engine.health.finding engine.health.evidence engine.health.remedies engine.health.broken engine.health.units
