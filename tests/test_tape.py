@@ -7,9 +7,17 @@ import pytest
 
 import engine
 from engine.check import Checker
+from engine.tape import signature
 from tests.programs import CASES, Case
 
 ROUNDING = 3e-6
+
+
+@pytest.mark.parametrize(
+    ("stack", "id"), [("", ""), ("layer", ""), ("⟦%3⟧", "%3"), ("transpose(jvp(⟦%7⟧/layer/⟦%7/2⟧))", "%7/2")]
+)
+def test_a_name_stack_says_which_step_it_belongs_to(stack: str, id: str) -> None:
+    assert signature(stack) == id
 
 
 @pytest.fixture(
