@@ -24,12 +24,14 @@ __all__ = [
     "Row",
     "Through",
     "Update",
+    "ends",
     "factors",
     "layers",
     "rms",
     "rows",
     "structure",
     "through",
+    "told",
     "updates",
 ]
 
@@ -113,6 +115,28 @@ def updates(graph: Graph, before: Mapping[str, Array], after: Mapping[str, Array
         with np.errstate(all="ignore"):
             found.append(Update(graph.node(id).id, float(np.linalg.norm(new - old)), float(np.linalg.norm(old))))
     return tuple(found)
+
+
+# ---- where one looks -----------------------------------------------------------------------------------------------
+
+
+def ends(graph: Graph, parameters: tuple[str, ...]) -> tuple[str, ...]:
+    """For each layer the node that it hands on: its activation, or its output where it has none."""
+    bent = activations(graph, parameters)
+    found = structure(graph, parameters).layers
+    return tuple(bent[each.output][-1].end if each.output in bent else each.output for each in found)
+
+
+def told(graph: Graph, parameters: tuple[str, ...], most: int) -> tuple[str, ...]:
+    """Ids of the nodes that tell how training goes: of each layer its output and what it hands on.
+
+    Args:
+        graph: the traced function.
+        parameters: ids of the argument leaves that are trained.
+        most: how many nodes; of a very deep net those of the first layers.
+    """
+    pairs = zip(structure(graph, parameters).layers, ends(graph, parameters), strict=True)
+    return tuple(dict.fromkeys(id for layer, end in pairs for id in (layer.output, end)))[:most]
 
 
 # ---- one row a layer -----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from engine import health, profile, slopes
+from engine import health, profile
 from engine.graph import Graph
 from engine.health import Finding
 from engine.layers import Layer, structure
@@ -79,14 +79,12 @@ class Room:
     @cached_property
     def ends(self) -> tuple[str, ...]:
         """For each layer the node that it hands on: its activation, or its output where it has none."""
-        bent = slopes.activations(self.graph, self.parameters)
-        return tuple(bent[each.output][-1].end if each.output in bent else each.output for each in self.layers)
+        return profile.ends(self.graph, self.parameters)
 
     @cached_property
     def watched(self) -> tuple[str, ...]:
         """Ids of the nodes that every step is measured at."""
-        pairs = zip(self.layers, self.ends, strict=True)
-        return tuple(dict.fromkeys(id for layer, end in pairs for id in (layer.output, end)))[:WATCHED]
+        return profile.told(self.graph, self.parameters, WATCHED)
 
     # ---- steps ----------------------------------------------------------------------------------------------------
 

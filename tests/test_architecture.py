@@ -35,7 +35,8 @@ engine.tasks.models engine.tasks.settings engine.tasks.data engine.tasks.plane e
 engine.tasks.problem engine.tasks.catalogue engine.tasks
 engine.optimisers engine.magnitudes engine.flat engine.loop engine.training
 engine.track engine.history engine.evaluate engine.snapshots engine.runs engine.store engine.saving
-engine.whatif engine.sweep engine.surface engine.paths engine.differences engine.valley engine
+engine.whatif engine.sweep engine.surface engine.paths engine.differences engine.valley
+engine.wire engine.sampling engine
 
 explorer explorer.errors explorer.late explorer.theme explorer.target explorer.assets
 explorer.geometry explorer.dot explorer.dot_worker explorer.dot_process explorer.layout

@@ -1,0 +1,146 @@
+"""Readings as bytes, and back: from the process that trains to one that shows it.
+
+A message is two lengths, a header in JSON and the raw bytes of its arrays::
+
+    <I: bytes of the header> <Q: bytes of the arrays> header arrays
+
+The header says of each array its name, type and shape. A graph and what was read of it are data, and travel as JSON.
+Nothing is pickled: whoever reads gets plain data and arrays, whatever was sent.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import struct
+from collections.abc import Iterable, Mapping
+from typing import Any, BinaryIO
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from engine.errors import EngineError
+from engine.graph import Edge, Graph, Literal, Node, Place, Scope
+from engine.packing import Piece
+from engine.probe import Plan
+from engine.reading import Reading
+
+Array = Any
+Header = dict[str, Any]
+
+_LENGTHS = struct.Struct("<IQ")
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Edge, Graph, Literal, Node, Piece, Place, Plan, Scope)}
+_PARTS = ("values", "grads", "uses", "branches", "counts", "packed")
+
+
+class WireError(EngineError, ValueError):
+    """What came is no message."""
+
+
+# ---- messages ------------------------------------------------------------------------------------------------------
+
+
+def message(header: Header, arrays: Mapping[str, Array]) -> list[bytes | memoryview]:
+    """A message in pieces, to be written one after the other.
+
+    Args:
+        header: of JSON's types; ``arrays`` is taken.
+        arrays: by name; they are fetched, not copied.
+    """
+    found = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    told = [[name, array.dtype.name, np.shape(arrays[name])] for name, array in found.items()]
+    text = json.dumps(header | {"arrays": told}).encode()
+    pieces = [array.reshape(-1).view(np.uint8).data for array in found.values() if array.size]
+    return [_LENGTHS.pack(len(text), sum(piece.nbytes for piece in pieces)), text, *pieces]
+
+
+def receive(stream: BinaryIO) -> tuple[Header, dict[str, Array]] | None:
+    """The next message; ``None`` where the stream ends.
+
+    Raises:
+        WireError: what came is none.
+    """
+    lengths = stream.read(_LENGTHS.size)
+    if len(lengths) < _LENGTHS.size:
+        return None
+    text, data = (stream.read(length) for length in _LENGTHS.unpack(lengths))
+    try:
+        header = json.loads(text)
+        return header, dict(_cut(header.pop("arrays"), data))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise WireError(f"What came is no message: {error}.") from error
+
+
+def _cut(told: Iterable[tuple[str, str, list[int]]], data: bytes) -> Iterable[tuple[str, Array]]:
+    start = 0
+    for name, dtype, shape in told:
+        kind = np.dtype(dtype)
+        count = math.prod(shape)
+        yield name, np.frombuffer(data, kind, count, start).reshape(shape)
+        start += count * kind.itemsize
+
+
+# ---- readings ------------------------------------------------------------------------------------------------------
+
+
+def outline(reading: Reading) -> Any:
+    """All of a reading but its arrays, of JSON's types; the same for every step of one program."""
+    return _told((reading.graph, reading.plan, reading.layout))
+
+
+def arrays(reading: Reading) -> dict[str, Array]:
+    """The arrays of a reading by name; keys of random numbers stay where they are."""
+    each = ((f"{part}/{key}", array) for part in _PARTS for key, array in getattr(reading, part).items())
+    return {name: array for name, array in each if not jnp.issubdtype(array.dtype, jax.dtypes.extended)}
+
+
+def reading(outline: Any, arrays: Mapping[str, Array]) -> Reading:
+    """A reading again.
+
+    Raises:
+        WireError: this is no outline of one.
+    """
+    graph, plan, layout = restored(outline)
+    parts: dict[str, dict[str, Array]] = {part: {} for part in _PARTS}
+    for name, array in arrays.items():
+        part, _, key = name.partition("/")
+        parts[part][key] = array
+    return Reading(**parts, graph=graph, plan=plan, layout=layout)
+
+
+def restored(outline: Any) -> tuple[Graph, Plan, Any]:
+    """Graph, plan and layout from an outline.
+
+    Raises:
+        WireError: this is none.
+    """
+    try:
+        graph, plan, layout = _back(outline)
+    except (ValueError, TypeError, KeyError) as error:
+        raise WireError(f"What came is no outline of a reading: {error}.") from error
+    return graph, plan, layout
+
+
+def _told(value: Any) -> Any:
+    """Frozen data as JSON's types: what JSON doesn't know is an object with one key, the name of its type."""
+    if isinstance(value, complex):
+        return {"complex": [value.real, value.imag]}
+    if isinstance(value, frozenset):
+        return {"frozenset": sorted(value)}
+    if dataclasses.is_dataclass(value):
+        fields = (getattr(value, field.name) for field in dataclasses.fields(value))
+        return {type(value).__name__: list(map(_told, fields))}
+    return list(map(_told, value)) if isinstance(value, tuple | list) else value
+
+
+def _back(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(map(_back, value))
+    if not isinstance(value, dict):
+        return value
+    ((kind, given),) = value.items()
+    if kind in ("complex", "frozenset"):
+        return complex(*given) if kind == "complex" else frozenset(given)
+    return _KINDS[kind](*map(_back, given))
