@@ -12,10 +12,10 @@ export function t(text, values = {}) {
 export function translated(text) {
   const words = wordsOf();
   if (words === NO_WORDS || !text || typeof text !== "string") return text;
-  const { found, all } = patternsOf(words);
+  const { found, ...patterns } = patternsOf(words);
   if (!found.has(text)) {
     if (found.size > 4000) found.clear(); // numbers change all the time
-    found.set(text, words[text] ?? byPattern(text, words, all));
+    found.set(text, words[text] ?? byPattern(text, words, patterns));
   }
   return found.get(text);
 }
@@ -31,6 +31,7 @@ function filled(text, values) {
 }
 
 const patternsMade = new Map();
+const WHOLE = 12; // an entry that says more than this is a sentence, and is looked for before its parts are
 
 /** The entries that have places, those that say most first. */
 function patternsOf(words) {
@@ -39,7 +40,8 @@ function patternsOf(words) {
     const keys = Object.keys(words).filter((key) => /\{\w+\}/.test(key));
     keys.sort((a, b) => bare(b) - bare(a));
     const all = keys.map((key) => ({ key, expression: expressionOf(key), names: key.match(/\{\w+\}/g).map((place) => place.slice(1, -1)) }));
-    patternsMade.set(words, { found: new Map(), all });
+    const short = all.findIndex(({ key }) => bare(key) < WHOLE);
+    patternsMade.set(words, { found: new Map(), long: all.slice(0, short), short: all.slice(short) });
   }
   return patternsMade.get(words);
 }
@@ -53,10 +55,28 @@ function expressionOf(key) {
   return new RegExp(`^${parts.join("")}$`);
 }
 
-function byPattern(text, words, all) {
-  for (const { key, expression, names } of all) {
+const BETWEEN_TEXTS = [/( · )/, /( × )/, /(?<=[.!?])( )(?=\p{Lu})/u, /(: )/];
+
+/** As a sentence, or several things said in a row, or a few words. */
+function byPattern(text, words, { long, short }) {
+  const whole = matched(text, words, long);
+  if (whole !== null) return whole;
+  for (const between of BETWEEN_TEXTS) {
+    const parts = text.split(between);
+    if (parts.length > 1) return tight(parts.map((part, i) => (i % 2 ? part : translated(part))).join(""));
+  }
+  return matched(text, words, short) ?? text;
+}
+
+function matched(text, words, patterns) {
+  for (const { key, expression, names } of patterns) {
     const found = expression.exec(text);
     if (found) return filled(words[key], Object.fromEntries(names.map((name, i) => [name, translated(found[i + 1])])));
   }
-  return text;
+  return null;
+}
+
+/** Chinese sentences stand without spaces between them. */
+function tight(text) {
+  return text.replace(/(?<=。) /g, "").replace(/(?<=\p{Script=Han}): /gu, "：");
 }
