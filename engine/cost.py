@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from engine import compat
 from engine.errors import NotDifferentiableError
@@ -233,19 +234,25 @@ class _Loss:
     def cost(self) -> Cost:
         """All that there is to say."""
         graph, jaxpr = self.traced.graph, self.traced.block.jaxpr
-        back = self._trace(jax.value_and_grad(self.plain))
-        kept = self._residuals()
+        back = self._trace(self._both)
+        results = 1 + len(self.chosen)
+        both, kept = tally(back), residuals(back, results)
         return Cost(
             graph=graph,
             parameters=self.parameters,
             forward=count(tally(jaxpr)),
-            reverse=count(tally(back)),
+            reverse=count(both),
             forward_mode=self._forward_mode(),
             expansion=expand(jaxpr, self.places),
             residuals=kept,
-            peak=peak(back),
-            nodes=self._nodes(kept),
+            peak=peak(back, results),
+            nodes=self._nodes(by_node(both), kept),
         )
+
+    def _both(self, chosen: list[Any], rest: list[Any]) -> Any:
+        """What ``jax.value_and_grad`` does, in its two halves, and what the first keeps for the second."""
+        loss, pull = jax.vjp(lambda chosen: self.signed(chosen, rest), chosen)
+        return loss, pull(jnp.ones_like(loss)), jax.tree.leaves(pull)
 
     def _trace(self, fun: Callable[..., Any]) -> Any:
         try:
@@ -265,23 +272,13 @@ class _Loss:
             return None
         return None if any(compat.refuses_forward_mode(primitive) for _, primitive in found) else count(found)
 
-    def _residuals(self) -> tuple[Residual, ...]:
-        def kept(chosen: list[Any], rest: list[Any]) -> Any:
-            loss, pull = jax.vjp(lambda chosen: self.signed(chosen, rest), chosen)
-            return loss, jax.tree.leaves(pull)
-
-        return residuals(self._trace(kept), results=1)
-
-    def _nodes(self, kept: tuple[Residual, ...]) -> tuple[NodeCost, ...]:
+    def _nodes(self, both: Counter[str], kept: tuple[Residual, ...]) -> tuple[NodeCost, ...]:
         forward = by_node(tally(self._trace(self.signed)))
-        both = by_node(tally(self._trace(jax.value_and_grad(self.signed))))
         bytes_: Counter[str] = Counter()
         for residual in kept:
             bytes_[residual.node] += residual.bytes if residual.kind == "computed" else 0
-        return tuple(
-            NodeCost(id, forward[id], both[id] - forward[id], bytes_[id])
-            for id in (n.id for n in self.traced.graph.nodes)
-        )
+        ids = [node.id for node in self.traced.graph.nodes]
+        return tuple(NodeCost(id, forward[id], both[id] - forward[id], bytes_[id]) for id in ids)
 
 
 def _shape(aval: Any) -> jax.ShapeDtypeStruct:

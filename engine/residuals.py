@@ -7,7 +7,7 @@ the residuals. Traced, each of them leads back to the equation that made it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax.extend.core as jex
@@ -49,8 +49,8 @@ def residuals(jaxpr: jex.Jaxpr, results: int) -> tuple[Residual, ...]:
     """The residuals of a function, each once.
 
     Args:
-        jaxpr: a program that returns what the function returns, and then the leaves of its ``jax.vjp``.
-        results: how many outputs the function itself has.
+        jaxpr: a program whose last outputs are the leaves of the function's ``jax.vjp``.
+        results: how many outputs come before them.
     """
     found: dict[Any, Residual] = {}
     program = _Program(jaxpr)
@@ -110,12 +110,16 @@ def bytes_of(var: Any) -> int:
 # ---- how much lives at a time --------------------------------------------------------------------------------------
 
 
-def peak(jaxpr: jex.Jaxpr) -> int:
+def peak(jaxpr: jex.Jaxpr, results: int | None = None) -> int:
     """Most bytes alive at a time if the equations run in their order, each array from its making to its last use.
 
     Arguments and results count as well. XLA fuses and reorders, so that a compiled program may need less.
+
+    Args:
+        jaxpr: the program.
+        results: how many of its outputs are wanted; all unless given.
     """
-    last = _last_uses(jaxpr)
+    last = _last_uses(jaxpr, jaxpr.outvars[:results])
     alive = sum(map(bytes_of, {*jaxpr.invars, *jaxpr.constvars}))
     most = alive
     for index, eqn in enumerate(jaxpr.eqns):
@@ -127,10 +131,10 @@ def peak(jaxpr: jex.Jaxpr) -> int:
     return most
 
 
-def _last_uses(jaxpr: jex.Jaxpr) -> dict[Any, int]:
+def _last_uses(jaxpr: jex.Jaxpr, results: Sequence[Any]) -> dict[Any, int]:
     """For each variable the equation that uses it last; results stay to the end."""
     found = {var: index for index, eqn in enumerate(jaxpr.eqns) for var in _variables(eqn.invars)}
-    return found | dict.fromkeys((*_variables(jaxpr.outvars), *jaxpr.invars, *jaxpr.constvars), len(jaxpr.eqns))
+    return found | dict.fromkeys((*_variables(results), *jaxpr.invars, *jaxpr.constvars), len(jaxpr.eqns))
 
 
 def _variables(atoms: Iterable[Any]) -> set[Any]:
