@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import re
 import statistics
@@ -10,8 +11,18 @@ from functools import cache
 
 import pytest
 
+from engine.ops import OPS
+from engine.tasks.settings import TASKS
 from explorer import assets
+from explorer.form import LABELS
 from tests import sources
+
+SPEAK = """
+engine.explain engine.differences engine.tasks.settings engine.tasks.problem engine.tasks.table
+engine.health.broken engine.health.units engine.health.scale engine.health.motion engine.health.remedies
+explorer.form explorer.app explorer.running explorer.edits explorer.figures explorer.slices explorer.layout
+"""
+"""Modules whose sentences are shown on the page."""
 
 OTHERS = [language for language in assets.LANGUAGES if language != "en"]
 _CALL = re.compile(r'(?<![\w.$])t\(\s*"((?:[^"\\]|\\.)*)"')
@@ -19,6 +30,7 @@ _ANY_CALL = re.compile(r"(?<![\w.$])(?<!function )t\((?!\s*\")")
 _MARKED = re.compile(r"<(\w+)[^>]* data-t[^>]*>([^<]*)<")
 _LABEL = re.compile(r'aria-label="([^"]*)"')
 _PLACE = re.compile(r"\{(\w+)\}")
+_WORD = re.compile(r"[a-z]{2,}")
 
 
 def scripts() -> dict[str, str]:
@@ -45,6 +57,21 @@ def of_python() -> str:
     return "\n".join(said(text) for source in sources.product() for text in sorted(source.strings()))
 
 
+def sentences(source: sources.Source) -> list[str]:
+    """The texts of a module that are more than two words, with ``{x}`` for what is filled in."""
+    hidden = {id(node.value) for node in source.all(ast.Expr)}
+    inside = {id(part) for text in source.all(ast.JoinedStr) for part in ast.walk(text) if part is not text}
+    found = [text for text in source.all(ast.Constant, ast.JoinedStr) if id(text) not in hidden | inside]
+    texts = [_template(text) for text in found]
+    return [text for text in texts if len(_WORD.findall(_PLACE.sub("", text))) > 2]
+
+
+def _template(text: ast.AST) -> str:
+    if isinstance(text, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "{x}" for part in text.values)
+    return text.value if isinstance(text, ast.Constant) and isinstance(text.value, str) else ""
+
+
 def said(text: str) -> str:
     """The words of a text, without stops."""
     return " ".join(re.findall(r"[^\s.,:;%()·×_]+", text.lower()))
@@ -65,6 +92,21 @@ def test_nothing_in_the_catalogue_is_unused(language: str) -> None:
     server, strings = set(assets.catalogue(language)) - written(), of_python()
     stands = lambda key: statistics.mean(pair in strings for pair in pairs(key))
     assert [key for key in sorted(server) if stands(key) < 0.5] == []
+
+
+def test_what_stands_in_tables_is_in_the_catalogue() -> None:
+    rules = {text for op in OPS.values() for text in (op.words, op.forward) if len(_WORD.findall(text)) > 1}
+    form = {text for task in TASKS.values() for text in (task.title, task.words) if _WORD.search(text)}
+    patterned = {f"y = {name} of the operands" for name in OPS}
+    assert sorted((rules | form | set(LABELS.values())) - patterned - set(assets.catalogue(OTHERS[0]))) == []
+
+
+@pytest.mark.parametrize("module", SPEAK.split())
+def test_what_the_server_says_is_in_the_catalogue(module: str) -> None:
+    """Most of each sentence: it may be put together from pieces."""
+    known = {pair for key in assets.catalogue(OTHERS[0]) for pair in pairs(key)}
+    (source,) = (source for source in sources.product() if source.module == module)
+    assert [text for text in sentences(source) if statistics.mean(pair in known for pair in pairs(text)) < 0.6] == []
 
 
 @pytest.mark.parametrize("language", OTHERS)

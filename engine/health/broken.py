@@ -19,16 +19,8 @@ from engine.probe import has_gradient, passes, upstream
 
 Array = Any
 
-_DOMAINS = {
-    "log": "the logarithm of {0}",
-    "log1p": "the logarithm of 1 + {0}",
-    "div": "{0} divided by {1}",
-    "sqrt": "the root of {0}",
-    "rsqrt": "1 over the root of {0}",
-    "pow": "{0} to the power {1}",
-    "exp": "exp of {0}",
-}
-"""Operations that have no finite result, or slope, for some finite operands, in words."""
+_DOMAINS = frozenset({"log", "log1p", "div", "sqrt", "rsqrt", "pow", "exp"})
+"""Operations that have no finite result, or slope, for some finite operands."""
 
 
 # ---- not finite ----------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 // The graph view: track, graph, inspector and table on one state. Panel calls `render`; a saved page calls `mount`.
 
+import { t, translated } from "../texts.js";
 import { createCanvas } from "./canvas.js";
 import { make, themeOf } from "./dom.js";
 import { createInspector } from "./inspector.js";
@@ -20,7 +21,7 @@ export function mount(root, look, send, wholePage) {
   const stage = make("div", { class: "stage" });
   const note = make("p", { class: "stage-note", hidden: true });
   const message = make("p", { class: "message", role: "status", hidden: true });
-  const cover = make("div", { class: "cover" }, make("p", {}, "Tracing the network…"));
+  const cover = make("div", { class: "cover" }, make("p", {}, t("Tracing the network…")));
   const help = createHelp();
   const canvas = createCanvas(stage, store, look);
   let pending = null; // node to select once the scene that shows it has come
@@ -125,11 +126,11 @@ export function mount(root, look, send, wholePage) {
 
   function trained() {
     const { status } = store.state;
-    if (status && status.trained && status.run) say(`${status.measure} ${status.before} → ${status.after}`, status.on);
+    if (status && status.trained && status.run) say(`${translated(status.measure)} ${status.before} → ${status.after}`, translated(status.on));
   }
 
   function say(text, aside = "") {
-    message.replaceChildren(make("b", {}, text), aside ? ` on ${aside}` : "");
+    message.replaceChildren(make("b", {}, text), aside ? ` ${t("on {examples}", { examples: aside })}` : "");
     message.hidden = !text;
   }
 
@@ -153,7 +154,7 @@ export function mount(root, look, send, wholePage) {
     } else if (changed.has("selected")) canvas.paintOver();
     painted = state.position;
     note.hidden = !state.scene.notes.length;
-    note.textContent = state.scene.notes.join(" ");
+    note.textContent = translated(state.scene.notes.join(" "));
   });
 
   let settling = 0;
@@ -206,12 +207,12 @@ export function mount(root, look, send, wholePage) {
     preparing: (preparing) => store.set({ preparing }),
     closer: (what, found) => inspector.closer(what, found),
     extend: (box, more) => inspector.extend(box, more),
-    tell: (text) => say(text),
+    tell: (text) => say(translated(text)),
     fail(text) {
       cover.hidden = Boolean(store.state.scene);
-      cover.replaceChildren(make("p", { role: "alert" }, text));
+      cover.replaceChildren(make("p", { role: "alert" }, translated(text)));
       inspector.failed();
-      say(text);
+      say(translated(text));
     },
     train,
     select,

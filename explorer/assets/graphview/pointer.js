@@ -1,5 +1,7 @@
 // The pointer on the graph: hover, click, drag, wheel, and two fingers.
 
+import { t, translated } from "../texts.js";
+
 /** Listen on the stage; `does` selects boxes, toggles folds, and says what is not the graph. */
 export function listenToPointer(stage, canvas, does) {
   let grabbed = null;
@@ -22,7 +24,7 @@ export function listenToPointer(stage, canvas, does) {
       const { box, cluster, sign } = canvas.at(place.x, place.y);
       canvas.hover(box ? box.id : null);
       stage.style.cursor = box || cluster ? "pointer" : "grab";
-      stage.title = sign ? (box ? "Open" : "Fold") : box ? `${box.name} · ${box.operation} · ${box.shape}` : "";
+      stage.title = sign ? (box ? t("Open") : t("Fold")) : box ? `${box.name} · ${translated(box.operation)} · ${box.shape}` : "";
     }
   });
   for (const ending of ["pointerup", "pointercancel"]) {
