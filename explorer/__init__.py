@@ -1,1 +1,25 @@
-"""Pictures and people: the layout of a graph, the page that shows a pass on it, and the command line."""
+"""Pictures and people: the layout of a graph, the page that shows a pass on it, and the command line.
+
+    import explorer
+    explorer.show(loss, params, x, y)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from explorer import late
+
+if TYPE_CHECKING:
+    from explorer.notebook import show as show
+
+__all__ = ["show"]
+
+_FOUND_IN = {"show": "explorer.notebook"}
+"""What can be had of this package, and the module that it is loaded from when it is asked for: JAX takes seconds."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FOUND_IN:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(late.load(_FOUND_IN[name]), name)

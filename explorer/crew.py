@@ -29,6 +29,10 @@ class Crew:
         """Do a job after those that were asked for before."""
         self._submit(self._worker, job)
 
+    def wait(self, job: Callable[[], Any]) -> Any:
+        """Do a job after those that were asked for before, and return what it does; what goes wrong is raised here."""
+        return self._worker.submit(job).result()
+
     def beside(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
         """Do a long job aside, and then something with its result as if that had been asked for."""
         self._submit(self._aside, lambda: self.ask(partial(then, job())))

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,12 @@ def served(*arguments: str, port: int = 5206) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def answering(*arguments: str) -> Iterator[str]:
+def answering(*arguments: str, **environment: str) -> Iterator[str]:
     """The address that a Python program says it serves at, until the block ends."""
-    command = [sys.executable, *arguments]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command, surroundings = [sys.executable, *arguments], os.environ | environment
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     said = []
     try:
         for line in process.stdout or ():
@@ -56,6 +59,28 @@ def answering(*arguments: str) -> Iterator[str]:
         process.wait(20)
         if process.stdout:
             process.stdout.close()
+
+
+_LAB = (
+    "--no-browser --allow-root --ServerApp.port_retries=0 --IdentityProvider.token= --ServerApp.password= "
+    "--LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate "
+    "--LabApp.extension_manager=readonly"
+).split()
+
+
+@contextlib.contextmanager
+def jupyterlab(folder: Path, port: int) -> Iterator[str]:
+    """The address of a JupyterLab over a folder, with settings of its own, until the block ends."""
+    with tempfile.TemporaryDirectory() as own:
+        rooms = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+        rooms += ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
+        surroundings = {name: f"{own}/{name}" for name in rooms} | {"PYTHONPATH": str(ROOT)}
+        quiet = Path(own, "JUPYTERLAB_SETTINGS_DIR", "@jupyterlab", "apputils-extension")
+        quiet.mkdir(parents=True)
+        (quiet / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}', encoding="utf-8")
+        command = ("-m", "jupyterlab", *_LAB, f"--port={port}", f"--ServerApp.root_dir={folder}")
+        with answering(*command, **surroundings) as address:
+            yield address.partition("/lab")[0]
 
 
 @contextlib.contextmanager

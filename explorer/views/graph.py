@@ -33,6 +33,10 @@ class GraphView(JSComponent):  # type: ignore[misc]
     def _handle_msg(self, data: dict[str, Any]) -> None:
         self._on_message(data)
 
+    def take(self, **shown: Any) -> None:
+        """Show something else, all of it at once."""
+        self.param.update(**shown)
+
     def tell(self, **data: Any) -> None:
         """Send a message to the browser."""
         self._send_msg(data)

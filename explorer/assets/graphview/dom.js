@@ -42,9 +42,20 @@ export function iconButton(name, label, onclick, extra = {}) {
   return make("button", { type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...extra }, icon(name));
 }
 
-/** The theme that the page is in: the one chosen, or the system's. */
+/** The theme that the page is in: the one chosen, that of the notebook around it, or the system's. */
 export function themeOf() {
   const chosen = document.documentElement.dataset.theme;
   if (chosen) return chosen;
+  const { jpThemeLight, vscodeThemeKind } = document.body.dataset;
+  if (jpThemeLight) return jpThemeLight === "true" ? "light" : "dark";
+  if (vscodeThemeKind) return vscodeThemeKind.endsWith("light") ? "light" : "dark";
   return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}
+
+/** Hear when that changes; returns a function that stops listening. */
+export function listenToTheme(does) {
+  const observer = new MutationObserver(() => does(themeOf()));
+  observer.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  observer.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-vscode-theme-kind"] });
+  return () => observer.disconnect();
 }

@@ -2,7 +2,7 @@
 
 import { t, translated } from "../texts.js";
 import { createCanvas } from "./canvas.js";
-import { make, themeOf } from "./dom.js";
+import { listenToTheme, make, themeOf } from "./dom.js";
 import { createInspector } from "./inspector.js";
 import { createHelp, listen } from "./keys.js";
 import { listenToPointer } from "./pointer.js";
@@ -81,10 +81,12 @@ export function mount(root, look, send, wholePage) {
     toggle: actions.toggle,
     select,
     ignores: (target) => target.tagName !== "CANVAS" || target === minimap.element,
+    zooms: (event) => wholePage || event.ctrlKey || root.matches(":focus-within"), // a notebook scrolls on, until one clicks
   });
 
   // ---- keys ----
 
+  if (!wholePage) root.tabIndex = -1; // a click on the graph takes the keys there
   const stopListening = listen(wholePage ? window : root, {
     forward: () => track.step(1),
     back: () => track.step(-1),
@@ -164,8 +166,7 @@ export function mount(root, look, send, wholePage) {
     settling = setTimeout(() => send({ type: "resize", width: stage.clientWidth, height: stage.clientHeight }), 200);
   });
   resized.observe(stage);
-  const themed = new MutationObserver(() => store.set({ theme: themeOf() }));
-  themed.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  const stopTheme = listenToTheme((theme) => store.set({ theme }));
 
   return {
     store,
@@ -216,12 +217,13 @@ export function mount(root, look, send, wholePage) {
     },
     train,
     select,
+    go: (position) => track.go(position),
     remove() {
       track.pause();
       canvas.stop();
       stopListening();
       resized.disconnect();
-      themed.disconnect();
+      stopTheme();
     },
   };
 }

@@ -46,7 +46,7 @@ export function listenToPointer(stage, canvas, does) {
   stage.addEventListener(
     "wheel",
     (event) => {
-      if (event.target.tagName !== "CANVAS") return;
+      if (event.target.tagName !== "CANVAS" || !does.zooms(event)) return;
       event.preventDefault();
       const place = local(event);
       canvas.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)), place.x, place.y);

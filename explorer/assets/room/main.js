@@ -1,6 +1,6 @@
 // The training room: controls, findings, charts and the strip of parameters on one state. Panel calls `render`.
 
-import { make, themeOf } from "../graphview/dom.js";
+import { listenToTheme, make, themeOf } from "../graphview/dom.js";
 import { t } from "../texts.js";
 import { createBar } from "./bar.js";
 import { createBoundary } from "./boundary.js";
@@ -177,9 +177,11 @@ function watch(plots, set, schedule) {
     sizes.observe(plot.field);
     sights.observe(plot.field);
   }
-  const themed = new MutationObserver(() => set({ theme: themeOf() }));
-  themed.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
-  return () => [sizes, sights, themed].forEach((observer) => observer.disconnect());
+  const stopTheme = listenToTheme((theme) => set({ theme }));
+  return () => {
+    stopTheme();
+    [sizes, sights].forEach((observer) => observer.disconnect());
+  };
 }
 
 /** Panel's entry. */

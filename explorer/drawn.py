@@ -1,0 +1,73 @@
+"""From a session to its graph view, on a page or in a notebook: the scene, its numbers, its proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from explorer.session import Session
+
+
+class Sending(Protocol):
+    """How what is to be shown comes to the view."""
+
+    def later(self, does: Callable[..., None], **arguments: Any) -> None:
+        """Do it once the view can take it."""
+
+    def newest(self, key: str, shows: Callable[..., None], **arguments: Any) -> None:
+        """Likewise, but of what was not done yet only the newest is."""
+
+
+class Drawn:
+    """A graph view, and what it was sent last."""
+
+    def __init__(self, known: Callable[[], Session], channel: Sending, graph: Any, local: bool = True) -> None:
+        """Begin, with nothing to see.
+
+        Args:
+            known: the session.
+            channel: to the browser.
+            graph: the view, of Panel or of Jupyter.
+            local: whether only people at this machine see it.
+        """
+        self._known, self._channel, self.graph = known, channel, graph
+        self.told: dict[str, Any] = {"run": 0, "playing": False, "busy": "", "local": local}
+        """What the status says of the page itself."""
+        self.supposed: Callable[[], Mapping[str, Any]] = dict
+        """What the graph view is told of numbers changed by hand."""
+        self._version = 0
+        self._sent: Any = None
+        self._plain: dict[str, Any] = {}
+
+    def passing(self) -> None:
+        """Send the pass that is shown."""
+        shown = {"scene": self.scene(), "figures": self._known().figures.as_dict(), "status": self.status()}
+        self._channel.newest("pass", self._show, **shown, **self.supposed())
+
+    def proved(self, proof: dict[str, Any]) -> None:
+        """Send badges, beside those that are there."""
+        self._channel.later(self._badges, proof=proof)
+
+    def reply(self, **message: Any) -> None:
+        """Send a message to the graph view."""
+        self._channel.later(self.graph.tell, **message)
+
+    def status(self) -> dict[str, Any]:
+        """The training as text and numbers, and how the page stands."""
+        return self._known().status() | self.told
+
+    def scene(self) -> dict[str, Any]:
+        """The scene as plain data, with a number that changes when it does."""
+        scene = self._known().scene
+        if scene is not self._sent:
+            self._sent = scene
+            self._version += 1
+            self._plain = scene.as_dict() | {"version": self._version}
+        return self._plain
+
+    def _show(self, scene: dict[str, Any], figures: dict[str, Any], **others: dict[str, Any]) -> None:
+        self.graph.take(**others, scene=scene, figures=figures | {"version": scene["version"]}, proof={})
+
+    def _badges(self, proof: dict[str, Any]) -> None:
+        self.graph.take(proof=self.graph.proof | proof)
