@@ -1,7 +1,7 @@
 """Pictures and people: the layout of a graph, the page that shows a pass on it, and the command line.
 
-    import explorer
-    explorer.show(loss, params, x, y)
+import explorer
+explorer.show(loss, params, x, y)
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from explorer.showing import FILES, Showing
 
 if TYPE_CHECKING:
     from explorer.session import Session
+    from explorer.target import Target
 
 Message = dict[str, Any]
 Soon = Callable[[Callable[[], Any]], Any]
@@ -31,8 +32,8 @@ Soon = Callable[[Callable[[], Any]], Any]
 class Opening:
     """What a new page starts with."""
 
-    target: str = ""
-    """``MODULE:FUNCTION``, or nothing for the first task."""
+    target: str | Target = ""
+    """``MODULE:FUNCTION``, or what that names, or nothing for the first task."""
     graphviz: str = "bundled"
     local: bool = True
     """Whether only people at this machine see the page: then its files can be named."""

@@ -51,12 +51,12 @@ class View:
         self._session = session
         self._crew = Crew(self._failed)
         self.widget = make(self.received)
-        known = lambda: session
-        self._drawn = Drawn(known, Direct(), self.widget)
-        self._folding = Folding(known, self._push)
-        self._inspecting = Inspecting(known, self._crew.beside, self._push, self._drawn.reply)
+        self._drawn = Drawn(self._known, Direct(), self.widget)
+        self._folding = Folding(self._known, self._push)
+        self._inspecting = Inspecting(self._known, self._crew.beside, self._push, self._drawn.reply)
         self._drawn.supposed = self._inspecting.supposed
         self._opened = False
+        self._proving: Any = None
         self._parts: Mapping[str, Callable[[Message], None]] = {
             "train": lambda message: self._train(1),
             "export": self._export,
@@ -149,7 +149,8 @@ class View:
         """The chain rule in numbers, for one entry of a node; left out, for the one with the largest gradient.
 
         Raises:
-            EngineError: there is no such node or entry, or no gradient to read.
+            EngineError: there is no such node, or no gradient to read.
+            ExplorerError: it has no such entry.
         """
         node, place = self.graph.node(key).id, None if index is None else tuple(index)
         return str(self._crew.wait(lambda: self._session.explain(node, place)["text"]))
@@ -170,7 +171,7 @@ class View:
         Raises:
             UnknownNodeError: there is no such scope.
         """
-        self._turn(lambda session: session.toggle(scope) if scope not in session.opened else None, scope, "operation")
+        self._crew.wait(partial(self._turn, scope, True))
 
     def fold(self, scope: str = "") -> None:
         """Fold a scope; without one, only the layers are shown.
@@ -178,7 +179,7 @@ class View:
         Raises:
             UnknownNodeError: there is no such scope.
         """
-        self._turn(lambda session: session.toggle(scope) if scope in session.opened else None, scope, "layer")
+        self._crew.wait(partial(self._turn, scope, False))
 
     def suppose(self, key: str, index: Iterable[int], value: float) -> None:
         """Put another number at an entry, and run the whole pass again.
@@ -209,6 +210,9 @@ class View:
             self._opened = True
             self._crew.ask(partial(self._parts[message["type"]], message))
 
+    def _known(self) -> Session:
+        return self._session
+
     def _failed(self, error: Exception) -> None:
         expected = isinstance(error, (ExplorerError, EngineError))
         self._drawn.reply(type="failed", text=str(error) if expected else f"Something went wrong: {error}")
@@ -219,21 +223,20 @@ class View:
             self._prove({})
 
     def _prove(self, message: Message) -> None:
-        self._crew.beside(self._session.proof(str(message.get("box", ""))), self._drawn.proved)
+        prove = self._session.proof(str(message.get("box", "")))
+        self._proving = prove
+        self._crew.beside(lambda: prove() if self._proving is prove else {}, self._drawn.proved)
 
     def _export(self, message: Message) -> None:
         text = self._session.picture(int(message["position"]), "dark" if message.get("theme") == "dark" else "light")
         self._drawn.reply(type="saved", name=f"{self.graph.name}.svg", text=text)
 
-    def _turn(self, toggle: Callable[[Session], None], scope: str, granularity: str) -> None:
-        def work() -> None:
-            if scope:
-                toggle(self._session)
-            else:
-                self._session.set_granularity(granularity)
-            self._push()
-
-        self._crew.wait(work)
+    def _turn(self, scope: str, opens: bool) -> None:
+        if not scope:
+            self._session.set_granularity("operation" if opens else "layer")
+        elif (self.graph.scope(scope).id in self._session.opened) != opens:
+            self._session.toggle(scope)
+        self._push()
 
     def _reveal(self, node: str) -> None:
         if node not in {box.node for box in self._session.scene.boxes}:

@@ -9,14 +9,15 @@ import jax
 
 from explorer.dot_process import open_engine, shared_engine
 from explorer.session import Session
-from explorer.target import load
+from explorer.target import Target, load
 
 
-def open_session(target: str = "", graphviz: str = "bundled") -> Session:
+def open_session(target: str | Target = "", graphviz: str = "bundled") -> Session:
     """A session for a new page: of one's own function, or of the first task."""
     remember_compiled()
     engine = shared_engine() if graphviz == "bundled" else open_engine(graphviz)
-    return Session(target=load(target) if target else None, engine=engine)
+    own = target if isinstance(target, Target) else load(target) if target else None
+    return Session(target=own, engine=engine)
 
 
 def remember_compiled() -> None:

@@ -65,7 +65,7 @@ _LAB = (
     "--no-browser --allow-root --ServerApp.port_retries=0 --IdentityProvider.token= --ServerApp.password= "
     "--LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate "
     "--LabApp.extension_manager=readonly"
-).split()
+)
 
 
 @contextlib.contextmanager
@@ -78,7 +78,7 @@ def jupyterlab(folder: Path, port: int) -> Iterator[str]:
         quiet = Path(own, "JUPYTERLAB_SETTINGS_DIR", "@jupyterlab", "apputils-extension")
         quiet.mkdir(parents=True)
         (quiet / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}', encoding="utf-8")
-        command = ("-m", "jupyterlab", *_LAB, f"--port={port}", f"--ServerApp.root_dir={folder}")
+        command = ("-m", "jupyterlab", *_LAB.split(), f"--port={port}", f"--ServerApp.root_dir={folder}")
         with answering(*command, **surroundings) as address:
             yield address.partition("/lab")[0]
 

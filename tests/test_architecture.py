@@ -38,15 +38,16 @@ engine.track engine.history engine.evaluate engine.snapshots engine.runs engine.
 engine.whatif engine.sweep engine.surface engine.paths engine.differences engine.valley
 engine.wire engine.sampling engine
 
-explorer explorer.errors explorer.late explorer.theme explorer.target explorer.assets
+explorer.errors explorer.late explorer.theme explorer.target explorer.assets
 explorer.geometry explorer.dot explorer.dot_worker explorer.dot_process explorer.layout
 explorer.steps explorer.scene explorer.figures explorer.svg explorer.drawing
 explorer.room explorer.pair explorer.frames explorer.extras explorer.form explorer.proof explorer.sheet explorer.slices
 explorer.keeping explorer.edits explorer.checking explorer.session
 explorer.folding explorer.inspecting explorer.crew
 explorer.opening explorer.pace explorer.channel explorer.options explorer.headless explorer.report
-explorer.views explorer.views.graph explorer.views.room explorer.views.setup
-explorer.showing explorer.running explorer.app explorer.server explorer.commands explorer.cli
+explorer.views explorer.views.graph explorer.views.room explorer.views.setup explorer.views.widget
+explorer.drawn explorer.showing explorer.running explorer.app explorer.server
+explorer.handle explorer.notebook explorer explorer.commands explorer.cli
 """
 """Every module; each may import those that stand before it."""
 
@@ -59,7 +60,7 @@ OPTIONAL = {"flax", "equinox"}
 SERIALISERS = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
 EVALUATORS = {"eval", "exec", "compile", "__import__"}
 EXITS = {"sys.exit", "os._exit", "os.abort", "exit", "quit", "SystemExit"}
-ENTRIES = ("graphview/main.js", "graphview/setup.js", "room/main.js")
+ENTRIES = ("graphview/main.js", "graphview/setup.js", "graphview/notebook.js", "room/main.js")
 
 Found = Callable[[Source], Iterable[str]]
 

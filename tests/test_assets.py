@@ -11,7 +11,7 @@ import pytest
 
 from explorer import assets, theme
 
-ENTRIES = ("graphview/main.js", "room/main.js", "graphview/setup.js")
+ENTRIES = ("graphview/main.js", "room/main.js", "graphview/setup.js", "graphview/notebook.js")
 FOLDERS = ("graphview", "room")
 SOURCES = sorted(
     f"{folder}/{item.name}"
