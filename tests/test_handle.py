@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import engine
 from engine.errors import EngineError
 from explorer.errors import ExplorerError
 from explorer.handle import View
@@ -109,11 +109,11 @@ def test_scopes_open_and_fold(view):
         view.fold("thick")
 
 
-def test_the_numbers_are_the_engines(view):
-    value, grads, reading = engine.value_and_grad(loss)(W, X)
-    assert view.loss == float(value)
-    np.testing.assert_array_equal(view.grads["w"], grads["w"])
-    np.testing.assert_array_equal(view.reading.grad("tanh"), reading.grad("tanh"))
+def test_the_numbers_are_those_of_the_step(view):
+    value, grads = jax.value_and_grad(loss)(W, X)
+    np.testing.assert_allclose(view.loss, value, rtol=1e-6)
+    np.testing.assert_allclose(view.grads["w"], grads["w"], rtol=1e-6)
+    np.testing.assert_array_equal(view.reading.grad("layer.w"), view.grads["w"])
 
 
 def test_the_chain_rule_is_said_in_numbers(view):
@@ -132,6 +132,7 @@ def test_a_number_is_supposed_and_the_real_step_comes_back(view):
     assert view.widget.whatif == {}
 
 
+@pytest.mark.slow
 def test_training_goes_on_and_back(view):
     before = view.loss
     view.train(3)

@@ -64,6 +64,7 @@ def test_a_terminal_is_no_notebook(monkeypatch):
     assert not notebook.in_notebook()
 
 
+@pytest.mark.slow
 def test_a_script_serves_the_function_on_a_page(monkeypatch):
     served = []
     monkeypatch.setattr(late.load("explorer.server"), "serve", lambda opening, port: served.append(opening))
