@@ -34,6 +34,14 @@ class Pair:
             self.room.rewind(self._back)
             self._back = None
 
+    def _bring(self, step: int) -> None:
+        """Both runs to where they are after that many steps; what came after is forgotten."""
+        self._back = None
+        for room in self.rooms:
+            if room.step > step:
+                room.rewind(step)
+            room.advance(step - room.step)
+
     def _advance(self, count: int) -> None:
         """Both runs, where two are compared, in lock step: the younger one catches up first."""
         if self.other is not None and self.behind:

@@ -147,6 +147,13 @@ class Session(Sheet, Pair):
         self.trained = False
         self._back = step
 
+    def bring(self, step: int) -> None:
+        """Take the run to where it is after that many steps, and show the pass that comes next."""
+        self._bring(step)
+        self._show(self.room.pass_at(self.room.step))
+        self.trained = False
+        self._look()
+
     # ---- two runs side by side ------------------------------------------------------------------------------------
 
     def compare(self, change: Mapping[str, Any], title: str) -> None:

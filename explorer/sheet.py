@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property, partial
 
 from engine import ops
@@ -44,6 +45,12 @@ class Sheet:
         self.granularity = granularity
         self.opened = self._default()
         self._refold()
+
+    def unfold(self, granularity: str, scopes: Iterable[str] = ()) -> None:
+        """Fold to layers or unfold to operations, with these scopes open besides, and nothing else."""
+        self.plumbing = False
+        self.set_granularity(granularity)
+        self.opened = self.opened | {self.graph.scope(scope).id for scope in scopes}
 
     def toggle(self, scope: str) -> None:
         """Open a folded scope, or fold an open one."""

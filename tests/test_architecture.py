@@ -32,7 +32,7 @@ engine.health.scale engine.health.motion engine.health.diagnosis engine.health
 engine.tasks.activations engine.tasks.initialisers engine.tasks.norms engine.tasks.losses
 engine.tasks.parts engine.tasks.mlp engine.tasks.conv engine.tasks.recurrent engine.tasks.transformer
 engine.tasks.models engine.tasks.settings engine.tasks.data engine.tasks.plane engine.tasks.sequences engine.tasks.table
-engine.tasks.problem engine.tasks.catalogue engine.tasks
+engine.tasks.small engine.tasks.problem engine.tasks.catalogue engine.tasks
 engine.optimisers engine.magnitudes engine.flat engine.loop engine.training
 engine.track engine.history engine.evaluate engine.snapshots engine.runs engine.store engine.saving
 engine.whatif engine.sweep engine.surface engine.paths engine.differences engine.valley
@@ -43,6 +43,8 @@ explorer.geometry explorer.dot explorer.dot_worker explorer.dot_process explorer
 explorer.steps explorer.scene explorer.figures explorer.svg explorer.drawing
 explorer.room explorer.pair explorer.frames explorer.extras explorer.form explorer.proof explorer.sheet explorer.slices
 explorer.keeping explorer.edits explorer.checking explorer.session
+explorer.lessons explorer.lessons.vocabulary explorer.lessons.lesson explorer.lessons.table explorer.lessons.load
+explorer.lessons.course explorer.lessons.marks explorer.lessons.readings explorer.lessons.play
 explorer.folding explorer.inspecting explorer.crew
 explorer.opening explorer.pace explorer.channel explorer.options explorer.headless explorer.report
 explorer.views explorer.views.graph explorer.views.room explorer.views.setup explorer.views.widget

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from engine.tasks import data, plane, sequences
 from engine.tasks.data import Data
 from engine.tasks.problem import Problem, learning
 from engine.tasks.settings import TASKS, Settings
+from engine.tasks.small import SMALL
 from engine.tasks.table import table
 
 Array = Any
@@ -37,15 +36,10 @@ DATA: dict[str, Callable[[Settings], Data]] = {
 """For each task that learns from examples, those that the settings ask for."""
 
 
-def product(x: Array, y: Array, z: Array) -> Array:
-    """The smallest graph with a sum and a product."""
-    return (x + y) * z
-
-
-def _product(settings: Settings) -> Problem:
-    start = tuple(np.float32(value) for value in (-2.0, 5.0, -4.0))
-    note = "x = −2, y = 5, z = −4 at the start"
-    return Problem(TASKS["product"].title, product, start, rate=settings.rate, note=note, measure="f")
+def _small(settings: Settings) -> Problem:
+    own = SMALL[settings.task]
+    title = TASKS[settings.task].title
+    return Problem(title, own.fun, own.params, own.examples, rate=settings.rate, note=own.note, measure=own.measure)
 
 
 def problem(settings: Settings) -> Problem:
@@ -56,5 +50,5 @@ def problem(settings: Settings) -> Problem:
     """
     task = TASKS[settings.checked().task]
     if settings.task not in DATA:
-        return _product(settings)
+        return _small(settings)
     return learning(settings, DATA[settings.task](settings), task.title, task.things)

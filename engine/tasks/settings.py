@@ -121,6 +121,16 @@ TASKS: dict[str, Task] = {
         SCORES,
         defaults=(("depth", 1), ("width", 16), ("rate", 0.1), ("batch", 32)),
     ),
+    "neuron": Task(
+        "One neuron, one weight",
+        "What a neuron makes of one number, compared with what it should: as small as learning can be.",
+        defaults=(("rate", 0.05),),
+    ),
+    "shared": Task(
+        "f = (x + y) · x",
+        "The smallest graph in which a value is used twice.",
+        defaults=(("rate", 0.05),),
+    ),
     "product": Task(
         "f = (x + y) · z",
         "The smallest graph with everything in it: a sum, a product, three inputs.",

@@ -1,0 +1,155 @@
+"""Every lesson of the course, played to its end without a browser."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import pytest
+
+from engine.numbers import short
+from explorer.dot_process import engine
+from explorer.lessons import course, marks
+from explorer.lessons.play import ASKING, RIGHT, SHOWN, Player
+from explorer.session import Session
+
+LESSONS = course.names()
+
+
+@pytest.fixture(scope="module")
+def session():
+    with engine() as running:
+        yield Session(engine=running)
+
+
+class Played:
+    """A lesson that is walked to its end: what was seen and said at each beat, before and after its question."""
+
+    def __init__(self, session, name):
+        self.player = Player(session, course.find(name))
+        self.beats = [self._beat(number) for number in range(len(self.player.lesson.beats))]
+
+    def _beat(self, number):
+        player, session = self.player, self.player._session
+        player.go(number)
+        self._settle()
+        seen = {"told": player.told(), "stands": [self._stands(session)]}
+        if ask := player.beat.ask:
+            seen["hints"] = [self._try(hint.when) for hint in ask.hints]
+            seen["answer"] = marks.right(ask, player.values)
+            seen["right"] = player.answer(seen["answer"])
+            self._settle()
+            seen["over"] = player.told()
+            seen["stands"].append(self._stands(session))
+        return seen
+
+    def _settle(self):
+        self.player.prepare()
+        self.player.arrive()
+
+    def _try(self, when):
+        """What is said when the mistake is made that a hint is about."""
+        values = self.player.values
+        number = self.player.beat.ask.kind == "number" and when in self.player.lesson.numbers
+        return self.player.answer(str(values[when]) if number else when), self.player.hint
+
+    def _stands(self, session):
+        """Whether the playhead and the place that is spoken of are there."""
+        stands, at = self.player.standing(), self.player.told()["at"]
+        stops = {(stop.phase, stop.box) for stop in session.scene.stops}
+        boxes = {box.id for box in session.scene.boxes}
+        playhead = not self.player.position.node or (stands["phase"], stands["box"]) in stops
+        return playhead, at["kind"] != "node" or at["name"] in boxes, stands["selected"] in {"", *boxes}
+
+
+@pytest.fixture(scope="module")
+def played(session):
+    """Each lesson as it was played, once."""
+    return cache(lambda name: Played(session, name))
+
+
+@pytest.fixture(params=LESSONS)
+def lesson(request, played):
+    return played(request.param)
+
+
+def asked(lesson):
+    return [(beat, own) for beat, own in zip(lesson.player.lesson.beats, lesson.beats, strict=True) if beat.ask]
+
+
+def test_the_right_answer_passes(lesson):
+    assert [seen["right"] and seen["over"]["state"] == RIGHT for _, seen in asked(lesson)] == [True] * len(
+        asked(lesson)
+    )
+
+
+def test_each_mistake_gets_its_hint(lesson):
+    for beat, seen in asked(lesson):
+        for hint, (passed, said) in zip(beat.ask.hints, seen["hints"], strict=True):
+            bare = [piece for piece in re.split(r"\{[^}]*\}", hint.says) if piece]
+            assert (passed, all(piece in said for piece in bare)) == (False, True), (beat.ask.question, hint, said)
+
+
+def test_every_number_is_filled_from_the_run(lesson):
+    texts = [text for seen in lesson.beats for told in (seen["told"], seen.get("over", {})) for text in _texts(told)]
+    assert texts
+    assert [text for text in texts if "{" in text or "}" in text or "NaN" in text] == []
+
+
+def test_the_playhead_and_what_is_spoken_of_are_on_the_picture(lesson):
+    places = {(number, held) for number, seen in enumerate(lesson.beats) for held in seen["stands"]}
+    assert [number for number, held in sorted(places) if not all(held)] == []
+
+
+def test_numbers_are_read_and_never_typed(lesson):
+    """Only small whole numbers may stand in a text, such as those of a formula; what is measured is in braces."""
+    typed = re.compile(r"\d+[.,]\d|\d\d|\d+ ?%")
+    texts = [text for beat in lesson.player.lesson.beats for text in _written(beat)]
+    assert [found for text in texts for found in typed.findall(re.sub(r"\{[^}]*\}", "", text))] == []
+
+
+def _written(beat):
+    """The texts of a beat as its file has them."""
+    ask = beat.ask
+    return [beat.prose, *([ask.question, ask.otherwise, ask.then, *(hint.says for hint in ask.hints)] if ask else [])]
+
+
+def _texts(told):
+    ask = told.get("ask") or {}
+    return [*told.get("prose", []), *told.get("then", []), *filter(None, [ask.get("question"), told.get("hint")])]
+
+
+def test_a_solution_can_be_seen_without_an_answer(session):
+    player = Player(session, course.find("gradient"))
+    player.go(1)
+    player.prepare()
+    player.arrive()
+    before = player.state
+    player.show()
+    assert (before, player.state, player.told()["ask"]["answer"]) == (ASKING, SHOWN, "it should grow")
+
+
+def test_after_exploring_the_beat_is_as_it_was(session):
+    player = Player(session, course.find("gradient"))
+    player.go(4)
+    player.prepare()
+    player.arrive()
+    told, standing = player.told(), player.standing()
+    session.choose(task="product")
+    session.advance(3)
+    player.prepare()
+    player.arrive()
+    assert (player.told(), player.standing()) == (told, standing)
+
+
+def test_dials_turned_while_exploring_are_turned_back(session):
+    player = Player(session, course.find("gradient"))
+    player.prepare()
+    player.arrive()
+    loss = float(session.step.loss)
+    session.advance(2)
+    session.choose(rate=0.01)
+    session.advance(2)
+    player.prepare()
+    player.arrive()
+    assert (short(session.room.run.controls.rate), float(session.step.loss)) == ("0.05", loss)
