@@ -25,6 +25,8 @@ Array = Any
 _JIT = frozenset({"jit", "pjit", "closed_call", "core_call", "core_closed_call"})
 _REMAT = frozenset({"remat", "remat2", "checkpoint"})
 _CUSTOM = frozenset({"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"})
+_WRAPPERS = frozenset({"new_fun"})
+"""What JAX calls the function that it traces in place of one with static arguments, as ``checkpoint`` may have."""
 
 
 def form(eqn: jex.JaxprEqn) -> str:
@@ -133,7 +135,8 @@ def frames(eqn: jex.JaxprEqn) -> tuple[Frame, ...]:
     if traceback is None:
         return ()
     codes, offsets = traceback.raw_frames()
-    return tuple(Frame(code, offset) for code, offset in zip(reversed(codes), reversed(offsets), strict=True))
+    found = tuple(Frame(code, offset) for code, offset in zip(reversed(codes), reversed(offsets), strict=True))
+    return found[1:] if found and found[0].code.co_name in _WRAPPERS else found
 
 
 def name_stack(eqn: jex.JaxprEqn) -> str:

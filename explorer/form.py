@@ -20,6 +20,7 @@ LABELS = {
     "norm": "Normalisation",
     "residual": "Residual connections",
     "dropout": "Dropout",
+    "remat": "Recompute on the way back",
     "loss": "Loss",
     "optimizer": "Optimiser",
     "rate": "Learning rate",

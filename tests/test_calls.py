@@ -95,6 +95,14 @@ def test_recursion_nests():
     assert scopes(lambda x: jnp.sum(power(x, 2)), VECTOR) == ["power", "power/power", "power/power/power"]
 
 
+def test_a_checkpoint_with_static_arguments_is_one_fold():
+    def layer(w, x, scale):
+        return jnp.sin(x * w) * scale
+
+    again = jax.checkpoint(layer, static_argnums=2)
+    assert scopes(lambda w, x: jnp.sum(again(w, x, 2.0)), VECTOR, VECTOR) == ["layer"]
+
+
 def test_lambdas_make_no_fold():
     double = lambda x: jnp.sin(x * 2.0)
     assert scopes(lambda x: jnp.sum(double(x)), VECTOR) == []

@@ -20,7 +20,7 @@ def read(*argv: str) -> dict:
 
 def test_every_setting_has_an_option_and_none_is_given_by_itself():
     argv = [options.flag(field.name) for field in dataclasses.fields(Settings)]
-    values = ["--residual" if flag == "--residual" else f"{flag}=1" for flag in argv]
+    values = [flag if flag in ("--residual", "--remat") else f"{flag}=1" for flag in argv]
     assert list(read(*values)) == [field.name for field in dataclasses.fields(Settings)]
     assert read() == {}
 

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import engine
 from engine.tasks.activations import ACTIVATIONS
 from engine.tasks.norms import layer_norm
-from engine.tasks.parts import Design, dense, dropout, embed, init_embedding, init_layer, layer, step_key
+from engine.tasks.parts import Design, dense, dropout, embed, init_embedding, init_layer, layer, step_key, thrifty
 
 EYE = {"w": np.eye(2, dtype=np.float32), "b": np.array([1.0, -1.0], np.float32)}
 X = np.array([[0.5, 0.5]], np.float32)
@@ -52,6 +53,16 @@ def kept(share, step, place=0, seed=0):
 @jax.jit
 def _dropped(share, step, place, seed):
     return dropout(jnp.ones((100, 100)), share, step_key(seed, step), place)
+
+
+def test_a_thrifty_layer_answers_the_same_and_keeps_its_arguments_alone():
+    lavish, saving = (dataclasses.replace(RELU, remat=remat) for remat in (False, True))
+    losses = [lambda p, own=own: jnp.sum(thrifty(layer, own, 2)(p, X, own) ** 2) for own in (lavish, saving)]
+    (value, slope), (again, slope_again) = (jax.value_and_grad(loss)(EYE) for loss in losses)
+    assert value == again
+    jax.tree.map(np.testing.assert_array_equal, slope, slope_again)
+    kept = [engine.cost(loss, EYE).kept for loss in losses]
+    assert kept[1] < kept[0]
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])

@@ -64,7 +64,7 @@ def test_the_limits_themselves_are_possible(name):
 
 def test_each_field_is_chosen_or_limited_or_free():
     free = {field.name for field in dataclasses.fields(Settings)} - set(CHOICES) - set(LIMITS)
-    assert free == {"residual", "csv"}
+    assert free == {"residual", "remat", "csv"}
 
 
 def test_the_first_page():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jax import lax
 
-from engine.tasks.parts import Design, Params, dense, dropout, init_dense, init_layer
+from engine.tasks.parts import Design, Params, dense, dropout, init_dense, init_layer, thrifty
 
 Array = Any
 
@@ -44,7 +44,7 @@ def conv(params: Params, x: Array, design: Design, key: Array | None = None) -> 
     """
     *hidden, last = params["layers"]
     for place, own in enumerate(hidden):
-        x = conv_layer(own, x, design, key, place)
+        x = thrifty(conv_layer, design, 2, 4)(own, x, design, key, place)
         if place < HALVINGS:
             x = max_pool(x)
     return dense(last, x.reshape(len(x), math.prod(x.shape[1:])))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.tasks.parts import Design, Params, dense, init_dense, init_layer, layer
+from engine.tasks.parts import Design, Params, dense, init_dense, init_layer, layer, thrifty
 
 Array = Any
 
@@ -34,5 +34,5 @@ def mlp(params: Params, x: Array, design: Design, key: Array | None = None) -> A
     """
     *hidden, last = params["layers"]
     for place, own in enumerate(hidden):
-        x = layer(own, x, design, key, place)
+        x = thrifty(layer, design, 2, 4)(own, x, design, key, place)
     return dense(last, x)

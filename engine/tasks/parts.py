@@ -39,6 +39,8 @@ class Design:
     """How many examples, at the front, batch normalisation goes by; all by default."""
     residual: bool = False
     dropout: float = 0.0
+    remat: bool = False
+    """Whether layers keep nothing of what they make for the way back, and make it again (:func:`thrifty`)."""
     letters: int = 0
     """Size of the alphabet, where an example is a row of letters."""
     every: bool = False
@@ -83,6 +85,17 @@ def layer(params: Params, x: Array, design: Design, key: Array | None = None, pl
     if key is not None:
         y = dropout(y, design.dropout, key, place)
     return x + y if design.residual and x.shape == y.shape else y
+
+
+def thrifty(fun: Callable[..., Array], design: Design, *static: int) -> Callable[..., Array]:
+    """A function that keeps its arguments alone for the way back, if the design says so, and is run again there.
+
+    Args:
+        fun: of a layer.
+        design: of the model.
+        *static: which of its arguments aren't arrays.
+    """
+    return jax.checkpoint(fun, static_argnums=static) if design.remat else fun
 
 
 def dropout(x: Array, share: float, key: Array, place: int) -> Array:

@@ -126,6 +126,7 @@ def _design(settings: Settings, data: Data) -> Design:
         norm=settings.norm,
         residual=settings.residual,
         dropout=settings.dropout,
+        remat=settings.remat,
         letters=len(data.classes) if data.x.dtype == np.int32 else 0,
         every=data.y.ndim == 3,
     )

@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 
 from engine.tasks.norms import init_norm
-from engine.tasks.parts import Design, Params, dense, dropout, embed, init_dense, init_embedding
+from engine.tasks.parts import Design, Params, dense, dropout, embed, init_dense, init_embedding, thrifty
 
 Array = Any
 Activation = Callable[[Array], Array]
@@ -82,7 +82,8 @@ def layer_over_time(params: Params, x: Array, cell: Cell, design: Design, drop: 
     key, place = drop
     start = jnp.zeros((len(x), design.width))
     memory = (start, start) if cell is lstm_cell else start
-    _, states = lax.scan(lambda h, now: cell(params, h, now, design.activation), memory, jnp.swapaxes(x, 0, 1))
+    moment = thrifty(cell, design, 3)
+    _, states = lax.scan(lambda h, now: moment(params, h, now, design.activation), memory, jnp.swapaxes(x, 0, 1))
     y = jnp.swapaxes(states, 0, 1)
     if design.normalise:
         y = design.normalise(params["norm"], y)

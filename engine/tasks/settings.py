@@ -41,7 +41,7 @@ class Task:
 
 
 TRAINED = (
-    *("model", "depth", "width", "activation", "init", "norm", "residual", "dropout", "loss"),
+    *("model", "depth", "width", "activation", "init", "norm", "residual", "dropout", "remat", "loss"),
     *("optimizer", "rate", "schedule", "clip", "clip_at", "decay", "l1", "l2", "batch", "seed"),
 )
 """What matters wherever a model is trained on examples."""
@@ -162,6 +162,8 @@ class Settings:
     """Whether what comes into a layer is added to what goes out."""
     dropout: float = 0.0
     """Share of each layer's units that is dropped, others at each step."""
+    remat: bool = False
+    """Whether what a layer makes on the way forward is made again on the way back, rather than kept."""
     loss: str = "cross_entropy"
     optimizer: str = "sgd"
     rate: float = 0.5

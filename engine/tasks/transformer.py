@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.tasks.norms import init_norm
-from engine.tasks.parts import Design, Params, dense, dropout, embed, init_dense, init_embedding
+from engine.tasks.parts import Design, Params, dense, dropout, embed, init_dense, init_embedding, thrifty
 
 Array = Any
 
@@ -66,7 +66,7 @@ def transformer(params: Params, x: Array, design: Design, key: Array | None = No
     x = embed(params["letters"], x) if design.letters else dense(params["features"], x)
     x = x + params["places"]
     for place, own in enumerate(params["blocks"]):
-        x = block(own, x, design, key, place)
+        x = thrifty(block, design, 2, 4)(own, x, design, key, place)
     if design.normalise:
         x = design.normalise(params["norm"], x)
     return dense(params["last"], x if design.every else x[:, -1])
