@@ -54,6 +54,13 @@ def test_enter_opens_the_selected_fold_and_shift_enter_folds_it(folded: Page) ->
     expect_rows(folded, LAYERS)
 
 
+def test_a_search_opens_the_fold_whose_result_is_named(folded: Page) -> None:
+    folded.get_by_label("Find a node").fill("mlp/layer/tanh")
+    folded.get_by_label("Find a node").press("Enter")
+    expect_row(folded, "mlp/layer/tanh")
+    expect(inspector(folded).get_by_role("heading", level=2)).to_have_text("tanh")
+
+
 def test_a_double_click_opens_a_fold(folded: Page) -> None:
     folded.mouse.dblclick(*place_of(folded, "mlp/dense ·"))
     expect_row(folded, "mlp/dense/dot_general")

@@ -58,6 +58,27 @@ def test_a_phone_shows_the_playhead_at_once(phone: Page) -> None:
     expect(playhead(phone)).to_be_in_viewport(ratio=1)
 
 
+EXTENT = """(stage, wanted) => {
+  const box = stage.getBoundingClientRect(), canvas = stage.querySelector("canvas"), found = [];
+  for (let y = 2; y < box.height; y += 4) for (let x = 2; x < box.width; x += 4) {
+    const place = { clientX: box.left + x, clientY: box.top + y, bubbles: true };
+    canvas.dispatchEvent(new PointerEvent("pointermove", place));
+    if (stage.title.startsWith(wanted)) found.push([x, y]);
+  }
+  const [xs, ys] = [0, 1].map((axis) => found.map((place) => place[axis]));
+  return [Math.min(...xs), Math.min(...ys), box.width - Math.max(...xs), box.height - Math.max(...ys)];
+}"""
+
+
+def test_a_node_found_on_a_phone_is_seen_whole(phone: Page) -> None:
+    phone.get_by_label("Find a node").fill("mlp/dense/add")
+    phone.get_by_label("Find a node").press("Enter")
+    expect(inspector(phone).get_by_role("heading", level=2)).to_have_text("+ add")
+    left, top, right, bottom = phone.locator(".stage").evaluate(EXTENT, "mlp/dense/add ·")
+    assert min(left, right) > 16, "cut off at a side"
+    assert (top > 46, bottom > 40) == (True, True), "under the tools, or out of sight"
+
+
 def test_a_desktop_does_not_scroll_sideways(digits: Page) -> None:
     assert digits.evaluate(WIDTHS) == [DESKTOP["width"]] * 2
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -121,6 +123,13 @@ def test_the_help_opens_with_its_key_and_closes_with_escape(digits: Page) -> Non
     expect(dialog).to_be_visible()
     digits.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
+
+
+def test_the_sentence_of_a_fold_speaks_of_the_fold(digits: Page) -> None:
+    digits.keyboard.press("b")
+    digits.keyboard.press("ArrowRight")
+    expect(inspector(digits).locator(".card.backward h3")).to_contain_text("∂L/∂dense")
+    expect(inspector(digits).locator(".sentence .left")).to_have_text(re.compile(r"^∂L/∂dense\["))
 
 
 def test_the_inspector_shows_the_node_at_the_playhead(digits: Page) -> None:

@@ -1,6 +1,6 @@
 // The drawing surface: a base that is repainted only where something changed, and an overlay for what moves.
 
-import { drawBox, drawCluster, drawWire, prepareDrawing, seenOf, signOf } from "./draw.js";
+import { drawBox, drawCluster, drawWire, fitTexts, prepareDrawing, seenOf, signOf } from "./draw.js";
 import { currentStop, flowing } from "./store.js";
 
 const CELL = 400;
@@ -8,6 +8,7 @@ const READABLE = 0.72;
 const MARCH_MS = 3500;
 const MANY = 40; // wires that can be painted again within a frame
 const SETTLE_MS = 250;
+const FINGER = 24;
 const EDGE = { top: 54, bottom: 46, side: 26 }; // the tools and the scale of colours lie there
 
 /** The two canvases, and zoom and pan over them. */
@@ -127,6 +128,7 @@ export function createCanvas(host, store, look) {
   function paintAll() {
     clearTimeout(settling);
     if (!store.state.scene || !view.width) return;
+    fitTexts(store.state.scene, context, view.scale);
     paint([seen()]);
     paintOver();
     for (const watcher of watchers) watcher(view);
@@ -265,33 +267,37 @@ export function createCanvas(host, store, look) {
     const { scene } = store.state;
     const across = scene.direction === "TB" ? [0.5, along] : [along, 0.5];
     view.x = across[0] * view.width - (box.x + box.w / 2) * view.scale;
-    view.y = across[1] * view.height - (box.y + box.h / 2) * view.scale;
+    const tall = view.height - EDGE.top - EDGE.bottom;
+    view.y = EDGE.top + across[1] * tall - (box.y + box.h / 2) * view.scale;
     // what fits one way stays in the middle that way: following a long line doesn't bob
     if (scene.width * view.scale < view.width - 2 * EDGE.side) view.x = (view.width - scene.width * view.scale) / 2;
-    const tall = view.height - EDGE.top - EDGE.bottom;
     if (scene.height * view.scale < tall) view.y = EDGE.top + (tall - scene.height * view.scale) / 2;
     paintAll();
   }
 
-  /** Keep a box in sight. */
+  /** Keep a box in sight, and out from under what lies over the graph. */
   function follow(box) {
-    const edge = 24;
     const x = view.x + box.x * view.scale;
     const y = view.y + box.y * view.scale;
     const [w, h] = [box.w * view.scale, box.h * view.scale];
-    if (x >= edge && y >= edge && x + w <= view.width - edge && y + h <= view.height - edge) return false;
+    const near = 6; // the outermost boxes of a graph that fits stand at the edges
+    const across = x >= EDGE.side - near && x + w <= view.width - EDGE.side + near;
+    if (across && y >= EDGE.top - near && y + h <= view.height - EDGE.bottom + near) return false;
     centre(box);
     return true;
   }
+
+  /** Where a sign can be pressed: however small it is drawn, a finger meets it. */
+  const target = (thing, open) => grown(signOf(thing, open), Math.max((FINGER / view.scale - 15) / 2, 0));
 
   function at(x, y) {
     const point = { x: (x - view.x) / view.scale, y: (y - view.y) / view.scale, w: 0, h: 0 };
     const { boxes, clusters } = within(point);
     for (const box of boxes) {
-      if (touches(box, point)) return { box, sign: Boolean(box.opens) && touches(signOf(box, false), point) };
+      if (touches(box, point)) return { box, sign: Boolean(box.opens) && touches(target(box, false), point) };
     }
     for (const cluster of [...clusters].sort((a, b) => b.depth - a.depth)) {
-      if (touches(signOf(cluster, true), point)) return { cluster, sign: true };
+      if (touches(target(cluster, true), point)) return { cluster, sign: true };
     }
     return {};
   }

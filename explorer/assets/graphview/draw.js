@@ -4,6 +4,8 @@ import { pixels } from "./palette.js";
 import { stateOf } from "./store.js";
 import { beforeAfter } from "./whatif.js";
 
+const READABLE_PX = 7.5; // smaller texts leave their room to the pictures
+const NO_TEXTS = 0.28;
 const FONT = 'Inter, "Segoe UI", system-ui, -apple-system, Helvetica, Arial, sans-serif';
 
 /** Paths and fitted texts, made once for each scene. */
@@ -17,13 +19,40 @@ export function prepareDrawing(scene, context) {
     wire.pieces = pieces(wire.path);
     wire.ends = { start: angle(wire.path, 0), end: angle(wire.path, wire.path.length - 4) };
   }
+  scene.fitted = "";
+}
+
+/** Sizes of texts in the coordinates of the scene: zoomed out they grow, as far as a box has room, to stay readable. */
+function typeAt(scale) {
+  const sized = (pixels, least, most) => Math.min(Math.max(Math.round((2 * pixels) / scale) / 2, least), most);
+  const [label, detail, caption] = [sized(12, 14, 22), sized(9.5, 10.5, 15), sized(9.5, 9.5, 15)];
+  return { label, detail, caption, number: sized(13, 15, 21), details: detail * scale >= READABLE_PX, captions: caption * scale >= READABLE_PX };
+}
+
+/** Fit the texts of all boxes to a zoom, unless they are. */
+export function fitTexts(scene, context, scale) {
+  const type = typeAt(scale);
+  const sizes = `${type.label} ${type.detail}`;
+  scene.type = type;
+  if (scale <= NO_TEXTS || scene.fitted === sizes) return;
+  scene.fitted = sizes;
   for (const box of scene.boxes) {
     const inset = insetOf(box);
+    const room = box.w - inset - (box.opens ? 28 : 8);
     context.font = `600 14px ${FONT}`;
-    box.fitted = fit(context, box.label, box.w - inset - (box.opens ? 28 : 8));
-    context.font = `400 10.5px ${FONT}`;
+    box.labelSize = Math.min(Math.max((14 * room) / context.measureText(box.label).width, 14), type.label);
+    context.font = `600 ${box.labelSize}px ${FONT}`;
+    box.fitted = fit(context, box.label, room);
+    context.font = `400 ${type.detail}px ${FONT}`;
     box.fittedDetail = fit(context, box.detail || box.shape, box.w - inset - 8);
   }
+}
+
+/** Where the texts and pictures of a box begin and end, from its upper edge. */
+function linesOf(type, h) {
+  const label = type.label + 4;
+  const detail = label + type.detail + 3.5;
+  return { label, detail, top: (type.details ? detail : label) + 6, bottom: h - (type.captions ? type.caption + 6.5 : 7), caption: h - 5 };
 }
 
 /** Short straight stretches along a path: of a wire across the whole graph only what is seen need be painted. */
@@ -78,10 +107,10 @@ export function drawCluster(context, cluster, ink, scale) {
   roundRect(context, cluster, 10);
   context.fill();
   context.stroke();
-  if (scale < 0.28) return;
-  context.font = `600 12px ${FONT}`;
+  if (scale < NO_TEXTS) return;
+  context.font = `600 ${Math.min(Math.max(10.5 / scale, 12), 17)}px ${FONT}`;
   context.fillStyle = ink.quiet;
-  context.fillText(fit(context, cluster.label, cluster.w - 44), cluster.x + 12, cluster.y + 18);
+  context.fillText(fit(context, cluster.label, cluster.w - 44), cluster.x + 12, cluster.y + 20);
   sign(context, cluster.x + cluster.w - 24, cluster.y + 7, "−", ink);
 }
 
@@ -120,7 +149,7 @@ export function drawWire(context, wire, state, ink, scale) {
   else arrow(context, path[path.length - 2], path[path.length - 1], wire.ends.end);
   if (wire.count > 1 && scale > 0.5) {
     const middle = Math.floor(path.length / 4) * 2;
-    context.font = `500 9px ${FONT}`;
+    context.font = `500 ${Math.min(9 / Math.min(scale, 1), 14)}px ${FONT}`;
     context.fillStyle = ink.quiet;
     context.fillText(`×${wire.count}`, path[middle] + 3, path[middle + 1] - 4);
   }
@@ -153,9 +182,9 @@ export function drawBox(context, box, state, look, scale) {
     if (own) drawTiny(context, box, own, reached, look, state.theme);
     return;
   }
-  if (scale > 0.28) drawTexts(context, box, ink, reached);
+  if (scale > NO_TEXTS) drawTexts(context, box, ink, reached, state.scene.type);
   const moved = state.whatif && reached !== "not reached" ? state.whatif.boxes[box.id] : null;
-  if (own) drawNumbers(context, box, own, { reached, moved, plain: (moved && state.plain[box.id]) || {} }, look, state.theme, scale);
+  if (own) drawNumbers(context, box, own, { reached, moved, plain: (moved && state.plain[box.id]) || {} }, look, state, scale);
   if (moved && (moved.value || reached === "gradient")) tag(context, box, ink);
 }
 
@@ -179,14 +208,15 @@ function stack(context, box) {
   }
 }
 
-function drawTexts(context, box, ink, reached) {
+function drawTexts(context, box, ink, reached, type) {
   const inset = insetOf(box);
+  const lines = linesOf(type, box.h);
   context.fillStyle = reached === "not reached" ? ink.quiet : ink.text;
-  context.font = `600 14px ${FONT}`;
-  context.fillText(box.fitted, box.x + inset, box.y + 18);
+  context.font = `600 ${box.labelSize}px ${FONT}`;
+  context.fillText(box.fitted, box.x + inset, box.y + lines.label);
   context.fillStyle = ink.quiet;
-  context.font = `400 10.5px ${FONT}`;
-  context.fillText(box.fittedDetail, box.x + inset, box.y + 32);
+  context.font = `400 ${type.detail}px ${FONT}`;
+  if (type.details) context.fillText(box.fittedDetail, box.x + inset, box.y + lines.detail);
   if (box.opens) sign(context, box.x + box.w - 22, box.y + 6, "+", ink);
 }
 
@@ -199,7 +229,10 @@ function drawTiny(context, box, own, reached, look, theme) {
   context.globalAlpha = 1;
 }
 
-function drawNumbers(context, box, own, { reached, moved, plain }, look, theme, scale) {
+function drawNumbers(context, box, own, { reached, moved, plain }, look, { theme, scene }, scale) {
+  const { type } = scene;
+  const lines = linesOf(type, box.h);
+  const [top, bottom] = [box.y + lines.top, box.y + lines.bottom];
   const inset = insetOf(box);
   const half = (box.w - 2 * inset - 8) / 2;
   const ink = look.ink[theme];
@@ -209,30 +242,32 @@ function drawNumbers(context, box, own, { reached, moved, plain }, look, theme, 
   ];
   for (const [picture, x, there, colour, name, before] of places) {
     if (!picture || !there) continue;
-    const [top, bottom] = [box.y + 38, box.y + box.h - 16];
     if (picture.rows * picture.columns > 1) {
       context.imageSmoothingEnabled = false;
       context.drawImage(pixels(picture, look, theme), x, top, half, bottom - top);
       context.strokeStyle = before ? ink.changed : ink.line;
       context.lineWidth = before ? 2 : 0.7;
       context.strokeRect(x, top, half, bottom - top);
-      const text = before ? beforeAfter(picture, before) : `rms ${picture.rms}`;
-      if (scale > 0.45) caption(context, text, x, box.y + box.h - 5, before ? { quiet: ink.changed } : ink, half);
+      const texts = before ? [beforeAfter(picture, before)] : scale < 1 ? [picture.rms] : [`rms ${picture.rms}`, picture.rms];
+      if (type.captions) caption(context, texts, x, box.y + lines.caption, type.caption, before ? ink.changed : ink.quiet, half);
     } else if (scale > 0.3) {
       context.fillStyle = before ? ink.changed : colour;
-      context.font = `600 15px ${FONT}`;
-      context.fillText(picture.rms, x, (top + bottom) / 2 + 6);
-      if (before && before.rms !== picture.rms) caption(context, `${before.rms} →`, x, (top + bottom) / 2 - 9, ink);
-      if (scale > 0.45) caption(context, name, x, box.y + box.h - 5, ink);
+      context.font = `600 ${type.number}px ${FONT}`;
+      const middle = (top + bottom) / 2;
+      context.fillText(picture.rms, x, middle + 0.4 * type.number, half + 6);
+      if (before && before.rms !== picture.rms) caption(context, [`${before.rms} →`], x, middle - 9, type.caption, ink.quiet, half);
+      if (type.captions) caption(context, [name], x, box.y + lines.caption, type.caption, ink.quiet, half);
     }
   }
 }
 
-function caption(context, text, x, y, ink, width = Infinity) {
-  context.fillStyle = ink.quiet;
-  context.font = `500 9.5px ${FONT}`;
-  const long = context.measureText(text).width;
-  if (long > width) context.font = `500 ${Math.max((9.5 * width) / long, 7.5)}px ${FONT}`;
+/** A small text: the first of these that has room, or the last, made to fit. */
+function caption(context, texts, x, y, size, colour, width) {
+  context.fillStyle = colour;
+  context.font = `500 ${size}px ${FONT}`;
+  const long = (text) => context.measureText(text).width;
+  const text = texts.find((one) => long(one) <= width) || texts[texts.length - 1];
+  if (long(text) > width) context.font = `500 ${Math.max((size * width) / long(text), 7.5)}px ${FONT}`;
   context.fillText(text, x, y);
 }
 

@@ -87,7 +87,7 @@ export function createInspector(store, look, actions) {
     return card(
       "forward",
       t("Value"),
-      picture && picture.shape.length ? `rms ${beforeAfter(picture, before)}` : "",
+      picture && picture.shape.length ? typical(beforeAfter(picture, before)) : [],
       given ? null : make("p", { class: "formula" }, translated(box.forward)),
       own && own.computed ? make("p", { class: "computed" }, ...computed(own.computed, box, index)) : null,
       value.element,
@@ -99,11 +99,11 @@ export function createInspector(store, look, actions) {
     const picture = extra.grad || (own && own.grad);
     const before = plainOf(box).grad;
     gradient.show(picture, index, before);
-    const graded = spoken ? sentence(spoken) : own && own.missing ? make("p", { class: "note" }, translated(own.missing)) : null;
+    const graded = spoken ? sentence(spoken, box) : own && own.missing ? make("p", { class: "note" }, translated(own.missing)) : null;
     return card(
       "backward",
       `${t("Gradient")}  ∂L/∂${shortName(box)}`,
-      picture && picture.shape.length ? `rms ${beforeAfter(picture, before)}` : "",
+      picture && picture.shape.length ? typical(beforeAfter(picture, before)) : [],
       graded,
       gradient.element,
       large(picture),
@@ -163,9 +163,9 @@ export function createInspector(store, look, actions) {
     ];
   }
 
-  function sentence(spoken) {
+  function sentence(spoken, box) {
     const line = make("p", { class: "sentence" });
-    line.append(make("span", { class: "left" }, `∂L/∂${spoken.name}`, place(spoken.index)), " = ");
+    line.append(make("span", { class: "left" }, `∂L/∂${shortName(box)}`, place(spoken.index)), " = ");
     spoken.terms.forEach((term, number) => {
       if (number) line.append(" + ");
       line.append(termOf(term, spoken.terms.length > 1));
@@ -246,7 +246,11 @@ export function createInspector(store, look, actions) {
 }
 
 function card(kind, title, aside, ...children) {
-  return make("div", { class: `card ${kind}` }, make("h3", {}, make("span", {}, title), make("small", {}, aside)), ...children);
+  return make("div", { class: `card ${kind}` }, make("h3", {}, make("span", {}, title), make("small", {}, ...[aside].flat())), ...children);
+}
+
+function typical(text) {
+  return [make("abbr", { title: t("Root mean square: the typical size of the entries") }, "rms"), ` ${text}`];
 }
 
 function badge(proof) {

@@ -64,10 +64,10 @@ export function mount(root, look, send, wholePage) {
     return store.state.scene.byId.get(store.state.selected);
   }
 
-  /** Select the box that shows a node; open what it is folded into first. */
-  function select(node) {
+  /** Select the box that shows a node; open what it is folded into first, also where a fold shows it (`itself`). */
+  function select(node, itself = false) {
     const { scene } = store.state;
-    const box = scene.boxes.find((own) => own.node === node || own.id === node);
+    const box = scene.boxes.find((own) => own.id === node || (own.node === node && !(itself && own.opens)));
     if (box) {
       store.set({ selected: box.id });
       if (!canvas.follow(box)) canvas.paintOver();

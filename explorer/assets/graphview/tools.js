@@ -36,11 +36,11 @@ export function createTools(store, canvas, look, actions) {
     const wanted = input.value.trim().toLowerCase();
     const { scene } = store.state;
     if (!wanted || !scene) return;
-    const names = [...scene.boxes.map((box) => [box.name, box.node]), ...scene.hidden];
+    const names = [...scene.boxes.map((box) => [box.name, box.id]), ...scene.hidden];
     const exact = names.find(([name]) => name.toLowerCase() === wanted);
     const found = exact || names.find(([name]) => name.toLowerCase().includes(wanted));
     input.classList.toggle("nothing", !found);
-    if (found) actions.select(found[1]);
+    if (found) actions.select(found[1], true);
   }
 
   store.subscribe((changed) => {
@@ -65,6 +65,7 @@ export function createLegend(store, look) {
     bar,
     make("span", {}, "10", make("sup", {}, String(high))),
     make("span", { class: "middle" }, "±10", make("sup", {}, String(low).replace("-", "−"))),
+    make("span", { class: "numbers" }, t("under each picture: the root mean square (rms) of its entries")),
   );
 
   function paint() {

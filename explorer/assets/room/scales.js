@@ -86,7 +86,8 @@ export function fixedScale({ low, high }, from, to) {
 /** Steps to pixels: a step is as wide as its column in a heat map, and stands in its middle elsewhere. */
 export function stepScale(runs, from, to) {
   const first = Math.min(...runs.map((run) => run.first));
-  const last = Math.max(...runs.map((run) => run.last + 1), first + 12); // room at the start, so that the first steps don't jump about
+  const reached = Math.max(...runs.map((run) => run.last));
+  const last = Math.max(reached + 1, first + 12); // room at the start, so that the first steps don't jump about
   const { at, invert } = linear(first, last, from, to);
   return {
     first,
@@ -94,7 +95,7 @@ export function stepScale(runs, from, to) {
     edge: at,
     at: (step) => at(step + 0.5),
     step: (place) => Math.floor(invert(place)),
-    ticks: (count) => rounds(first, last - 1, count).filter(Number.isInteger).map((step) => [step, grouped(step)]),
+    ticks: (count) => rounds(first, reached, count).filter(Number.isInteger).map((step) => [step, grouped(step)]),
   };
 }
 
