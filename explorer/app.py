@@ -37,6 +37,8 @@ class Opening:
     graphviz: str = "bundled"
     local: bool = True
     """Whether only people at this machine see the page: then its files can be named."""
+    query: str = ""
+    """Of the address that was asked for: where a link leads."""
 
 
 class Page:
@@ -61,10 +63,12 @@ class Page:
         self._inspecting = Inspecting(self._known, self._crew.beside, self._refolded, self.shows.reply)
         self.shows.supposed = self._inspecting.supposed
         self._running = Running(self._known, self._crew, self.shows, self._push, self.received)
+        self._placing: Any = None
         self._parts: Mapping[str, Callable[[Message], None]] = {
             **dict.fromkeys(("choose", "set"), self._choose),
             "export": self._export,
             "prove": self._prove,
+            "return": lambda message: self._placing.received(message),
             **dict.fromkeys(folding.MESSAGES, self._folding.received),
             **dict.fromkeys(inspecting.MESSAGES, self._inspecting.received),
             **dict.fromkeys(running.MESSAGES, self._running.received),
@@ -86,6 +90,8 @@ class Page:
         """What a message asks, now or once what it needs is compiled."""
         if self._session is None:
             return
+        if message["type"] in _INSTEAD:
+            self._placing.leave()
         if self._must_wait(message["type"]):
             self._held.append(message)
         else:
@@ -109,7 +115,12 @@ class Page:
 
     def _begin(self) -> None:
         module = late.load("explorer.opening")
-        self._session = module.open_session(self._opening.target, self._opening.graphviz)
+        opening = self._opening
+        self._session, place = module.follow(opening.query, opening.target, opening.graphviz, opening.local)
+        self._placing = late.load("explorer.placing").Placing(
+            self._known, self.shows, self.received, self._running.settle
+        )
+        self._placing.begin(place)
         self._push()
         late.calm()
 
@@ -214,7 +225,10 @@ class Page:
             self._crew.do(partial(self._do, message))
 
 
-_OF_RUN = frozenset({"train", "steps", "play", "piece"})
+_INSTEAD = frozenset({"train", "steps", "play", "rewind", "reset", "choose", "set", "remedy", "keep"})
+"""What ends the way to where a link leads."""
+
+_OF_RUN = frozenset({"train", "steps", "play", "piece", "return"})
 """What has to wait until the training loop is compiled."""
 
 _OF_NUMBERS = _OF_RUN | inspecting.MESSAGES | {"export", "prove", "rewind", "reset", "survey"}

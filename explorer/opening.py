@@ -7,17 +7,50 @@ import platform
 
 import jax
 
+from engine.errors import EngineError
 from explorer.dot_process import open_engine, shared_engine
+from explorer.place import Place, read
 from explorer.session import Session
 from explorer.target import Target, load
 
 
 def open_session(target: str | Target = "", graphviz: str = "bundled") -> Session:
     """A session for a new page: of one's own function, or of the first task."""
+    return follow("", target, graphviz)[0]
+
+
+def follow(
+    query: str, target: str | Target = "", graphviz: str = "bundled", local: bool = True
+) -> tuple[Session, Place]:
+    """A session for a new page, and where a link leads on it.
+
+    Args:
+        query: of the address that was asked for; what can't be followed in it is said in the place.
+        target: one's own function, which is shown unless the link names a task.
+        graphviz: which Graphviz lays the graph out.
+        local: whether only people at this machine see the page: then a link can name a file.
+    """
     remember_compiled()
     engine = shared_engine() if graphviz == "bundled" else open_engine(graphviz)
     own = target if isinstance(target, Target) else load(target) if target else None
-    return Session(target=own, engine=engine)
+    place = read(query, own.name if own else "")
+    refused = _refused(place, own, local)
+    if not refused:
+        try:
+            return Session(place.settings, own if place.function else None, engine), place
+        except EngineError as error:
+            refused = str(error)
+    return Session(target=own, engine=engine), Place(said=(*place.said, refused))
+
+
+def _refused(place: Place, own: Target | None, local: bool) -> str:
+    """Why a link can't be followed at all; or nothing."""
+    if place.settings.csv and not local:
+        return "The link names a file, and files can be named only on a page that is served to this machine alone."
+    if place.function and (own is None or own.name != place.function):
+        serve = "backprop-explorer serve MODULE:FUNCTION"
+        return f"The link shows the function {place.function[:40]!r}, which isn't served here: {serve} serves it."
+    return ""
 
 
 def remember_compiled() -> None:

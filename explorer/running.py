@@ -63,6 +63,11 @@ class Running:
         self._shows.judged(None)
         self._shows.surface({})
 
+    def settle(self) -> None:
+        """Show everything there is to see, and what is to be said of it."""
+        self._push()
+        self._judge()
+
     def _play_on(self, on: bool) -> None:
         self._shows.told["playing"] = on
 
@@ -75,7 +80,7 @@ class Running:
 
     def _steps(self, message: Message) -> None:
         self._known().advance(int(message["count"]))
-        self._settle()
+        self._come_to_rest()
 
     def _play(self, message: Message) -> None:
         if not self.playing and not self._known().ended:
@@ -86,7 +91,7 @@ class Running:
     def _pause(self, message: Message) -> None:
         if self.playing:
             self.stop()
-            self._settle()
+            self._come_to_rest()
 
     def _piece(self, message: Message) -> None:
         """Train a little, show what is due, and go on after whatever was asked for meanwhile."""
@@ -98,7 +103,7 @@ class Running:
         self._pace.took(time.monotonic() - start)
         if session.ended or (behind and not session.behind):  # side by side now
             self.stop()
-            self._settle()
+            self._come_to_rest()
             return
         shows = {"frame": self._shows.running, "pass": self._catch_up, "judge": self._judge}
         any(self._pace.show(what, does) for what, does in shows.items())  # one at a time: a click may be waiting
@@ -109,11 +114,10 @@ class Running:
         self._shows.passing()
         self._shows.extras()
 
-    def _settle(self) -> None:
-        """Show where training has come to, and what is to be said of it."""
+    def _come_to_rest(self) -> None:
+        """Show where training has come to."""
         self._known().catch_up()
-        self._push()
-        self._judge()
+        self.settle()
 
     def _judge(self) -> None:
         self._findings = self._known().findings()

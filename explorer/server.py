@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import socket
 import sys
@@ -10,8 +11,10 @@ import weakref
 import webbrowser
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import panel as pn
+from bokeh.document import Document
 
 from explorer import assets, late
 from explorer.app import Opening, Page, Soon
@@ -95,7 +98,7 @@ def free_port(address: str, wanted: int) -> int:
 
 def make_page(opening: Opening, soon: Soon) -> pn.Template:
     """A page for a new tab."""
-    page = Page(opening, pn.state.curdoc, soon)
+    page = Page(dataclasses.replace(opening, query=_query(pn.state.curdoc)), pn.state.curdoc, soon)
     pn.state.onload(page.channel.opened)
     template = pn.Template(assets.text("page.html"))
     template.add_variable("page_css", assets.variables() + assets.text("page.css"))
@@ -107,3 +110,9 @@ def make_page(opening: Opening, soon: Soon) -> pn.Template:
     _open.add(page)
     pn.state.on_session_destroyed(lambda context: page.close())
     return template
+
+
+def _query(document: Document) -> str:
+    """The query of the address that a page was asked for at."""
+    given = document.session_context.request.arguments if document.session_context else {}
+    return urlencode({name: [value.decode("utf-8", "replace") for value in given[name]] for name in given}, doseq=True)

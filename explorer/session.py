@@ -197,6 +197,11 @@ class Session(Sheet, Pair):
         return "step" not in self.__dict__
 
     @property
+    def at_step(self) -> int:
+        """The step whose pass is shown, or will be."""
+        return self.room.step if self.waiting else self.step.before.step
+
+    @property
     def begin(self) -> Callable[[], Step]:
         """What compiles and takes the step to show; takes long, and may be called in any thread."""
         return partial(self.room.pass_at, self.room.step)

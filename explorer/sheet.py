@@ -33,7 +33,7 @@ class Sheet:
         """Begin with a graph, folded as one first sees it."""
         self.graph, self.parameters = in_parts(graph), parameters
         self.notes: list[str] = []
-        self.opened = self._default()
+        self.opened = self.usually_open
         self._refold()
 
     # ---- how it is folded -----------------------------------------------------------------------------------------
@@ -43,7 +43,7 @@ class Sheet:
         if granularity not in (LAYER, OPERATION):
             raise ExplorerError(f"Granularity {granularity!r} is neither 'layer' nor 'operation'.")
         self.granularity = granularity
-        self.opened = self._default()
+        self.opened = self.usually_open
         self._refold()
 
     def unfold(self, granularity: str, scopes: Iterable[str] = ()) -> None:
@@ -79,7 +79,9 @@ class Sheet:
             self.view = (width, height)
             self._refold()
 
-    def _default(self) -> frozenset[str]:
+    @property
+    def usually_open(self) -> frozenset[str]:
+        """Ids of the scopes that are open as one first sees the graph."""
         return layers(self.graph, self._hidden) if self.granularity == LAYER else operations(self.graph)
 
     @property
@@ -131,6 +133,6 @@ class Sheet:
         if smaller is self.graph:
             raise error
         self.graph = smaller
-        self.opened = self._default()
+        self.opened = self.usually_open
         self._forget("numbers", "figures")
         self.notes.append(f"{error} It is shown in parts.")

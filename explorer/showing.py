@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from explorer.channel import Channel
@@ -37,6 +37,9 @@ class Showing(Drawn):
         super().__init__(known, channel, GraphView(received, page=True, sizing_mode="stretch_width"), local)
         self.room = RoomView(received, sizing_mode="stretch_width")
         self.setup = SetupView(received, sizing_mode="stretch_width")
+        self.linked: Callable[[], Mapping[str, Any]] = dict
+        """What the status says of the link to this page."""
+        self._hidden: frozenset[str] = frozenset()
 
     # ---- what is sent ---------------------------------------------------------------------------------------------
 
@@ -69,7 +72,21 @@ class Showing(Drawn):
     def form(self) -> dict[str, Any]:
         """The settings as a form; files can be named on this machine only."""
         form = self._known().form()
-        return form | {"fields": [one for one in form["fields"] if self.told["local"] or one["name"] not in FILES]}
+        hidden = self._hidden if self.told["local"] else self._hidden | FILES
+        return form | {"fields": [one for one in form["fields"] if one["name"] not in hidden]}
+
+    def status(self) -> dict[str, Any]:
+        """The same, and the link to this page."""
+        return {**super().status(), **self.linked()}
+
+    def hides(self, names: Iterable[str]) -> None:
+        """Show no fields of these names, and no parts of the page."""
+        self._hidden = frozenset(names)
+        self._channel.later(self.graph.take, hides=sorted(self._hidden))
+
+    def place(self, place: dict[str, Any]) -> None:
+        """Put the playhead and the selection where they should be, once the scene is there that was sent before."""
+        self._channel.later(self.graph.take, place=place)
 
     # ---- in the page's own thread ---------------------------------------------------------------------------------
 

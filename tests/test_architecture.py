@@ -42,13 +42,13 @@ explorer.errors explorer.late explorer.theme explorer.target explorer.assets
 explorer.geometry explorer.dot explorer.dot_worker explorer.dot_process explorer.layout
 explorer.steps explorer.scene explorer.figures explorer.svg explorer.drawing
 explorer.room explorer.pair explorer.frames explorer.extras explorer.form explorer.proof explorer.sheet explorer.slices
-explorer.keeping explorer.edits explorer.checking explorer.session
+explorer.keeping explorer.edits explorer.checking explorer.session explorer.place
 explorer.lessons explorer.lessons.vocabulary explorer.lessons.lesson explorer.lessons.table explorer.lessons.load
 explorer.lessons.course explorer.lessons.marks explorer.lessons.readings explorer.lessons.play
 explorer.folding explorer.inspecting explorer.crew
 explorer.opening explorer.pace explorer.channel explorer.options explorer.headless explorer.report
 explorer.views explorer.views.graph explorer.views.room explorer.views.setup explorer.views.widget
-explorer.drawn explorer.showing explorer.running explorer.app explorer.server
+explorer.drawn explorer.showing explorer.running explorer.placing explorer.app explorer.server
 explorer.handle explorer.notebook explorer explorer.commands explorer.cli
 """
 """Every module; each may import those that stand before it."""

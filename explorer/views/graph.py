@@ -21,6 +21,8 @@ class GraphView(JSComponent):  # type: ignore[misc]
     proof = param.Dict(default={}, doc="For each box how well its gradient agrees.")
     whatif = param.Dict(default={}, doc="What a person changed in this step, and which boxes it moved; else empty.")
     plain = param.Dict(default={}, doc="The numbers of the boxes without those changes.")
+    place = param.Dict(default={}, doc="Where a link leads: ``at`` (phase and box), ``node``, ``entry``, ``said``.")
+    hides = param.List(default=[], doc="Parts of the page that a link hides: ``setup``, ``training``.")
     page = param.Boolean(default=False, doc="Whether keys are listened for on the whole page.")
 
     _esm = assets.module("graphview/main.js")

@@ -23,6 +23,7 @@ export function createInspector(store, look, actions) {
     const { state } = store;
     const own = state.figures && state.figures.boxes[state.selected];
     picked.set(state.selected, index);
+    store.set({ looked: index });
     if (own && own.grad) actions.ask(index);
     show();
   }
@@ -236,6 +237,9 @@ export function createInspector(store, look, actions) {
       extras.set(id, { ...(extras.get(id) || {}), ...more });
       show();
     },
+    /** The entry of the selected box that somebody chose; none, if the inspector chooses. */
+    entry: () => picked.get(store.state.selected) || null,
+    look: (index) => store.state.selected && pick(index),
     closer: (what, { box, node, ...found }) => closer.take(what, box, what === "valley" ? found.valley : { node, ...found.moves }),
     failed() {
       whatif.failed();

@@ -5,6 +5,7 @@ import { createCanvas } from "./canvas.js";
 import { listenToTheme, make, themeOf } from "./dom.js";
 import { createInspector } from "./inspector.js";
 import { createHelp, listen } from "./keys.js";
+import { createLink } from "./link.js";
 import { listenToPointer } from "./pointer.js";
 import { createStore, kept, keptBox, prepared } from "./store.js";
 import { createTable } from "./table.js";
@@ -28,6 +29,7 @@ export function mount(root, look, send, wholePage) {
   let table = null;
   let tableShown = false;
   let lastRun = 0;
+  let staying = false;
 
   const actions = {
     granularity: (value) => send({ type: "granularity", value }),
@@ -50,12 +52,14 @@ export function mount(root, look, send, wholePage) {
       tools.showTable(tableShown);
     },
     played: () => trained(),
+    copyLink: () => link.copy(),
   };
   const track = createTrack(store, actions);
   const tools = createTools(store, canvas, look, actions);
   const legend = createLegend(store, look);
   const minimap = createMinimap(store, canvas, look);
   const inspector = createInspector(store, look, actions);
+  const link = createLink(store, inspector, say);
   table = createTable(store, actions);
   stage.append(createBanner(store, actions).element, tools.element, minimap.element, legend.element, note, message, cover);
   root.append(make("div", { class: "explorer" }, track.element, stage, inspector.element, table.element, table.live, help));
@@ -128,11 +132,13 @@ export function mount(root, look, send, wholePage) {
 
   function trained() {
     const { status } = store.state;
-    if (status && status.trained && status.run) say(`${translated(status.measure)} ${status.before} → ${status.after}`, translated(status.on));
+    if (status && status.trained && status.run) say(`${translated(status.measure)} ${status.before} → ${status.after}`, t("on {examples}", { examples: translated(status.on) }));
   }
 
-  function say(text, aside = "") {
-    message.replaceChildren(make("b", {}, text), aside ? ` ${t("on {examples}", { examples: aside })}` : "");
+  /** What `stays` is there until somebody moves the playhead. */
+  function say(text, aside = "", stays = false) {
+    staying = stays;
+    message.replaceChildren(make("b", {}, text), aside ? ` ${aside}` : "");
     message.hidden = !text;
   }
 
@@ -183,6 +189,7 @@ export function mount(root, look, send, wholePage) {
       }
       store.set(changes);
       cover.hidden = true;
+      if (scene) link.arrive();
       if (scene && pending) {
         const node = pending;
         pending = null;
@@ -209,6 +216,7 @@ export function mount(root, look, send, wholePage) {
     closer: (what, found) => inspector.closer(what, found),
     extend: (box, more) => inspector.extend(box, more),
     tell: (text) => say(translated(text)),
+    place: link.go,
     fail(text) {
       cover.hidden = Boolean(store.state.scene);
       cover.replaceChildren(make("p", { role: "alert" }, translated(text)));
@@ -220,6 +228,7 @@ export function mount(root, look, send, wholePage) {
     go: (position) => track.go(position),
     remove() {
       track.pause();
+      link.remove();
       canvas.stop();
       stopListening();
       resized.disconnect();
@@ -250,6 +259,10 @@ export function render({ model, el }) {
     view.whatif(whatif, plain);
   }
 
+  function hide() {
+    if (model.page) document.documentElement.dataset.hides = model.hides.join(" ");
+  }
+
   const take = {
     explained: ({ box, sentence }) => view.extend(box, { sentence }),
     fetched: ({ box, found }) => view.extend(box, found),
@@ -267,6 +280,8 @@ export function render({ model, el }) {
   model.on("whatif", suppose);
   model.on("plain", suppose);
   model.on("status", () => view.status(model.status));
+  model.on("place", () => view.place(model.place));
+  model.on("hides", hide);
   model.on("proof", () => view.proof(model.proof));
   model.on("msg:custom", (event) => {
     const data = event.data || event;
@@ -275,6 +290,8 @@ export function render({ model, el }) {
   model.on("remove", () => view.remove());
   if (model.status && model.status.title) view.status(model.status);
   show();
+  hide();
+  view.place(model.place);
   root.explorer = view;
   return root;
 }

@@ -20,6 +20,7 @@ export function createStore() {
     preparing: false, // whether a pass that can be changed is being compiled
     position: 0, // number of stops passed
     selected: null, // id of a box
+    looked: null, // the entry that somebody chose last
     theme: "light",
     playing: false,
     speed: 1,

@@ -16,6 +16,7 @@ export function createTools(store, canvas, look, actions) {
   });
   const plumbing = make("button", { type: "button", class: "text-button", "aria-pressed": "false", title: t("Show reshapes, broadcasts and casts as boxes of their own"), onclick: () => actions.plumbing(!store.state.plumbing) }, t("Plumbing"));
   const table = make("button", { type: "button", class: "text-button", "aria-pressed": "false", title: t("The graph as a table"), onclick: () => actions.table() }, t("Table"));
+  const copy = iconButton("link", t("Copy link"), () => actions.copyLink(), { hidden: true });
   const element = make(
     "div",
     { class: "tools" },
@@ -28,6 +29,7 @@ export function createTools(store, canvas, look, actions) {
       make("button", { type: "button", class: "icon-button", "aria-label": t("Zoom out"), title: t("Zoom out (−)"), onclick: () => canvas.zoom(1 / 1.25) }, "−"),
       make("button", { type: "button", class: "icon-button", "aria-label": t("Zoom in"), title: t("Zoom in (+)"), onclick: () => canvas.zoom(1.25) }, "+"),
       iconButton("fit", t("Fit to view"), () => canvas.fit()),
+      copy,
       iconButton("save", t("Export"), () => actions.save()),
     ),
   );
@@ -45,6 +47,7 @@ export function createTools(store, canvas, look, actions) {
 
   store.subscribe((changed) => {
     const { scene } = store.state;
+    if (changed.has("status")) copy.hidden = !(store.state.status && store.state.status.link);
     if (changed.has("plumbing")) plumbing.setAttribute("aria-pressed", String(store.state.plumbing));
     if (changed.has("scene") && scene) {
       const names = [...scene.boxes.map((box) => box.name), ...scene.hidden.map(([name]) => name)];
