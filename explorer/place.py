@@ -31,7 +31,7 @@ BY_BROWSER = ("lang", "present")
 class Place:
     """What decides everything that is on the page, but for colours and language."""
 
-    settings: Settings = Settings()
+    settings: Settings = dataclasses.field(default_factory=Settings)
     function: str = ""
     """Name of one's own function, where that is shown."""
     step: int = 0
@@ -77,7 +77,7 @@ def _written(place: Place) -> Iterator[tuple[str, str]]:
     if place.phase:
         yield "at", f"{place.phase.lower()}:{place.box}"
     for name in _READERS:
-        value = getattr(place, name, None)
+        value: Any = getattr(place, name)
         if name in _SEVERAL:
             yield from ((name, text) for text in value)
         elif value is not None and value != getattr(_USUAL, name):
@@ -151,6 +151,8 @@ def _given(text: str, said: list[str]) -> dict[str, list[str]]:
 def _settings(given: dict[str, list[str]], own: str, said: list[str]) -> Settings:
     """The settings among what is given, which are taken out of it."""
     texts = {name: given.pop(name)[0] for name in _SETTINGS if name in given}
+    if texts.get("csv"):
+        texts.setdefault("task", "csv")
     found = _tried(Settings(), "task", texts.pop("task", ""), said) if not own else Settings()
     for name in sorted(texts, key=lambda name: name != "model"):
         found = _tried(found, name, texts[name], said)
@@ -214,9 +216,18 @@ def _same(name: str, text: str) -> str:
 
 
 _READERS: Mapping[str, Callable[[str, str], Any]] = {
-    **{"step": _whole, "of": _whole, "trained": _switch, "node": _same, "entry": _entry},
-    **{"granularity": _grain, "plumbing": _switch, "open": _same, "fold": _same},
-    **{"lesson": _same, "beat": _whole, "hide": _same},
+    "step": _whole,
+    "of": _whole,
+    "trained": _switch,
+    "node": _same,
+    "entry": _entry,
+    "granularity": _grain,
+    "plumbing": _switch,
+    "open": _same,
+    "fold": _same,
+    "lesson": _same,
+    "beat": _whole,
+    "hide": _same,
 }
 """What else a link can hold, in the order in which it is written."""
 

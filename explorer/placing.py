@@ -96,7 +96,9 @@ class Placing:
         shows.linked = self.told
 
     def told(self) -> dict[str, Any]:
-        """What the browser needs to copy a link; it adds where the playhead is."""
+        """What the browser needs to copy a link; it adds where the playhead is. On the way there is nothing to copy."""
+        if self._aim is not None:
+            return {}
         place = dataclasses.replace(place_of(self._known()), lesson=self.lesson, beat=self.beat, hide=self._hide)
         return {"link": {"query": write(place), "missing": missing(self._known())}}
 

@@ -47,12 +47,22 @@ def places(draw):
     function = draw(st.just("") | NAMES)
     several = st.lists(NAMES, max_size=3).map(tuple)
     return Place(
-        **{"settings": Settings() if function else draw(settings()), "function": function, "step": step},
-        **{"of": draw(st.none() | st.integers(min(step + 1, 1_000_000), 1_000_000)) if step < 1_000_000 else None},
-        **{"trained": draw(st.booleans()), "phase": phase, "box": box, "node": draw(st.just("") | NAMES)},
-        **{"entry": draw(st.none() | st.lists(WHOLE, max_size=3).map(tuple)), "plumbing": draw(st.booleans())},
-        **{"granularity": draw(st.sampled_from(["layer", "operation"])), "open": draw(several), "fold": draw(several)},
-        **{"lesson": draw(st.just("") | NAMES), "beat": draw(WHOLE), "hide": draw(several)},
+        settings=Settings() if function else draw(settings()),
+        function=function,
+        step=step,
+        of=draw(st.none() | st.integers(min(step + 1, 1_000_000), 1_000_000)) if step < 1_000_000 else None,
+        trained=draw(st.booleans()),
+        phase=phase,
+        box=box,
+        node=draw(st.just("") | NAMES),
+        entry=draw(st.none() | st.lists(WHOLE, max_size=3).map(tuple)),
+        plumbing=draw(st.booleans()),
+        granularity=draw(st.sampled_from(["layer", "operation"])),
+        open=draw(several),
+        fold=draw(several),
+        lesson=draw(st.just("") | NAMES),
+        beat=draw(WHOLE),
+        hide=draw(several),
     )
 
 
@@ -61,10 +71,14 @@ def test_the_same_place_comes_back(place):
     assert read(write(place)) == place
 
 
-@given(st.text(max_size=200) | st.dictionaries(NAMES, NAMES).map(lambda given: "&".join(f"{a}={b}" for a, b in given.items())))
+@given(
+    st.text(max_size=200)
+    | st.dictionaries(NAMES, NAMES).map(lambda given: "&".join(f"{a}={b}" for a, b in given.items()))
+)
 def test_any_text_is_a_place_that_can_be_written(text):
     place = dataclasses.replace(read(text), said=())
-    assert place.settings.checked() and len(write(place)) < 10 * LONGEST
+    assert place.settings.checked()
+    assert len(write(place)) < 10 * LONGEST
 
 
 def test_a_link_is_short_and_reads_well():

@@ -30,8 +30,8 @@ export function createLink(store, inspector, say) {
     const stop = currentStop(state);
     const box = state.scene.byId.get(state.selected);
     const entry = inspector.entry();
-    if (stop) parts.push(`at=${stop.phase.toLowerCase()}:${written(named(state.scene.byId.get(stop.box)))}`);
-    if (box && !(stop && stop.box === box.id)) parts.push(`node=${written(named(box))}`);
+    if (stop) parts.push(`at=${stop.phase.toLowerCase()}:${inAddress(named(state.scene.byId.get(stop.box)))}`);
+    if (box && !(stop && stop.box === box.id)) parts.push(`node=${inAddress(named(box))}`);
     if (entry) parts.push(`entry=${entry.join(",")}`);
     return parts.join("&");
   }
@@ -82,7 +82,7 @@ export function createLink(store, inspector, say) {
     else if (node) lost.push(t("There is no box called {name} here.", { name: node.slice(0, 40) }));
     if (entry) inspector.look(entry);
     const words = [...said.map(translated), ...lost].join(" ");
-    if (words) say(words);
+    if (words) say(words, "", true);
   }
 
   store.subscribe((changed) => {
@@ -91,7 +91,7 @@ export function createLink(store, inspector, say) {
   return { copy, go, query, arrive, remove: () => clearTimeout(timer) };
 }
 
-function written(text) {
+function inAddress(text) {
   return encodeURIComponent(text).replace(/%(2F|3A|2C|7E)/g, decodeURIComponent);
 }
 

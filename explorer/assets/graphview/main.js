@@ -148,7 +148,7 @@ export function mount(root, look, send, wholePage) {
   store.subscribe((changed, state) => {
     root.dataset.theme = state.theme;
     if (!state.scene) return;
-    if (changed.has("position") || changed.has("scene")) say("");
+    if (changed.has("position") || (changed.has("scene") && !staying)) say("");
     if (changed.has("scene")) {
       canvas.show(state.scene, false);
       if (state.selected) canvas.follow(state.scene.byId.get(state.selected));
