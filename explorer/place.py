@@ -77,11 +77,11 @@ def _written(place: Place) -> Iterator[tuple[str, str]]:
     if place.phase:
         yield "at", f"{place.phase.lower()}:{place.box}"
     for name in _READERS:
-        value: Any = getattr(place, name)
+        found: Any = getattr(place, name)
         if name in _SEVERAL:
-            yield from ((name, text) for text in value)
-        elif value is not None and value != getattr(_USUAL, name):
-            yield name, _text(value)
+            yield from ((name, text) for text in found)
+        elif found is not None and found != getattr(_USUAL, name):
+            yield name, _text(found)
 
 
 def _unusual(place: Place) -> list[tuple[str, Any]]:

@@ -34,12 +34,10 @@ def test_the_address_follows_and_the_history_stays(there: Page) -> None:
     before = there.evaluate("history.length")
     for _ in range(4):
         there.keyboard.press("ArrowLeft")
-    there.wait_for_url("**at=forward:add")
+    there.wait_for_function("location.search.endsWith('at=forward:add')")
     assert there.evaluate("history.length") == before
 
 
 def test_what_cannot_be_followed_is_said_on_the_page(open_page: Opener, url: str) -> None:
     page = open_page(f"{url}?task=product&depht=3")
-    expect(
-        page.get_by_text("The link has 'depht', which nothing here is called. Did you mean 'depth'?")
-    ).to_be_visible()
+    expect(page.get_by_text("The link has 'depht', which nothing here is called.")).to_be_visible()

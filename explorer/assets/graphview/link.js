@@ -3,7 +3,7 @@
 import { t, translated } from "../texts.js";
 import { currentStop } from "./store.js";
 
-const SETTLED_MS = 900; // browsers allow some hundred changes of the address in half a minute, and nobody wants them in the history
+const ADDRESS_MS = 900; // browsers allow some hundred changes of the address in half a minute, and nobody wants them in the history
 const OF_BROWSER = ["lang", "present"]; // what stands in the address and is no place
 
 /** Copying the link, keeping the address true, and going where one leads. */
@@ -57,7 +57,7 @@ export function createLink(store, inspector, say) {
       if (!now || store.state.playing || store.state.status.playing) return;
       if (shown !== null && now !== shown) history.replaceState(null, "", address().own);
       shown = now;
-    }, SETTLED_MS);
+    }, ADDRESS_MS);
   }
 
   /** Go where a link leads, now or once there is a scene. */
