@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bokeh.document import Document
 
-from explorer import folding, inspecting, late, running
+from explorer import folding, inspecting, late, running, teaching
 from explorer.channel import Channel
 from explorer.crew import Crew
 from explorer.errors import ExplorerError
@@ -18,8 +18,10 @@ from explorer.folding import Folding
 from explorer.inspecting import Inspecting
 from explorer.running import Running
 from explorer.showing import FILES, Showing
+from explorer.teaching import Teaching
 
 if TYPE_CHECKING:
+    from explorer.lessons.lesson import Lesson
     from explorer.session import Session
     from explorer.target import Target
 
@@ -39,6 +41,8 @@ class Opening:
     """Whether only people at this machine see the page: then its files can be named."""
     query: str = ""
     """Of the address that was asked for: where a link leads."""
+    lesson: Lesson | None = None
+    """A lesson from a file or of the course, which a page begins with; it is known by its name, too."""
 
 
 class Page:
@@ -64,6 +68,8 @@ class Page:
         self.shows.supposed = self._inspecting.supposed
         self._running = Running(self._known, self._crew, self.shows, self._push, self.received)
         self._placing: Any = None
+        self._teaching = Teaching(self._known, self.shows, self._running, self._push, self.received)
+        self._teaching.own = opening.lesson
         self._parts: Mapping[str, Callable[[Message], None]] = {
             **dict.fromkeys(("choose", "set"), self._choose),
             "export": self._export,
@@ -72,6 +78,7 @@ class Page:
             **dict.fromkeys(folding.MESSAGES, self._folding.received),
             **dict.fromkeys(inspecting.MESSAGES, self._inspecting.received),
             **dict.fromkeys(running.MESSAGES, self._running.received),
+            **dict.fromkeys(teaching.MESSAGES, self._teaching.received),
         }
         soon(lambda: self._crew.ask(self._begin))
 
@@ -118,10 +125,14 @@ class Page:
         opening = self._opening
         self._session, place = module.follow(opening.query, opening.target, opening.graphviz, opening.local)
         self._placing = late.load("explorer.placing").Placing(
-            self._known, self.shows, self.received, self._running.settle
+            self._known, self.shows, self.received, self._running.settle, lambda: self._teaching.place
         )
-        self._placing.begin(place)
-        self._push()
+        lesson = place.lesson or (opening.lesson.name if opening.lesson else "")
+        if lesson:
+            self._crew.do(partial(self._do, {"type": "lesson", "name": lesson, "beat": place.beat}))
+        if self._teaching.player is None:
+            self._placing.begin(place)
+            self._push()
         late.calm()
 
     def _choose(self, message: Message) -> None:
@@ -225,13 +236,13 @@ class Page:
             self._crew.do(partial(self._do, message))
 
 
-_INSTEAD = frozenset({"train", "steps", "play", "rewind", "reset", "choose", "set", "remedy", "keep"})
+_INSTEAD = frozenset({"train", "steps", "play", "rewind", "reset", "choose", "set", "remedy", "keep", "lesson", "back"})
 """What ends the way to where a link leads."""
 
-_OF_RUN = frozenset({"train", "steps", "play", "piece", "return"})
+_OF_RUN = frozenset({"train", "steps", "play", "piece", "return", "arrive_trained"})
 """What has to wait until the training loop is compiled."""
 
-_OF_NUMBERS = _OF_RUN | inspecting.MESSAGES | {"export", "prove", "rewind", "reset", "survey"}
+_OF_NUMBERS = _OF_RUN | inspecting.MESSAGES | {"export", "prove", "rewind", "reset", "survey", "arrive", "answer"}
 """What has to wait until the step that is shown is compiled."""
 
 _SMALL = 1000  # nodes of a graph whose training loop is compiled before it is asked for

@@ -17,6 +17,7 @@ EPILOG = """\
 examples:
   backprop-explorer                              the page, with a network that reads handwritten digits
   backprop-explorer serve my_model:loss          the page, with your own loss function
+  backprop-explorer lessons                      the course; serve --lesson NAME begins one
   backprop-explorer trace my_model:loss          its compute graph, as text
   backprop-explorer trace my_model:loss --svg    ... as a picture (also --json, --dot)
   backprop-explorer check my_model:loss          every gradient against JAX and against differences
@@ -116,6 +117,11 @@ def parser(command: str = "") -> argparse.ArgumentParser:
     )
     serve.add_argument("--address", default="127.0.0.1", help="address to listen on (default: this machine only)")
     serve.add_argument("--no-browser", action="store_true", help="don't open a browser")
+    serve.add_argument(
+        "--lesson", default="", metavar="NAME|FILE.toml", help="begin with a lesson, of the course or your own"
+    )
+    lessons = commands.add_parser("lessons", help="the course: every lesson, in order")
+    lessons.add_argument("--json", action="store_true", help="as JSON")
     trace = commands.add_parser("trace", help="the compute graph of a function")
     trace.add_argument("target", metavar="MODULE:FUNCTION")
     form = trace.add_mutually_exclusive_group()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,9 +29,13 @@ def serve(arguments: Arguments) -> int:
     app = late.load("explorer.app")
     if arguments.target:
         _load(arguments.target)  # a misspelt name is told here, not on a page that stays empty
+    opening = app.Opening(arguments.target, arguments.graphviz, arguments.address in _LOOPBACK)
+    if arguments.lesson:
+        lesson = _lesson(arguments.lesson)
+        opening = dataclasses.replace(opening, lesson=lesson)
     return _told(
         lambda: server.serve(
-            app.Opening(arguments.target, arguments.graphviz, arguments.address in _LOOPBACK),
+            opening,
             arguments.port,
             arguments.address,
             not arguments.no_browser,
@@ -37,10 +43,33 @@ def serve(arguments: Arguments) -> int:
     )
 
 
+def lessons(arguments: Arguments) -> int:
+    """List the course."""
+    course = late.load("explorer.lessons.course")
+    found = [entry.plain() for entry in course.entries()]
+    if arguments.json:
+        print(json.dumps(found, ensure_ascii=False, indent=1))
+        return 0
+    group = ""
+    for one in found:
+        if one["group"] != group:
+            group = one["group"]
+            print(f"\n{group}")
+        print(f"  {one['name']:<20} {one['title']}  ({one['minutes']} min)")
+    print("\nbackprop-explorer serve --lesson NAME begins one; docs/LESSONS.md says how to write your own.")
+    return 0
+
+
+def _lesson(text: str) -> Any:
+    found: list[Any] = []
+    _told(lambda: found.append(late.load("explorer.lessons.course").named(text)))
+    return found[0]
+
+
 def trace(arguments: Arguments) -> int:
     """Print the graph of a function."""
     if arguments.open:
-        arguments.port, arguments.address, arguments.no_browser = 5006, "127.0.0.1", False
+        arguments.port, arguments.address, arguments.no_browser, arguments.lesson = 5006, "127.0.0.1", False, ""
         return serve(arguments)
     target = _load(arguments.target)
     drawing = late.load("explorer.drawing")
@@ -110,4 +139,10 @@ def _write(text: str, path: str | None) -> None:
     print(f"Wrote {path}.")
 
 
-COMMANDS: dict[str, Callable[[Arguments], int]] = {"serve": serve, "trace": trace, "check": check, "train": train}
+COMMANDS: dict[str, Callable[[Arguments], int]] = {
+    "serve": serve,
+    "trace": trace,
+    "check": check,
+    "train": train,
+    "lessons": lessons,
+}

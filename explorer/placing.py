@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine.tasks.settings import TASKS, Settings
@@ -74,7 +74,12 @@ class Placing:
     """The link's part of one page: what the page is told to copy, and how it comes to where a link leads."""
 
     def __init__(
-        self, known: Callable[[], Session], shows: Showing, again: Callable[[Message], None], judge: Callable[[], None]
+        self,
+        known: Callable[[], Session],
+        shows: Showing,
+        again: Callable[[Message], None],
+        judge: Callable[[], None],
+        taught: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         """Begin, on the way to nowhere.
 
@@ -83,10 +88,10 @@ class Placing:
             shows: the views.
             again: takes a message as if it had come from the browser now.
             judge: sends everything there is to see, and says what is wrong with the run.
+            taught: ``lesson`` and ``beat``, where a lesson is on.
         """
         self._known, self._shows, self._again, self._judge = known, shows, again, judge
-        self.lesson, self.beat = "", 0
-        """The lesson that is open, and how far it has come."""
+        self._taught = taught
         self._hide: tuple[str, ...] = ()
         self._aim: Place | None = None
         self._said: list[str] = []
@@ -99,14 +104,14 @@ class Placing:
         """What the browser needs to copy a link; it adds where the playhead is. On the way there is nothing to copy."""
         if self._aim is not None:
             return {}
-        place = dataclasses.replace(place_of(self._known()), lesson=self.lesson, beat=self.beat, hide=self._hide)
+        place = dataclasses.replace(place_of(self._known()), **self._taught(), hide=self._hide)
         return {"link": {"query": write(place), "missing": missing(self._known())}}
 
     def begin(self, place: Place) -> None:
         """Go where a link leads: fold at once, train as soon as that is compiled."""
         session = self._known()
         self._said = [*place.said, *fold_as(session, place)]
-        self.lesson, self.beat, self._hide = place.lesson, place.beat, place.hide
+        self._hide = place.hide
         self._shows.hides(place.hide)
         if not (place.step or place.of or place.trained):
             self._arrive(place)

@@ -66,7 +66,7 @@ class Running:
     def settle(self) -> None:
         """Show everything there is to see, and what is to be said of it."""
         self._push()
-        self._judge()
+        self._judge() if self._known().room.step else self._shows.judged(None)
 
     def _play_on(self, on: bool) -> None:
         self._shows.told["playing"] = on

@@ -21,6 +21,7 @@ from explorer.errors import ExplorerError
 from explorer.extras import Extras, extras, planes, spreads
 from explorer.figures import Figures, figures, picture, read, sentence
 from explorer.keeping import Keeper
+from explorer.lessons.course import lesson_of
 from explorer.pair import Pair
 from explorer.proof import MOST, Proofs
 from explorer.room import DIALS, Room, own_problem
@@ -377,8 +378,10 @@ class Session(Sheet, Pair):
 def _plain(room: Room, latest: Step) -> list[dict[str, Any]]:
     """What is wrong with a run, for the list on the page."""
     plain = [finding.plain() for finding in room.findings(latest)]
-    # a lesson is told of once there is one to open
-    return [finding | {"where": [place["name"] for place in finding["where"]], "lesson": ""} for finding in plain]
+    return [
+        finding | {"where": [place["name"] for place in finding["where"]], "lesson": lesson_of(finding["kind"])}
+        for finding in plain
+    ]
 
 
 def _moved(old: Any, new: Any) -> str:

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.channel import Channel
 from explorer.drawn import Drawn
+from explorer.lessons.course import entries
 from explorer.views.graph import GraphView
+from explorer.views.lesson import LessonView
 from explorer.views.room import RoomView
 from explorer.views.setup import SetupView
 
 if TYPE_CHECKING:
+    from explorer.lessons.lesson import Lesson
     from explorer.session import Session
 
 Message = dict[str, Any]
@@ -40,6 +43,8 @@ class Showing(Drawn):
         self.linked: Callable[[], Mapping[str, Any]] = dict
         """What the status says of the link to this page."""
         self._hidden: frozenset[str] = frozenset()
+        self.course = LessonView(received, course=[entry.plain() for entry in entries()])
+        self._turned: frozenset[str] | None = None
 
     # ---- what is sent ---------------------------------------------------------------------------------------------
 
@@ -69,11 +74,31 @@ class Showing(Drawn):
         """Send a slice of the loss; an empty one to forget it."""
         self._channel.later(self._show_run, surface=surface)
 
+    def lesson(self, told: dict[str, Any]) -> None:
+        """Send a beat; an empty one ends the lesson, and everything can be turned again."""
+        if not told:
+            self._turned = None
+            self.told.pop("charts", None)
+            self.settings()
+            self.running()
+        self._channel.later(self._tell_beat, told=told)
+
+    def controls(self, lesson: Lesson) -> None:
+        """Show what a lesson shows, from the next thing sent on."""
+        self._turned = frozenset(lesson.controls)
+        self.told["charts"] = list(lesson.charts)
+
     def form(self) -> dict[str, Any]:
-        """The settings as a form; files can be named on this machine only."""
+        """The settings as a form; files can be named on this machine only, and a lesson has its own choice."""
         form = self._known().form()
-        hidden = self._hidden if self.told["local"] else self._hidden | FILES
-        return form | {"fields": [one for one in form["fields"] if one["name"] not in hidden]}
+        kept = [one for one in form["fields"] if one["name"] not in self._hidden and self._free(one["name"])]
+        return form | {"fields": kept}
+
+    def _free(self, name: str) -> bool:
+        """Whether a field can be turned here, and in the lesson that is on."""
+        if name in FILES and not self.told["local"]:
+            return False
+        return self._turned is None or name in self._turned
 
     def status(self) -> dict[str, Any]:
         """The same, and the link to this page."""
@@ -99,3 +124,6 @@ class Showing(Drawn):
 
     def _set_form(self, form: dict[str, Any]) -> None:
         self.setup.form = form
+
+    def _tell_beat(self, told: dict[str, Any]) -> None:
+        self.course.told = told

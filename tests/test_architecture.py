@@ -41,14 +41,15 @@ engine.wire engine.sampling engine
 explorer.errors explorer.late explorer.theme explorer.target explorer.assets
 explorer.geometry explorer.dot explorer.dot_worker explorer.dot_process explorer.layout
 explorer.steps explorer.scene explorer.figures explorer.svg explorer.drawing
+explorer.lessons explorer.lessons.vocabulary explorer.lessons.lesson explorer.lessons.table explorer.lessons.load
+explorer.lessons.course
 explorer.room explorer.pair explorer.frames explorer.extras explorer.form explorer.proof explorer.sheet explorer.slices
 explorer.keeping explorer.edits explorer.checking explorer.session explorer.place
-explorer.lessons explorer.lessons.vocabulary explorer.lessons.lesson explorer.lessons.table explorer.lessons.load
-explorer.lessons.course explorer.lessons.marks explorer.lessons.readings explorer.lessons.play
+explorer.lessons.marks explorer.lessons.readings explorer.lessons.play
 explorer.folding explorer.inspecting explorer.crew
 explorer.opening explorer.pace explorer.channel explorer.options explorer.headless explorer.report
-explorer.views explorer.views.graph explorer.views.room explorer.views.setup explorer.views.widget
-explorer.drawn explorer.showing explorer.running explorer.placing explorer.app explorer.server
+explorer.views explorer.views.graph explorer.views.lesson explorer.views.room explorer.views.setup explorer.views.widget
+explorer.drawn explorer.showing explorer.running explorer.teaching explorer.placing explorer.app explorer.server
 explorer.handle explorer.notebook explorer explorer.commands explorer.cli
 """
 """Every module; each may import those that stand before it."""
@@ -62,7 +63,7 @@ OPTIONAL = {"flax", "equinox"}
 SERIALISERS = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
 EVALUATORS = {"eval", "exec", "compile", "__import__"}
 EXITS = {"sys.exit", "os._exit", "os.abort", "exit", "quit", "SystemExit"}
-ENTRIES = ("graphview/main.js", "graphview/setup.js", "graphview/notebook.js", "room/main.js")
+ENTRIES = ("graphview/main.js", "graphview/setup.js", "graphview/notebook.js", "room/main.js", "lesson/main.js")
 
 Found = Callable[[Source], Iterable[str]]
 

@@ -302,9 +302,17 @@ export function createCanvas(host, store, look) {
     return {};
   }
 
+  /** The rectangle of a box in the window. */
+  function onScreen({ x, y, w, h }) {
+    const { left, top } = host.getBoundingClientRect();
+    const { scale } = view;
+    return { left: left + view.x + x * scale, top: top + view.y + y * scale, width: w * scale, height: h * scale };
+  }
+
   return {
     view,
     at,
+    onScreen,
     fit,
     zoom,
     pan,

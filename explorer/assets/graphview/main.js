@@ -10,8 +10,10 @@ import { listenToPointer } from "./pointer.js";
 import { createStore, kept, keptBox, prepared } from "./store.js";
 import { createTable } from "./table.js";
 import { createLegend, createMinimap, createTools } from "./tools.js";
+import { createStand } from "./stand.js";
 import { createTrack } from "./track.js";
 import { createBanner, wayBack } from "./whatif.js";
+import { answerWhere, rectOf, sayMoved } from "../whereabouts.js";
 
 const TRAIN_MS = 2600;
 
@@ -83,7 +85,10 @@ export function mount(root, look, send, wholePage) {
 
   listenToPointer(stage, canvas, {
     toggle: actions.toggle,
-    select,
+    select(box) {
+      select(box);
+      window.dispatchEvent(new CustomEvent("picked", { detail: { box } })); // a lesson may have asked for one
+    },
     ignores: (target) => target.tagName !== "CANVAS" || target === minimap.element,
     zooms: (event) => wholePage || event.ctrlKey || root.matches(":focus-within"), // a notebook scrolls on, until one clicks
   });
@@ -109,6 +114,19 @@ export function mount(root, look, send, wholePage) {
     find: () => tools.search.focus(),
     train: () => train(),
     escape: () => (help.open ? help.close() : document.activeElement && document.activeElement.blur()),
+  });
+
+  // ---- where things are, and the playhead is to be ----
+
+  const standing = createStand(store, track, inspector);
+  canvas.onPaint(sayMoved);
+  const stopAnswering = answerWhere((kind, name) => {
+    const { scene } = store.state;
+    const others = [inspector.element, track.element].map(rectOf).filter(Boolean);
+    const around = [...(scene ? scene.boxes.map(canvas.onScreen) : []), ...others];
+    const box = kind === "node" && scene ? scene.byId.get(name) : null;
+    const own = { inspector: inspector.element, track: track.element }[kind];
+    return { rect: box ? canvas.onScreen(box) : own ? rectOf(own) : null, around };
   });
 
   // ---- training ----
@@ -190,6 +208,7 @@ export function mount(root, look, send, wholePage) {
       store.set(changes);
       cover.hidden = true;
       if (scene) link.arrive();
+      standing.again();
       if (scene && pending) {
         const node = pending;
         pending = null;
@@ -226,7 +245,9 @@ export function mount(root, look, send, wholePage) {
     train,
     select,
     go: (position) => track.go(position),
+    stand: standing.stand,
     remove() {
+      stopAnswering();
       track.pause();
       link.remove();
       canvas.stop();
@@ -274,6 +295,7 @@ export function render({ model, el }) {
     saved: ({ name, text }) => download(name, text),
     train: () => view.train(),
     select: ({ node }) => view.select(node),
+    stand: (place) => view.stand(place),
   };
   model.on("scene", show);
   model.on("figures", show);

@@ -113,8 +113,11 @@ function factorTable(factors, columns) {
   return make("div", { class: "factors", tabindex: "0", role: "region", "aria-label": t("Factors") }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));
 }
 
-/** A link where it is an address of this page; a name otherwise. */
-function lessonOf(lesson) {
-  const inside = /^(?:[?#]|[/](?![/]))/.test(lesson);
-  return make("p", { class: "lesson" }, t("Lesson:"), " ", inside ? make("a", { href: lesson }, lesson.replace(/^[?#/]+(lesson=)?/, "").replace(/[-_]/g, " ")) : lesson);
+/** The lesson that explains it, begun on this page. */
+function lessonOf(name) {
+  const begin = (event) => {
+    event.preventDefault();
+    window.dispatchEvent(new CustomEvent("lesson", { detail: { name } }));
+  };
+  return make("p", { class: "lesson" }, make("a", { href: `?lesson=${encodeURIComponent(name)}`, onclick: begin }, t("A lesson on this")));
 }

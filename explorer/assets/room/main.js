@@ -2,6 +2,7 @@
 
 import { listenToTheme, make, themeOf } from "../graphview/dom.js";
 import { t } from "../texts.js";
+import { answerWhere, rectOf } from "../whereabouts.js";
 import { createBar } from "./bar.js";
 import { createBoundary } from "./boundary.js";
 import { createCompare } from "./compare.js";
@@ -92,8 +93,17 @@ export function mount(root, look, send) {
   const grid = make("div", { class: "room" }, ...order.map(({ element }) => element));
   root.append(grid);
 
-  /** Which charts there is something for. */
+  const parts = { controls: bar.element, loss: charts.loss.element, accuracy: charts.accuracy.element, findings: findings.element, profile: charts.heat.element, plane, layers: charts.lines.element, spread: charts.spread.element, time: charts.time.element, surface: charts.surface.element, parameters: strip.element };
+  const stopAnswering = answerWhere((kind, name) => ({ rect: kind === "chart" && parts[name] ? rectOf(parts[name]) : null }));
+
+  /** Which charts there is something for, and which of them a lesson leaves out. */
   function arrange() {
+    arrangeAll();
+    const { charts: wanted } = state.status;
+    for (const [name, element] of Object.entries(parts)) element.classList.toggle("left-out", Boolean(wanted) && !wanted.includes(name));
+  }
+
+  function arrangeAll() {
     const { extras, run } = state;
     const has = {
       accuracy: hasSeries(state, "accuracy"),
@@ -131,7 +141,7 @@ export function mount(root, look, send) {
 
   subscribe((changed) => {
     root.dataset.theme = state.theme;
-    if (["run", "second", "extras"].some((key) => changed.has(key))) arrange();
+    if (["run", "second", "extras", "status"].some((key) => changed.has(key))) arrange();
     for (const plot of plots) plot.changed(changed);
     schedule();
   });
@@ -154,6 +164,7 @@ export function mount(root, look, send) {
     runs: () => runsOf(state),
     remove() {
       cancelAnimationFrame(frame);
+      stopAnswering();
       stopWatching();
     },
   };
