@@ -98,6 +98,6 @@ def opened(page: Page, url: str = "") -> Page:
     """The page with its graph painted; it goes to ``url`` first, if given."""
     if url:
         page.goto(url)
-    page.get_by_role("slider", name="Playhead").wait_for(timeout=120_000)
+    page.locator(".track").get_by_role("slider").wait_for(timeout=120_000)
     page.locator(".cover").wait_for(state="hidden", timeout=300_000)
     return page

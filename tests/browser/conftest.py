@@ -76,7 +76,7 @@ def open_page(browser: Any, troubles: list[str]) -> Opener:
         context.set_default_timeout(PATIENCE_MS)
         watch(context, troubles)
         page = opened(context.new_page(), address)
-        expect(page.get_by_role("button", name="Train one step")).to_be_enabled()
+        expect(page.locator(".bar .train")).to_be_enabled()
         return page
 
     return open_one

@@ -1,5 +1,6 @@
 // How boxes, wires and open scopes look on a canvas, in the coordinates of the scene.
 
+import { t } from "../texts.js";
 import { pixels } from "./palette.js";
 import { stateOf } from "./store.js";
 import { beforeAfter } from "./whatif.js";
@@ -237,8 +238,8 @@ function drawNumbers(context, box, own, { reached, moved, plain }, look, { theme
   const half = (box.w - 2 * inset - 8) / 2;
   const ink = look.ink[theme];
   const places = [
-    [own.value, box.x + inset, reached !== "not reached", ink.text, "value", moved && moved.value && plain.value],
-    [own.grad, box.x + inset + 8 + half, reached === "gradient", ink.backward, "gradient", moved && moved.grad && plain.grad],
+    [own.value, box.x + inset, reached !== "not reached", ink.text, t("value"), moved && moved.value && plain.value],
+    [own.grad, box.x + inset + 8 + half, reached === "gradient", ink.backward, t("gradient"), moved && moved.grad && plain.grad],
   ];
   for (const [picture, x, there, colour, name, before] of places) {
     if (!picture || !there) continue;

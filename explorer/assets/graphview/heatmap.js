@@ -10,7 +10,7 @@ const TALL = 190;
 /** A picture of an array; `choose(index)` is called for the entry that is clicked. */
 export function createHeatmap(label, store, look, choose) {
   const canvas = make("canvas", { class: "heatmap", role: "img", tabindex: "0" });
-  const readout = make("output", { class: "readout", "aria-live": "polite" });
+  const readout = make("output", { class: "readout", "aria-live": "off" });
   const element = make("figure", { class: "array" }, canvas, readout);
   let shown = null;
   let cursor = null;
@@ -35,6 +35,7 @@ export function createHeatmap(label, store, look, choose) {
     shown.count = moved ? moved.reduce((sum, own) => sum + own, 0) : 0;
     cursor = null;
     paint();
+    readout.setAttribute("aria-live", "off");
     readout.textContent = canvas.hidden ? (shown.count ? `${plain.rms} → ${picture.rms}` : picture.rms) : rest();
   }
 
@@ -88,6 +89,7 @@ export function createHeatmap(label, store, look, choose) {
     if (!shown || !shown.numbers || shown.picture.grey || at < 0 || at >= shown.numbers.length) return;
     cursor = at;
     paint();
+    readout.setAttribute("aria-live", "polite"); // what is asked for is said; each step of the pass is said elsewhere
     const { shape } = shown.picture;
     const was = shown.moved && shown.moved[at] ? `${short(shown.before[at])} → ` : "";
     readout.textContent = `[${unflat(at, shape).join(", ")}]  ${was}${short(shown.numbers[at])}`;

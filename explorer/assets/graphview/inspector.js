@@ -179,13 +179,13 @@ export function createInspector(store, look, actions) {
       line,
       make("p", { class: "words" }, translated(spoken.words)),
       spoken.terms.length > 1
-        ? make("ul", { class: "terms" }, ...spoken.terms.map((term) => make("li", {}, link(term.consumer, term.title), ` ${t("sends {total}: {words}", { total: term.total, words: translated(term.words) })}`)))
+        ? make("ul", { class: "terms" }, ...spoken.terms.map((term) => make("li", {}, link(term.consumer, translated(term.title)), ` ${t("sends {total}: {words}", { total: term.total, words: translated(term.words) })}`)))
         : null,
     );
   }
 
   function termOf(term, several) {
-    if (!term.products.length) return make("span", { class: "term" }, link(term.consumer, term.total, t("what {title} sends back", { title: term.title })));
+    if (!term.products.length) return make("span", { class: "term" }, link(term.consumer, term.total, t("what {title} sends back", { title: translated(term.title) })));
     const group = make("span", { class: "term" });
     const bracket = several && term.products.length > 1;
     if (bracket) group.append("(");

@@ -9,6 +9,7 @@ const HELP = [
   ["F  L  B  U", t("jump to Forward, Loss, Backward, Update")],
   [t("Space"), t("play and pause")],
   [t("Enter"), t("open the selected fold; Shift + Enter folds what is around it")],
+  ["→ ← ↑ ↓", t("on the graph, where Tab leads: from box to box, each said aloud")],
   ["T", t("train one step")],
   ["+  −  0", t("zoom in, zoom out, fit")],
   ["/", t("find a node")],

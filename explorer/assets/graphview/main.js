@@ -12,6 +12,7 @@ import { createTable } from "./table.js";
 import { createLegend, createMinimap, createTools } from "./tools.js";
 import { createStand } from "./stand.js";
 import { createTrack } from "./track.js";
+import { createWalker } from "./walker.js";
 import { createBanner, wayBack } from "./whatif.js";
 import { answerWhere, rectOf, sayMoved } from "../whereabouts.js";
 
@@ -63,7 +64,8 @@ export function mount(root, look, send, wholePage) {
   const inspector = createInspector(store, look, actions);
   const link = createLink(store, inspector, say);
   table = createTable(store, actions);
-  stage.append(createBanner(store, actions).element, tools.element, minimap.element, legend.element, note, message, cover);
+  const walker = createWalker(store, { select, say: (id) => table.say(id) });
+  stage.append(walker, createBanner(store, actions).element, tools.element, minimap.element, legend.element, note, message, cover);
   root.append(make("div", { class: "explorer" }, track.element, stage, inspector.element, table.element, table.live, help));
 
   function selectedBox() {

@@ -14,14 +14,15 @@ export function createTable(store, actions) {
   const element = make("div", { class: "twin", tabindex: "-1" }, table);
   const live = make("p", { class: "live", role: "status", "aria-live": "polite" });
   const rows = new Map();
+  let shown = false; // unseen, it can be read, but Tab doesn't lead where nothing is to be seen
 
   function build() {
     rows.clear();
     const { scene } = store.state;
     for (const box of scene.boxes) {
-      const name = make("button", { type: "button", class: "link", onclick: () => actions.select(box.node) }, box.name);
+      const name = make("button", { type: "button", class: "link", tabindex: shown ? "0" : "-1", onclick: () => actions.select(box.node) }, box.name);
       const cells = [make("td", {}, translated(box.operation)), make("td", {}, box.shape), make("td"), make("td"), make("td")];
-      rows.set(box.id, { box, cells, row: make("tr", {}, make("th", { scope: "row" }, name), ...cells) });
+      rows.set(box.id, { box, cells, name, row: make("tr", {}, make("th", { scope: "row" }, name), ...cells) });
     }
     const all = [...rows.values()].map(({ row }) => row);
     const groups = [];
@@ -70,7 +71,22 @@ export function createTable(store, actions) {
     return `${spoken(store.state)}${picture ? `, ${stateInWords(stop.phase === "Backward" ? "gradient" : "value")} ${textOf(picture)}` : ""}`;
   }
 
-  return { element, live, toggle: (shown) => element.classList.toggle("shown", shown) };
+  return {
+    element,
+    live,
+    toggle(now) {
+      shown = now;
+      element.classList.toggle("shown", shown);
+      for (const { name } of rows.values()) name.tabIndex = shown ? 0 : -1;
+    },
+    /** Say a box aloud: what its row has. */
+    say(id) {
+      const { box, cells } = rows.get(id);
+      const [operation, shape, value, gradient, state] = cells.map((cell) => cell.textContent);
+      const numbers = [[t("value"), value], [t("gradient"), gradient]].filter(([, text]) => text !== "–").map((pair) => pair.join(" "));
+      live.textContent = [box.name, operation, shape, ...numbers, state, ...(box.opens ? [t("Enter opens it")] : [])].join(", ");
+    },
+  };
 }
 
 function textOf(picture, before = null) {

@@ -6,6 +6,11 @@ import { currentStop, PHASES, spoken } from "./store.js";
 
 const BASE_MS = 750;
 
+function titleOf({ name, count }) {
+  const values = { phase: PHASES[name], count, key: name[0] };
+  return count === 1 ? t("{phase}: 1 step (key {key})", values) : t("{phase}: {count} steps (key {key})", values);
+}
+
 /** The track, and the functions that the keys share with the buttons. */
 export function createTrack(store, actions) {
   const segments = make("div", { class: "segments" });
@@ -128,7 +133,7 @@ export function createTrack(store, actions) {
         .map((phase) =>
           make(
             "div",
-            { class: `segment ${phase.name.toLowerCase()}`, style: `flex-grow: ${phase.count}`, title: t("{phase}: {count} steps (key {key})", { phase: PHASES[phase.name], count: phase.count, key: phase.name[0] }) },
+            { class: `segment ${phase.name.toLowerCase()}`, style: `flex-grow: ${phase.count}`, title: titleOf(phase) },
             make("span", {}, PHASES[phase.name]),
           ),
         ),

@@ -18,6 +18,7 @@ export function createBar(room) {
   const calm = make("p", { class: "calm" });
   const stepper = createStepper(room);
   const knobs = make("div", { class: "knobs" });
+  let walked = 0;
   const element = make(
     "div",
     { class: "card bar" },
@@ -43,7 +44,9 @@ export function createBar(room) {
 
   function showTold({ status, run }) {
     if (!status.title) return;
-    text.setAttribute("aria-live", status.playing ? "off" : "polite"); // ten numbers a second can't be listened to
+    // ten numbers a second can't be listened to, and what a walked step did is said over the graph
+    text.setAttribute("aria-live", status.playing || status.run !== walked ? "off" : "polite");
+    walked = status.run;
     const words = `${translated(status.measure)} ${status.before}${status.trained ? ` → ${status.after}` : ""}`;
     if (text.textContent !== words) text.replaceChildren(make("b", {}, words));
     const count = status.step + (status.trained ? 1 : 0);

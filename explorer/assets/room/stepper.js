@@ -12,7 +12,7 @@ export function createStepper(room) {
   const thumb = make("div", { class: "thumb" });
   const rail = make("div", { class: "rail" }, done, events, thumb);
   const slider = make("div", { class: "steps", role: "slider", tabindex: "0", "aria-label": t("Training step"), "aria-valuemin": "0", "aria-valuemax": "0", "aria-valuenow": "0", "aria-valuetext": t("no step taken yet") }, rail);
-  const label = make("output", { class: "at" });
+  const label = make("span", { class: "at" });
   const element = make("div", { class: "stepper" }, slider, label);
   let marked = null;
 
