@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from explorer import late
 
 if TYPE_CHECKING:
+    from explorer.exporting import save as save
     from explorer.notebook import show as show
 
-__all__ = ["show"]
+__all__ = ["save", "show"]
 
-_FOUND_IN = {"show": "explorer.notebook"}
+_FOUND_IN = {"save": "explorer.exporting", "show": "explorer.notebook"}
 """What can be had of this package, and the module that it is loaded from when it is asked for: JAX takes seconds."""
 
 

@@ -152,9 +152,7 @@ class Page:
         self._push()
 
     def _export(self, message: Message) -> None:
-        look = "dark" if message.get("theme") == "dark" else "light"
-        text = self._known().picture(int(message["position"]), look)
-        self.shows.reply(type="saved", name=f"{self._known().graph.name}.svg", text=text)
+        self.shows.reply(type="saved", **late.load("explorer.exporting").answer(self._known(), message))
 
     # ---- to the browser -------------------------------------------------------------------------------------------
 

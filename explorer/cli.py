@@ -22,6 +22,7 @@ examples:
   backprop-explorer trace my_model:loss --svg    ... as a picture (also --json, --dot)
   backprop-explorer check my_model:loss          every gradient against JAX and against differences
   backprop-explorer train --task spiral --json   a training run without a page: losses, gradients, findings
+  backprop-explorer export -o page.html          a page in one file, to be read without Python and without a network
 
 your own function brings its example arguments in one way: beside `loss` stands `loss_args`,
 a tuple of arguments or a function that returns one. The first argument is differentiated.
@@ -137,13 +138,34 @@ def parser(command: str = "") -> argparse.ArgumentParser:
         "train", help="the training room without a page: losses, gradients by layer, what is wrong and what to do"
     )
     _add_training(train)
-    if command == "train":
-        late.load("explorer.options").add(train)
-    for shown in (serve, trace):
+    export = commands.add_parser("export", help="a page that works offline, a picture, a film, or the numbers")
+    _add_export(export)
+    for trained in (train, export):
+        if command == trained.prog.split()[-1]:
+            late.load("explorer.options").add(trained)
+    for shown in (serve, trace, export):
         shown.add_argument(
             "--graphviz", choices=("bundled", "system"), default="bundled", help="which Graphviz lays the graph out"
         )
     return top
+
+
+def _add_export(export: argparse.ArgumentParser) -> None:
+    """The options of ``export`` that are no settings."""
+    export.add_argument(
+        "target", nargs="?", default="", metavar="MODULE:FUNCTION", help="your own loss function instead of a task"
+    )
+    export.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="ends in .html, .svg, .png, .gif, .csv or .parquet"
+    )
+    export.add_argument(
+        "--steps", type=_whole, metavar="N", help="trained before (default 100; none for your own function)"
+    )
+    export.add_argument(
+        "--of", choices=("pass", "training"), default="pass", help="what a film or a table tells (default: the pass)"
+    )
+    export.add_argument("--operations", action="store_true", help="unfold every function to its operations")
+    export.add_argument("--dark", action="store_true", help="a picture or a film on a dark ground")
 
 
 def _add_training(train: argparse.ArgumentParser) -> None:

@@ -113,6 +113,30 @@ def _train(arguments: Arguments) -> int:
     return 130 if trained.interrupted else 0
 
 
+def export(arguments: Arguments) -> int:
+    """Write a page, a picture, a film or a table."""
+    return _told(lambda: _export(arguments))
+
+
+def _export(arguments: Arguments) -> None:
+    exporting = late.load("explorer.exporting")
+    form = exporting.form_of(arguments.output)
+    given = late.load("explorer.options").given(arguments)
+    session = late.load("explorer.opening").session_of(arguments.target, given, arguments.graphviz)
+    if arguments.operations:
+        session.set_granularity("operation")
+    steps = arguments.steps if arguments.steps is not None else 0 if arguments.target else _STEPS
+    session.advance(steps)
+    session.catch_up()
+    place = exporting.Where(0 if form == "html" else len(session.scene.stops))
+    order = exporting.Order(form, arguments.of, place, "dark" if arguments.dark else "light")
+    _keep(exporting.export(session, order), arguments.output)
+
+
+_STEPS = 100
+"""A task is trained for so many before it is exported, unless told otherwise; one's own function for none."""
+
+
 def _load(text: str) -> Any:
     found: list[Any] = []
     _told(lambda: found.append(late.load("explorer.target").load(text)))
@@ -132,8 +156,12 @@ def _write(text: str, path: str | None) -> None:
     if path is None:
         print(text)
         return
+    _keep(f"{text}\n".encode(), path)
+
+
+def _keep(content: bytes, path: str) -> None:
     try:
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        Path(path).write_bytes(content)
     except OSError as error:
         raise Refused(f"Can't write {path}: {error.strerror}.") from error
     print(f"Wrote {path}.")
@@ -145,4 +173,5 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "check": check,
     "train": train,
     "lessons": lessons,
+    "export": export,
 }

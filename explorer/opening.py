@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 
 from engine.errors import EngineError
 from explorer.dot_process import open_engine, shared_engine
+from explorer.options import only_dials, settings
 from explorer.place import Place, read
 from explorer.session import Session
 from explorer.target import Target, load
@@ -51,6 +54,22 @@ def _refused(place: Place, own: Target | None, local: bool) -> str:
         serve = "backprop-explorer serve MODULE:FUNCTION"
         return f"The link shows the function {place.function[:40]!r}, which isn't served here: {serve} serves it."
     return ""
+
+
+def session_of(target: str, chosen: Mapping[str, Any], graphviz: str = "bundled") -> Session:
+    """A session for a command: of a task with some settings chosen, or of one's own function.
+
+    Raises:
+        EngineError, ExplorerError: one sentence about what can't be.
+    """
+    if not target:
+        remember_compiled()
+        engine = shared_engine() if graphviz == "bundled" else open_engine(graphviz)
+        return Session(settings(chosen), engine=engine)
+    session = open_session(target, graphviz)
+    if dials := only_dials(chosen, "One's own function brings its data along."):
+        session.choose(**dials)
+    return session
 
 
 def remember_compiled() -> None:

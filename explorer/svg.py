@@ -18,7 +18,16 @@ from explorer.scene import Scene, SceneBox, SceneCluster, SceneWire
 PAD = 24.0
 
 
-def render(scene: Scene, figures: Figures | None = None, position: int | None = None, look: str = "light") -> str:
+CAPTION = 30.0
+
+
+def render(
+    scene: Scene,
+    figures: Figures | None = None,
+    position: int | None = None,
+    look: str = "light",
+    caption: str = "",
+) -> str:
     """Draw a scene.
 
     Args:
@@ -26,13 +35,14 @@ def render(scene: Scene, figures: Figures | None = None, position: int | None = 
         figures: numbers; only shapes and names are drawn without.
         position: of the playhead: what isn't reached yet is pale. The end of the pass if left out.
         look: ``light`` or ``dark``.
+        caption: a line below the graph.
 
     Returns:
         A complete SVG document.
     """
     ink = theme.INK[look]
     seen = reached(scene, len(scene.stops) if position is None else position)
-    width, height = scene.width + 2 * PAD, scene.height + 2 * PAD
+    width, height = scene.width + 2 * PAD, scene.height + 2 * PAD + (CAPTION if caption else 0)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
         f'width="{width:g}" height="{height:g}" font-family="Inter, Helvetica, Arial, sans-serif" '
@@ -44,7 +54,8 @@ def render(scene: Scene, figures: Figures | None = None, position: int | None = 
     ]
     for box in scene.boxes:
         parts += _box(box, figures, seen.get(box.id, ""), look)
-    return "\n".join([*parts, "</g>", "</svg>"])
+    said = [_text(PAD, height - 18, caption, ink["quiet"], 16)] if caption else []
+    return "\n".join([*parts, "</g>", *said, "</svg>"])
 
 
 def reached(scene: Scene, position: int) -> dict[str, str]:

@@ -47,7 +47,8 @@ explorer.room explorer.pair explorer.frames explorer.extras explorer.form explor
 explorer.keeping explorer.edits explorer.checking explorer.session explorer.place
 explorer.lessons.marks explorer.lessons.readings explorer.lessons.play
 explorer.folding explorer.inspecting explorer.crew
-explorer.opening explorer.pace explorer.channel explorer.options explorer.headless explorer.report
+explorer.options explorer.opening explorer.pace explorer.channel explorer.headless explorer.report
+explorer.recording explorer.saved explorer.rasters explorer.tables explorer.exporting
 explorer.views explorer.views.graph explorer.views.lesson explorer.views.room explorer.views.setup explorer.views.widget
 explorer.drawn explorer.showing explorer.running explorer.teaching explorer.placing explorer.app explorer.server
 explorer.handle explorer.notebook explorer explorer.commands explorer.cli
@@ -63,7 +64,10 @@ OPTIONAL = {"flax", "equinox"}
 SERIALISERS = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
 EVALUATORS = {"eval", "exec", "compile", "__import__"}
 EXITS = {"sys.exit", "os._exit", "os.abort", "exit", "quit", "SystemExit"}
-ENTRIES = ("graphview/main.js", "graphview/setup.js", "graphview/notebook.js", "room/main.js", "lesson/main.js")
+ENTRIES = (
+    *("graphview/main.js", "graphview/setup.js", "graphview/notebook.js"),
+    *("room/main.js", "lesson/main.js", "saved/start.js"),
+)
 
 Found = Callable[[Source], Iterable[str]]
 

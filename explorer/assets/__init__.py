@@ -22,6 +22,11 @@ def text(name: str) -> str:
     return files(__name__).joinpath(name).read_text(encoding="utf-8")
 
 
+def path(name: str) -> str:
+    """Where a file of this folder lies, for a library that opens it by itself."""
+    return str(files(__name__).joinpath(name))
+
+
 @cache
 def module(entry: str) -> str:
     """One ES module made of an entry file and everything that it imports, each once, in the order needed.
@@ -54,9 +59,9 @@ def catalogue(language: str) -> dict[str, str]:
 
 
 @cache
-def words() -> str:
+def words(languages: tuple[str, ...] = tuple(LANGUAGES)) -> str:
     """A script that a page begins with: the catalogues, and the two functions that read them."""
-    catalogues = {language: catalogue(language) for language in LANGUAGES if language != "en"}
+    catalogues = {language: catalogue(language) for language in languages if language != "en"}
     held = json.dumps(catalogues, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
     return f"var backpropTexts = {held};\n{text('texts.js').replace('export ', '')}"
 

@@ -123,7 +123,7 @@ export function createInspector(store, look, actions) {
   function proveButton(box, picture) {
     const { status } = store.state;
     if (!picture || !status || status.proves_all) return null;
-    const button = make("button", { type: "button", class: "quiet" }, t("Compare with jax.grad"));
+    const button = make("button", { type: "button", class: "quiet needs-server" }, t("Compare with jax.grad"));
     button.addEventListener("click", () => {
       button.disabled = true;
       button.textContent = t("Comparing…");
@@ -221,7 +221,7 @@ export function createInspector(store, look, actions) {
   function large(picture) {
     if (!picture || picture.data || picture.shape.length === 0 || picture.grey || picture.fetched) return null;
     const count = picture.shape.reduce((product, size) => product * size, 1);
-    return count > 4096 ? null : make("button", { type: "button", class: "quiet", onclick: () => actions.fetch() }, t("Fetch the numbers"));
+    return count > 4096 ? null : make("button", { type: "button", class: "quiet needs-server", onclick: () => actions.fetch() }, t("Fetch the numbers"));
   }
 
   store.subscribe((changed) => {

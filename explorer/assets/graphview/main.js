@@ -3,6 +3,7 @@
 import { t, translated } from "../texts.js";
 import { createCanvas } from "./canvas.js";
 import { listenToTheme, make, themeOf } from "./dom.js";
+import { createExport, download } from "./exporting.js";
 import { createInspector } from "./inspector.js";
 import { createHelp, listen } from "./keys.js";
 import { createLink } from "./link.js";
@@ -27,6 +28,10 @@ export function mount(root, look, send, wholePage) {
   const message = make("p", { class: "message", role: "status", hidden: true });
   const cover = make("div", { class: "cover" }, make("p", {}, t("Tracing the network…")));
   const help = createHelp();
+  const exporting = createExport((form, of) => {
+    const { position, selected, theme } = store.state;
+    send({ type: "export", form, of, position, selected: selected || "", theme, language: document.documentElement.lang });
+  });
   const canvas = createCanvas(stage, store, look);
   let pending = null; // node to select once the scene that shows it has come
   let table = null;
@@ -48,7 +53,7 @@ export function mount(root, look, send, wholePage) {
     undo: () => store.state.whatif && send({ type: "undo" }),
     check: (node, index) => send({ type: "check", node, box: selectedBox().id, index }),
     moves: (node) => send({ type: "moves", node, box: selectedBox().id }),
-    save: () => send({ type: "export", position: store.state.position, theme: store.state.theme }),
+    save: () => exporting.open(),
     table: () => {
       tableShown = !tableShown;
       table.toggle(tableShown);
@@ -66,7 +71,7 @@ export function mount(root, look, send, wholePage) {
   table = createTable(store, actions);
   const walker = createWalker(store, { select, say: (id) => table.say(id) });
   stage.append(walker, createBanner(store, actions).element, tools.element, minimap.element, legend.element, note, message, cover);
-  root.append(make("div", { class: "explorer" }, track.element, stage, inspector.element, table.element, table.live, help));
+  root.append(make("div", { class: "explorer" }, track.element, stage, inspector.element, table.element, table.live, help, exporting.element));
 
   function selectedBox() {
     return store.state.scene.byId.get(store.state.selected);
@@ -115,7 +120,7 @@ export function mount(root, look, send, wholePage) {
     help: () => help.showModal(),
     find: () => tools.search.focus(),
     train: () => train(),
-    escape: () => (help.open ? help.close() : document.activeElement && document.activeElement.blur()),
+    escape: () => (help.open ? help.close() : exporting.element.open ? exporting.element.close() : document.activeElement && document.activeElement.blur()),
   });
 
   // ---- where things are, and the playhead is to be ----
@@ -238,10 +243,15 @@ export function mount(root, look, send, wholePage) {
     extend: (box, more) => inspector.extend(box, more),
     tell: (text) => say(translated(text)),
     place: link.go,
+    saved(file) {
+      exporting.done();
+      download(file);
+    },
     fail(text) {
       cover.hidden = Boolean(store.state.scene);
       cover.replaceChildren(make("p", { role: "alert" }, translated(text)));
       inspector.failed();
+      exporting.failed(translated(text));
       say(translated(text));
     },
     train,
@@ -294,7 +304,7 @@ export function render({ model, el }) {
     preparing: ({ value }) => view.preparing(value),
     checked: ({ box, valley }) => view.closer("valley", { box, valley }),
     moved: ({ box, node, moves }) => view.closer("moves", { box, node, moves }),
-    saved: ({ name, text }) => download(name, text),
+    saved: (file) => view.saved(file),
     train: () => view.train(),
     select: ({ node }) => view.select(node),
     stand: (place) => view.stand(place),
@@ -318,12 +328,4 @@ export function render({ model, el }) {
   view.place(model.place);
   root.explorer = view;
   return root;
-}
-
-function download(name, text) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(link.href);
 }

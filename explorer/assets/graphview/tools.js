@@ -14,7 +14,7 @@ export function createTools(store, canvas, look, actions) {
     list: list.id,
     onchange: (event) => find(event.target),
   });
-  const plumbing = make("button", { type: "button", class: "text-button", "aria-pressed": "false", title: t("Show reshapes, broadcasts and casts as boxes of their own"), onclick: () => actions.plumbing(!store.state.plumbing) }, t("Plumbing"));
+  const plumbing = make("button", { type: "button", class: "text-button needs-server", "aria-pressed": "false", title: t("Show reshapes, broadcasts and casts as boxes of their own"), onclick: () => actions.plumbing(!store.state.plumbing) }, t("Plumbing"));
   const table = make("button", { type: "button", class: "text-button", "aria-pressed": "false", title: t("The graph as a table"), onclick: () => actions.table() }, t("Table"));
   const copy = iconButton("link", t("Copy link"), () => actions.copyLink(), { hidden: true });
   const element = make(
@@ -30,7 +30,7 @@ export function createTools(store, canvas, look, actions) {
       make("button", { type: "button", class: "icon-button", "aria-label": t("Zoom in"), title: t("Zoom in (+)"), onclick: () => canvas.zoom(1.25) }, "+"),
       iconButton("fit", t("Fit to view"), () => canvas.fit()),
       copy,
-      iconButton("save", t("Export"), () => actions.save()),
+      iconButton("save", t("Export"), () => actions.save(), { class: "icon-button needs-server" }),
     ),
   );
 

@@ -1,0 +1,180 @@
+"""A session as a file to keep or to send: a page, a picture, a film, or its numbers. The file's ending says which."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.numbers import short
+from engine.trace import in_floats
+from explorer import assets, rasters, recording, saved, svg, tables
+from explorer.errors import ExplorerError
+from explorer.recording import Where
+from explorer.session import Session
+from explorer.target import Target
+
+PASS, TRAINING = "pass", "training"
+
+FRAME_SECONDS = 0.7
+"""How long a film stays at one stop of a pass; at a step of a training half as long."""
+
+MOST_FRAMES = 120
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """What is to be exported."""
+
+    form: str
+    """An ending: ``html svg png gif csv parquet``."""
+    of: str = PASS
+    """A film or a table tells the ``pass`` that is shown, or the ``training``."""
+    where: Where = Where()  # noqa: RUF009
+    look: str = "light"
+    language: str = "en"
+
+
+def export(session: Session, order: Order) -> bytes:
+    """The file's bytes; the session stays as it is.
+
+    Raises:
+        ExplorerError: there is no such form, or a library for it is missing.
+    """
+    if order.form not in FORMS:
+        raise ExplorerError(f"There is no export as .{order.form}; write one of {_endings()}.")
+    return FORMS[order.form].makes(session, order)
+
+
+def answer(session: Session, message: Mapping[str, Any]) -> dict[str, Any]:
+    """What a page is sent that asks for a file.
+
+    Raises:
+        ExplorerError: it can't be made.
+    """
+    order = Order(
+        form=str(message.get("form", "svg")),
+        of=TRAINING if message.get("of") == TRAINING else PASS,
+        where=Where(int(message.get("position", 0)), str(message.get("selected", ""))),
+        look="dark" if message.get("theme") == "dark" else "light",
+        language=str(message.get("language")) if message.get("language") in assets.LANGUAGES else "en",
+    )
+    content = base64.b64encode(export(session, order)).decode("ascii")
+    what = "-training" if order.of == TRAINING else ""
+    return {"name": f"{session.graph.name}{what}.{order.form}", "mime": FORMS[order.form].mime, "content": content}
+
+
+def save(fun: Callable[..., Any], *args: Any) -> Path:
+    """Write what a function computes and what flows back: ``explorer.save(loss, params, x, y, "page.html")``.
+
+    Args:
+        fun: the loss; its first argument is differentiated.
+        *args: what it is called on, and last of all the file. Its ending says what is written.
+
+    Returns:
+        The file.
+
+    Raises:
+        ExplorerError: no file is named, or its ending is unknown.
+        EngineError: the function is no loss, or can't be traced.
+    """
+    *given, path = args or ("",)
+    if not isinstance(path, str | Path):
+        raise ExplorerError('The last argument names the file, as in explorer.save(loss, params, x, y, "page.html").')
+    form = form_of(str(path))
+    session = Session(target=Target(getattr(fun, "__name__", "function"), *in_floats(fun, tuple(given))))
+    place = Where(0 if form == "html" else len(session.scene.stops))
+    found = Path(path)
+    found.write_bytes(export(session, Order(form, where=place)))
+    return found
+
+
+def form_of(path: str) -> str:
+    """The form that a file's name asks for.
+
+    Raises:
+        ExplorerError: it asks for none that there is.
+    """
+    form = Path(path).suffix.removeprefix(".").lower()
+    if form not in FORMS:
+        raise ExplorerError(f"The file {path!r} doesn't say as what to export: its name must end in {_endings()}.")
+    return form
+
+
+def _endings() -> str:
+    *others, last = (f".{form}" for form in FORMS)
+    return f"{', '.join(others)} or {last}"
+
+
+# ---- the forms -----------------------------------------------------------------------------------------------------
+
+
+def _page(session: Session, order: Order) -> bytes:
+    record = recording.record(session, order.where)
+    steps = session.room.step
+    about = f"{steps} steps of training, as the jitted step computed them." if steps else _ONE
+    return saved.page(record, about, order.language).encode("utf-8")
+
+
+_ONE = "One step, as the jitted step computed it."
+
+
+def _svg(session: Session, order: Order) -> bytes:
+    return session.picture(order.where.position, order.look).encode("utf-8")
+
+
+def _png(session: Session, order: Order) -> bytes:
+    return rasters.png(session.picture(order.where.position, order.look))
+
+
+def _gif(session: Session, order: Order) -> bytes:
+    if order.of == TRAINING:
+        return rasters.gif(_training(session, order.look), FRAME_SECONDS / 2)
+    return rasters.gif(_pass(session, order.look), FRAME_SECONDS)
+
+
+def _table(session: Session, order: Order) -> tables.Table:
+    return tables.of_training(session.room) if order.of == TRAINING else tables.of_pass(session)
+
+
+def _pass(session: Session, look: str) -> list[str]:
+    """A picture of each stop of the playhead; of many, as many as a film can have."""
+    scene, figures = session.scene, session.figures
+    names = {box.id: box.name for box in scene.boxes}
+    texts = ["Start", *(f"{stop.phase} · {names[stop.box]}" for stop in scene.stops)]
+    every = -(-len(texts) // MOST_FRAMES)
+    shown = sorted({*range(0, len(texts), every), len(texts) - 1})
+    return [svg.render(scene, figures, position, look, texts[position]) for position in shown]
+
+
+def _training(session: Session, look: str) -> list[str]:
+    """A picture of the whole pass at steps of the training, closer together at the start."""
+    twin = copy.copy(session)
+    frames = []
+    for step in recording.steps_of(session):
+        twin.rewind(step)
+        caption = f"Step {step} · loss {short(float(twin.step.loss))}"
+        frames.append(svg.render(twin.scene, twin.figures, None, look, caption))
+    return frames
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """One kind of file."""
+
+    mime: str
+    makes: Callable[[Session, Order], bytes]
+
+
+FORMS: Mapping[str, Form] = {
+    "html": Form("text/html", _page),
+    "svg": Form("image/svg+xml", _svg),
+    "png": Form("image/png", _png),
+    "gif": Form("image/gif", _gif),
+    "csv": Form("text/csv", lambda session, order: tables.as_csv(_table(session, order))),
+    "parquet": Form("application/vnd.apache.parquet", lambda session, order: tables.as_parquet(_table(session, order))),
+}
+"""By the ending of a file's name."""

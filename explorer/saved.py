@@ -1,0 +1,64 @@
+"""A record -> one HTML file that needs no server, no Python and no network."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from explorer import assets
+from explorer.recording import packed
+
+VIEWS = {"graph": ("graphview/main.js", "graphview.css"), "room": ("room/main.js", "room.css")}
+"""Of each view the entry of its module, and its style sheet."""
+
+
+def page(record: Mapping[str, Any], about: str = "", language: str = "en") -> str:
+    """The page.
+
+    Args:
+        record: of a session (:func:`explorer.recording.record`).
+        about: a sentence on what it is, beside the title.
+        language: of its own texts.
+    """
+    shown = {
+        "language": language,
+        "title": escape(record["title"]),
+        "about": escape(about),
+        "words": assets.words((language,)),
+        "page_css": assets.variables() + assets.text("page.css"),
+        "record": base64.b64encode(packed(record)).decode("ascii"),
+        "styles": _inline(json.dumps({name: _sheets(sheet) for name, (_, sheet) in VIEWS.items()})),
+        "modules": "\n".join(map(_module, [*map(_view, VIEWS), assets.module("saved/start.js")])),
+    }
+    return _filled(assets.text("saved.html"), shown)
+
+
+def _view(name: str) -> str:
+    """A view's module, which leaves its way in where the last module finds it: modules share no names."""
+    return f"{assets.module(VIEWS[name][0])}\nglobalThis.backpropViews.{name} = render;"
+
+
+def _sheets(name: str) -> list[str]:
+    return [assets.variables(), assets.text(name), assets.text("saved.css")]
+
+
+def _module(text: str) -> str:
+    return f'<script type="module">\n{_inline(text)}\n</script>'
+
+
+def _inline(text: str) -> str:
+    """Nothing in a script may look like its end."""
+    return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    """Each place filled once: what is put in is not looked into."""
+    parts = template.split("{{ ")
+    found = [parts[0]]
+    for part in parts[1:]:
+        name, _, rest = part.partition(" }}")
+        found += [values[name], rest]
+    return "".join(found)
