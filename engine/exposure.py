@@ -4,6 +4,9 @@ XLA contracts a product into the sum that follows it, and rounds once instead of
 is computed apart, and the sum after it comes out different in the last bit. A copy leaves what XLA does alone; but each
 copy is computed anew from the last array that is in memory, so hundreds in a row take minutes to compile. So all are
 copies, but now and then in a long row one leaves as it is: where a product can't meet a sum.
+
+What XLA keeps in memory in any case needs no copy: what a matrix product or a loop returns, and what one of them reads
+(its operand can't be computed inside it). One reader more changes nothing that XLA decides.
 """
 
 from __future__ import annotations
@@ -35,24 +38,104 @@ _HALVES = frozenset({"float16", "bfloat16"})
 """Computed in a wider type, whose extra digits must not be cut off half-way."""
 
 
-def in_memory(node: Node) -> bool:
-    """Whether a node's value is an array of its own in any case, so that reading it there changes nothing."""
-    return node.kind in ("input", "constant") or node.op in _IN_MEMORY
+_SAME = frozenset({"name", "copy", "copy_p"})
+"""Operations that XLA doesn't see: the array after one is the array before it."""
+
+
+def held_values(graph: Graph) -> frozenset[str]:
+    """Nodes whose value is an array of its own in any case, so that reading it there changes nothing."""
+    ends = {edge.source for edge in graph.edges if edge.kind == "carry"}
+    found = {node.id for node in graph.nodes if node.kind in _GIVEN or node.op in _IN_MEMORY} | ends
+    for node in reversed(graph.nodes):
+        if any(_reads(graph, graph.node(id), node.id, found) for id in graph.consumers(node.id) if id in graph):
+            found.add(node.id)
+    found |= {node.id for node in graph.nodes if node.op in _SAME and not found.isdisjoint(node.inputs)}
+    return frozenset(id for id in found if graph.node(id).kind in _GIVEN or graph.node(id).dtype not in _HALVES)
+
+
+_GIVEN = ("input", "constant", "carry")
+
+
+def _reads(graph: Graph, node: Node, source: str, found: set[str]) -> bool:
+    """Whether an operation reads this operand from memory."""
+    if node.op in _SAME:
+        return node.id in found
+    if node.op == "conv_general_dilated":
+        return node.inputs[0] == source and _straight(graph, node)
+    return node.kind in ("carry", "shared") or (node.op == "dot_general" and _straight(graph, node))
+
+
+def _straight(graph: Graph, node: Node) -> bool:
+    """Whether a product reads its operands as they lie. Others are turned round first, in a loop that may take in
+    whatever comes before it; and one along an axis of length 1 is no product of matrices to XLA.
+    """
+    if any(1 in shape for shape in (node.shape, *(graph.node(id).shape for id in node.inputs))):
+        return False
+    numbers = node.param("dimension_numbers")
+    if node.op == "dot_general":
+        (left, right), (left_batch, right_batch) = numbers
+        return not (left_batch or right_batch) and len(left) == len(right) == 1
+    lhs = tuple(dict(numbers)["lhs_spec"])
+    return lhs == (0, len(lhs) - 1, *range(1, len(lhs) - 1))
+
+
+def held_gradients(graph: Graph, active: frozenset[str]) -> frozenset[str]:
+    """Nodes whose gradient is an array of its own in any case: on the way back a product or a loop returns it, or
+    reads it.
+
+    Args:
+        graph: the traced function.
+        active: nodes that depend on what is differentiated; gradients of no others are computed unwatched.
+    """
+    ends = {edge.source for edge in graph.edges if edge.kind == "carry" and len(graph.consumers(edge.source)) == 1}
+    read = {node.id for node in graph.nodes if node.id in active and _is_read(graph, node, active)} | (ends & active)
+    for node in graph.nodes:
+        if node.op in _SAME | {"add"} and any(_hands_on(graph, id, node) for id in node.inputs if id in read):
+            read.add(node.id)
+    found = read | {node.id for node in graph.nodes if node.id in active and _is_returned(graph, node)}
+    for node in reversed(graph.nodes):
+        after = graph.consumers(node.id)
+        if len(after) == 1 and after[0] in found and graph.node(after[0]).op in _SAME:
+            found.add(node.id)
+    return frozenset(id for id in found if graph.node(id).dtype not in _HALVES)
+
+
+def _is_read(graph: Graph, node: Node, active: frozenset[str]) -> bool:
+    """Whether the way back through what made a node begins with a product or a loop; or with the iteration before."""
+    if node.op == "conv_general_dilated":
+        return node.inputs[0] in active and _straight(graph, node)
+    return node.kind == "carry" or node.op in ("scan", "cond") or (node.op == "dot_general" and _straight(graph, node))
+
+
+def _is_returned(graph: Graph, node: Node) -> bool:
+    """Whether all that comes back to a node is what one product or loop returns."""
+    consumers = graph.consumers(node.id)
+    if len(consumers) != 1 or consumers[0] not in graph:
+        return False
+    after = graph.node(consumers[0])
+    once = after.inputs.count(node.id) == 1 and after.op in ("dot_general", "conv_general_dilated")
+    return after.kind in ("carry", "slice", "shared") or (once and _straight(graph, after))
+
+
+def _hands_on(graph: Graph, id: str, node: Node) -> bool:
+    """Whether a node's gradient comes from another as it is, and goes nowhere else."""
+    before = graph.node(id)
+    return (before.shape, before.dtype) == (node.shape, node.dtype) and graph.consumers(id) == (node.id,)
 
 
 def bare_values(graph: Graph) -> frozenset[str]:
     """Nodes whose value leaves the step without a copy."""
-    multiplied = _multiplied(graph)
+    multiplied, held = _multiplied(graph), held_values(graph)
 
     def harmless(node: Node) -> bool:
         return node.op in _FACTORS | _TERMS and node.id in multiplied
 
-    return _every_so_often(graph.nodes, graph.sources, harmless)
+    return _every_so_often(graph.nodes, graph.sources, harmless, held)
 
 
-def bare_gradients(graph: Graph) -> frozenset[str]:
+def bare_gradients(graph: Graph, active: frozenset[str]) -> frozenset[str]:
     """Nodes whose gradient leaves the step without a copy."""
-    multiplied = _multiplied(graph)
+    multiplied, held = _multiplied(graph), held_gradients(graph, active)
     nexts: dict[str, list[str]] = {node.id: [] for node in graph.nodes}
     for node in graph.nodes:
         for source in graph.sources(node.id):
@@ -62,7 +145,7 @@ def bare_gradients(graph: Graph) -> frozenset[str]:
         spread = any(graph.node(id).shape != node.shape for id in graph.sources(node.id))  # comes back as a sum
         return node.op in _SCALED and not spread and node.id in multiplied
 
-    return _every_so_often(reversed(graph.nodes), nexts.__getitem__, harmless)
+    return _every_so_often(reversed(graph.nodes), nexts.__getitem__, harmless, held)
 
 
 def _multiplied(graph: Graph) -> frozenset[str]:
@@ -72,12 +155,16 @@ def _multiplied(graph: Graph) -> frozenset[str]:
 
 
 def _every_so_often(
-    nodes: Iterable[Node], before: Callable[[str], Iterable[str]], harmless: Callable[[Node], bool]
+    nodes: Iterable[Node],
+    before: Callable[[str], Iterable[str]],
+    harmless: Callable[[Node], bool],
+    held: frozenset[str],
 ) -> frozenset[str]:
     rows: dict[str, int] = {}
-    bare = set()
+    bare = set(held)
     for node in nodes:
-        row = 0 if node.op in _IN_MEMORY else 1 + max((rows.get(id, 0) for id in before(node.id)), default=-1)
+        in_memory = node.op in _IN_MEMORY or node.id in held
+        row = 0 if in_memory else 1 + max((rows.get(id, 0) for id in before(node.id)), default=-1)
         if row >= LONGEST or (row >= ROW and node.dtype not in _HALVES and harmless(node)):
             bare.add(node.id)
             row = 0

@@ -14,13 +14,12 @@ from jax import lax
 
 from engine import compat
 from engine.errors import NotDifferentiableError, NotScalarError
-from engine.exposure import in_memory
 from engine.graph import Graph
 from engine.packing import Found, Key, pack
 from engine.probe import FULL, Plan, Probe, as_probe, resolve
 from engine.program import Step
 from engine.reading import Reading
-from engine.tape import Override, Record, Sinks, Tape, override
+from engine.tape import Override, Record, Sinks, Tape, apart, override
 from engine.trace import Arguments, Program, program
 
 _REFUSALS = (ValueError, NotImplementedError, TypeError)
@@ -108,11 +107,11 @@ def _differentiate(
 
     differentiated = jax.value_and_grad(run, argnums=(0, 1), has_aux=True)
     (loss, (rest, record)), (gradients, arrived) = differentiated([arrays[i] for i in wanted], tape.sinks())
-    grads = {key: value for key, value in arrived.items() if key in plan.grads}
+    grads = {key: value for key, value in apart(arrived).items() if key in plan.grads}
     uses = {key: value for key, value in arrived.items() if key in plan.uses}
     found: dict[Key, Found] = {}
     if plan.how == "stats":
-        found = _found(traced.graph, plan, record.values, grads)
+        found = _found(traced.graph, plan, apart(record.values), grads)
         record, grads = record._replace(values={}), {}
     packed, layout = pack(found)
     reading = Reading(record.values, grads, uses, record.branches, record.counts, packed, traced.graph, plan, layout)
@@ -127,7 +126,7 @@ def _found(graph: Graph, plan: Plan, values: Sinks, grads: Sinks) -> dict[Key, F
         (what, node.id): Found(
             lax.stop_gradient(arrays[node.id]),
             lead=len(node.iterations),
-            bare=node.id in bare or node.id not in plan.later or (what == "value" and in_memory(node)),
+            bare=node.id in bare or node.id not in plan.later,
             measured=node.id in plan.inside,
         )
         for what, node, arrays, bare in kept

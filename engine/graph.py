@@ -184,6 +184,12 @@ class Graph:
         return {key: tuple(sources) for key, sources in found.items()}
 
     @cached_property
+    def _returned(self) -> dict[str, str]:
+        places = {node.id: node.places for node in self.nodes}
+        looks = [(edge, places[edge.source][-1]) for edge in self.edges if edge.kind == "look" and places[edge.source]]
+        return {e.source: e.target for e, within in looks if (within.kind, within.owner) == ("custom", e.target)}
+
+    @cached_property
     def _scopes(self) -> dict[str, Scope]:
         return {scope.id: scope for scope in self.scopes}
 
@@ -235,6 +241,10 @@ class Graph:
         for the carry of a scan, what the iteration before hands on.
         """
         return self._sources[self.node(key).id]
+
+    def returned(self, key: str) -> str | None:
+        """Id of the custom function that returns this value of its body as its only or first output."""
+        return self._returned.get(key)
 
     def carried(self, key: str) -> str | None:
         """Id of the carry that the iterations of a scan receive, for the output of the scan that it ends as."""

@@ -120,7 +120,7 @@ def resolve(graph: Graph, probe: Probe, arguments: Iterable[str], cut: frozenset
         later=frozenset(node.id for node in graph.nodes if not full and _runs_once(node)),
         inside=frozenset(node.id for node in graph.nodes if not full and not _stacks(node)),
         bare_values=exposure.bare_values(graph),
-        bare_gradients=exposure.bare_gradients(graph),
+        bare_gradients=exposure.bare_gradients(graph, active),
     )
 
 
@@ -158,6 +158,7 @@ BRANCHED = 2**12
 def measured(graph: Graph, node: Node) -> str:
     """The node whose statistics are this node's too: what it repeats, if it does nothing else."""
     node = graph.node(recorded(graph, node) or node.id)
+    node = graph.node(graph.returned(node.id) or node.id)
     while node.op in SAME | {"broadcast_in_dim"} and node.inputs and 0 not in node.shape:
         source = graph.node(node.inputs[0])
         if (source.dtype, source.places) != (node.dtype, node.places):
@@ -172,7 +173,9 @@ def arrived(graph: Graph, node: Node, allowed: Collection[str]) -> str:
     while len(consumers := graph.consumers(node.id)) == 1 and consumers[0] in graph:
         after = graph.node(consumers[0])
         alike = (after.dtype, after.places) == (node.dtype, node.places) and after.inputs.count(node.id) == 1
-        handed_on = after.op in SAME or (after.op == "add" and after.shape == node.shape)
+        unmixed = after.op == "add" and after.shape == node.shape
+        widened = after.op == "broadcast_in_dim" and math.prod(after.shape) == math.prod(node.shape)
+        handed_on = after.op in SAME or unmixed or widened
         if not (alike and handed_on):
             break
         node = after

@@ -6,7 +6,7 @@ The graph is a reading of a placed program, and so is each run of the tape.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax.extend.core as jex
@@ -80,19 +80,18 @@ class Block:
 
     def made(self) -> Iterator[tuple[str, Any]]:
         """Every node made in here, inner programs included, with its abstract value."""
-        for block in self.blocks():
-            entries = zip(block.inputs, block.jaxpr.invars, strict=True) if block.entered else ()
-            constants = zip(block.constants, block.jaxpr.constvars, strict=True)
-            outs = (
-                (out, var)
-                for s in block.steps
-                if not s.transparent
-                for out, var in zip(s.outs, s.eqn.outvars, strict=True)
-            )
-            numbers = (
-                (o, v) for o, v in zip(block.outputs, block.jaxpr.outvars, strict=True) if isinstance(v, jex.Literal)
-            )
-            yield from ((id, var.aval) for id, var in (*entries, *constants, *outs, *numbers) if isinstance(id, str))
+        yield from _made(self.blocks())
+
+    def direct(self) -> Iterator[tuple[str, Any]]:
+        """Those of them that run whenever and as often as this program does: not those of loops and branches in it."""
+        yield from _made(self._straight())
+
+    def _straight(self) -> Iterator[Block]:
+        yield self
+        for step in self.steps:
+            if step.transparent or step.form == "custom":
+                for block in step.blocks:
+                    yield from block._straight()
 
     def uses(self) -> Iterator[tuple[Source, Source]]:
         """Every use of a value in here, inner programs included, with its consumer."""
@@ -100,3 +99,16 @@ class Block:
             for step in block.steps:
                 yield from zip(step.reads, step.consumers, strict=True)
             yield from zip(block.outputs, block.returns, strict=False)
+
+
+def _made(blocks: Iterable[Block]) -> Iterator[tuple[str, Any]]:
+    for block in blocks:
+        entries = zip(block.inputs, block.jaxpr.invars, strict=True) if block.entered else ()
+        constants = zip(block.constants, block.jaxpr.constvars, strict=True)
+        outs = (
+            (out, var) for s in block.steps if not s.transparent for out, var in zip(s.outs, s.eqn.outvars, strict=True)
+        )
+        numbers = (
+            (o, v) for o, v in zip(block.outputs, block.jaxpr.outvars, strict=True) if isinstance(v, jex.Literal)
+        )
+        yield from ((id, var.aval) for id, var in (*entries, *constants, *outs, *numbers) if isinstance(id, str))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -51,6 +51,12 @@ class Record(NamedTuple):
     """For each cond the index of the branch it took."""
     counts: dict[str, Array]
     """For each while_loop how many times its body ran."""
+    waiting: dict[str, Array]
+    """Values whose statistics are made at the end of the iteration or branch, all by one call."""
+
+
+def _blank() -> Record:
+    return Record({}, {}, {}, {})
 
 
 def _tap(keep: Callable[..., Array]) -> Tap:
@@ -72,18 +78,55 @@ def _bare(value: Array) -> Array:
     return value
 
 
-def _measured_copy(value: Array) -> Array:
-    return packing.measure(copied(value))
-
-
-TAPS: dict[Callable[..., Array], Tap] = {keep: _tap(keep) for keep in (_bare, copied, packing.measure, _measured_copy)}
+TAPS: dict[Callable[..., Array], Tap] = {keep: _tap(keep) for keep in (_bare, copied)}
 
 
 def _kept(plan: Plan, id: str, bare: bool) -> Callable[[Array], Array]:
-    """What is kept of an array: itself, a copy, or its statistics. Measured at the end, it is copied then."""
-    if id in plan.inside:
-        return packing.measure if bare else _measured_copy
+    """What is kept of an array: itself or a copy. Measured at the end of the step, it is copied then."""
     return _bare if bare or id in plan.later else copied
+
+
+_TABLE = "*"
+
+
+def _tables(arrays: Mapping[str, Any]) -> list[str]:
+    """Keys of tables with a row of statistics for each of some nodes, one for each precision."""
+    groups: dict[Any, list[str]] = {}
+    for id, array in arrays.items():
+        groups.setdefault(stats.row_dtype(array.dtype), []).append(id)
+    return [_TABLE + " ".join(group) for group in groups.values()]
+
+
+def _rows(table: str) -> list[str]:
+    """The nodes whose rows a table has."""
+    return table.removeprefix(_TABLE).split(" ")
+
+
+def apart(kept: Sinks) -> Sinks:
+    """What was kept, tables taken apart into the rows of each node."""
+    found = {key: array for key, array in kept.items() if not key.startswith(_TABLE)}
+    for key in kept.keys() - found.keys():
+        found |= {id: kept[key][..., place, :] for place, id in enumerate(_rows(key))}
+    return found
+
+
+def _opened(tables: Sinks, shaped: Callable[[str], Array]) -> Sinks:
+    """Sinks of the arrays' own shape in place of tables of statistics: what arrives at all of them is measured by one
+    call, at the end of the way back.
+    """
+
+    @jax.custom_vjp
+    def opened(tables: Sinks) -> Sinks:
+        return {id: shaped(id) for key in tables for id in _rows(key)}
+
+    def forward(tables: Sinks) -> tuple[Sinks, None]:
+        return opened(tables), None
+
+    def backward(_: None, arrived: Sinks) -> tuple[Sinks]:
+        return ({key: packing.together([arrived[id] for id in _rows(key)]) for key in tables},)
+
+    opened.defvjp(forward, backward)
+    return opened(tables) if tables else {}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -106,14 +149,27 @@ class Tape:
 
     def sinks(self) -> Sinks:
         """A zero for every tap: of the array's shape, or of its statistics', with the iterations of loops in front."""
-        return {key: self._sink(key) for key in sorted(self.plan.grads | self.plan.uses)}
+        alone = {
+            key: self._sink(key) for key in sorted(self.plan.grads | self.plan.uses) if key not in self.plan.inside
+        }
+        inner = [block for _, step in self.block.walk() if step.form in ("scan", "cond") for block in step.blocks]
+        return alone | {key: self._table(key) for block in inner for key in self._own(block)}
 
     def _sink(self, key: str) -> Array:
         id = key.partition(">")[0]
-        aval, node = self.avals[id], self.graph.node(id)
-        row = (stats.WIDTH,), stats.row_dtype(aval.dtype)
-        shape, dtype = row if id in self.plan.inside else (node.shape, aval.dtype)
-        return compat.zeros((*node.iterations, *shape), dtype, aval)
+        aval = self.avals[id]
+        return compat.zeros((*self.graph.node(id).iterations, *aval.shape), aval.dtype, aval)
+
+    def _table(self, key: str) -> Array:
+        ids = _rows(key)
+        aval = self.avals[ids[0]]
+        shape = *self.graph.node(ids[0]).iterations, len(ids), stats.WIDTH
+        return compat.zeros(shape, stats.row_dtype(aval.dtype), aval)
+
+    def _own(self, block: Block) -> list[str]:
+        """The tables of what arrives inside one program, those in it excepted."""
+        inside = self.plan.grads & self.plan.inside
+        return _tables({id: aval for id, aval in block.direct() if id in inside})
 
     def run(self, args: Sequence[Array], sinks: Sinks) -> tuple[list[Array], Record]:
         """Evaluate the program: its outputs, and the record of what the plan asks for."""
@@ -124,9 +180,21 @@ class Tape:
         keys = {key for block in blocks for key in self._keys(block)}
         return {key: sink for key, sink in sinks.items() if key in keys}
 
+    def opened(self, sinks: Sinks, block: Block) -> Sinks:
+        """The same sinks for one iteration or branch, in which those of statistics have become of the arrays' shape."""
+
+        def shaped(id: str) -> Array:
+            aval = self.avals[id]
+            return compat.zeros(aval.shape, aval.dtype, aval)
+
+        tables = {key: sinks[key] for key in self._own(block) if key in sinks}
+        return sinks | _opened(tables, shaped)
+
     def _keys(self, block: Block) -> Iterator[str]:
         for id, _ in block.made():
             yield from (id, override(id))
+        for inner in block.blocks():
+            yield from self._own(inner)
         yield from (use(source, consumer) for source, consumer in block.uses())
 
     def forward_only(self) -> Tape:
@@ -142,7 +210,7 @@ class Tape:
 
 
 def _run(tape: Tape, block: Block, args: Sequence[Array], sinks: Sinks) -> tuple[list[Array], Record]:
-    record = Record({}, {}, {})
+    record = _blank()
     env: dict[Any, Array] = {}
 
     def make(source: Source, value: Array) -> Array:
@@ -194,12 +262,20 @@ def _keep(record: Record, plan: Plan, source: Source, value: Array) -> None:
         return
     if plan.how == "full" or jnp.issubdtype(value.dtype, jnp.number) or value.dtype == bool:
         keep = _kept(plan, source, source in plan.bare_values)
-        record.values[source] = keep(lax.stop_gradient(value))
+        into = record.waiting if source in plan.inside else record.values
+        into[source] = keep(lax.stop_gradient(value))
 
 
 def _merge(record: Record, inner: Record) -> None:
     for mine, theirs in zip(record, inner, strict=True):
         mine.update(theirs)
+
+
+def _ended(record: Record) -> Record:
+    """The record of an iteration or branch with the statistics of what waited for them."""
+    made = record.waiting
+    tables = {key: packing.together([made[id] for id in _rows(key)]) for key in _tables(made)}
+    return record._replace(values=record.values | tables, waiting={})
 
 
 def _whole(tape: Tape, block: Block, step: Step, args: list[Array], sinks: Sinks, record: Record) -> list[Array]:
@@ -233,8 +309,8 @@ def _scan(tape: Tape, block: Block, step: Step, args: list[Array], sinks: Sinks,
 
     def iterate(carry: list[Array], given: tuple[list[Array], Sinks]) -> tuple[list[Array], Any]:
         xs, own = given
-        outs, inner = _run(tape, body, [*consts, *carry, *xs], own)
-        return outs[: parts.carry], (outs[parts.carry :], inner)
+        outs, inner = _run(tape, body, [*consts, *carry, *xs], tape.opened(own, body))
+        return outs[: parts.carry], (outs[parts.carry :], _ended(inner))
 
     given = (xs, tape.inside(sinks, body))
     carry, (ys, inner) = lax.scan(iterate, carry, given, parts.length, reverse=parts.reverse, unroll=parts.unroll)
@@ -246,12 +322,12 @@ def _cond(tape: Tape, block: Block, step: Step, args: list[Array], sinks: Sinks,
     """Every branch returns the record of all of them, zeros for what it doesn't compute; the index says which ran."""
     index, *operands = args
     own = tape.inside(sinks, *step.blocks)
-    branches = [partial(_run, tape, body) for body in step.blocks]
+    branches = [partial(_branch, tape, body) for body in step.blocks]
     blanks = [jax.eval_shape(branch, operands, own)[1] for branch in branches]
 
     def padded(branch: Callable[..., Any], operands: list[Array], own: Sinks) -> Any:
         outs, inner = branch(operands, own)
-        filled = Record({}, {}, {})
+        filled = _blank()
         for blank in blanks:
             _merge(filled, jax.tree.map(lambda leaf: compat.zeros(leaf.shape, leaf.dtype, leaf), blank))
         _merge(filled, inner)
@@ -261,6 +337,11 @@ def _cond(tape: Tape, block: Block, step: Step, args: list[Array], sinks: Sinks,
     _merge(record, inner)
     record.branches[step.id] = index
     return list(outs)
+
+
+def _branch(tape: Tape, body: Block, operands: list[Array], own: Sinks) -> tuple[list[Array], Record]:
+    outs, inner = _run(tape, body, operands, tape.opened(own, body))
+    return outs, _ended(inner)
 
 
 def _while(tape: Tape, block: Block, step: Step, args: list[Array], sinks: Sinks, record: Record) -> list[Array]:
@@ -281,7 +362,7 @@ def _while(tape: Tape, block: Block, step: Step, args: list[Array], sinks: Sinks
         carry, _, count = state
         outs, inner = _run(forward, body, [*shared, *carry], {})
         _merge(inner, _run(forward, condition, [*watched, *carry], {})[1])
-        return outs, inner, count + 1
+        return outs, _ended(inner), count + 1
 
     first = (carry, None, jnp.zeros((), jnp.int32))
     blank = jax.eval_shape(iterate, first)[1]

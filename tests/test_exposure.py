@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import engine
-from engine.exposure import LONGEST, ROW, bare_gradients, bare_values
+from engine import exposure
+from engine.exposure import LONGEST, ROW, held_gradients, held_values
+from engine.probe import downstream
 
 VECTOR = np.ones(4, np.float32)
+MATRIX = np.ones((4, 4), np.float32)
+
+
+def bare_values(graph):
+    return exposure.bare_values(graph) - held_values(graph)
+
+
+def bare_gradients(graph):
+    active = downstream(graph, graph.inputs)
+    return exposure.bare_gradients(graph, active) - held_gradients(graph, active)
+
+
+def names(graph, ids):
+    return {graph.node(id).name for id in ids if graph.node(id).kind == "op"}
 
 
 def factors(x, w, count=60):
@@ -51,3 +68,54 @@ def test_a_row_of_sums_ends_at_last():
 def test_half_precision_leaves_as_copies_only(chosen):
     half = jnp.ones(4, jnp.bfloat16)
     assert not chosen(engine.trace(lambda x, w: factors(x, w, 30), half, half))
+
+
+# ---- what is in memory in any case -----------------------------------------------------------------------------------
+
+
+def dense(w, x):
+    return jnp.sum(jnp.sin(jnp.tanh(x @ w) @ w))
+
+
+def loop(w, xs):
+    def step(h, x):
+        h = jnp.tanh(h @ w + x)
+        return h, jnp.cos(h)
+
+    return jnp.sum(jax.lax.scan(step, jnp.zeros((4, 4)), xs)[1])
+
+
+def test_what_a_product_makes_or_reads_is_in_memory():
+    graph = engine.trace(dense, MATRIX, MATRIX)
+    assert names(graph, held_values(graph)) == {"dot_general", "tanh", "dot_general#2"}
+
+
+def test_what_a_product_reads_or_makes_on_the_way_back_is_in_memory():
+    graph = engine.trace(dense, MATRIX, MATRIX)
+    assert names(graph, held_gradients(graph, downstream(graph, graph.inputs))) == {
+        "dot_general",
+        "tanh",
+        "dot_general#2",
+    }
+
+
+def test_a_gradient_that_only_watching_computes_is_a_copy():
+    graph = engine.trace(dense, MATRIX, MATRIX)
+    assert not held_gradients(graph, frozenset())
+
+
+def test_a_sum_hands_the_gradient_on_as_it_is():
+    graph = engine.trace(lambda w, x, b: jnp.sum(jnp.tanh(x @ w + b) ** 2), MATRIX, MATRIX, MATRIX)
+    assert names(graph, held_gradients(graph, downstream(graph, graph.inputs))) == {"dot_general", "add"}
+
+
+def test_what_a_loop_hands_on_to_the_next_iteration_is_in_memory():
+    graph = engine.trace(loop, MATRIX, np.ones((3, 4, 4), np.float32))
+    inner = {graph.node(id).op for id in held_values(graph) if graph.node(id).places}
+    assert inner == {"input", "dot_general", "tanh"}
+
+
+@pytest.mark.parametrize("shape", [(4, 1), (1, 4)])
+def test_a_product_along_an_axis_of_one_is_none(shape):
+    graph = engine.trace(lambda w, x: jnp.sum(jnp.tanh(x.reshape(shape[::-1])) @ w), np.ones(shape, np.float32), VECTOR)
+    assert names(graph, held_values(graph)) == {"dot_general"}
