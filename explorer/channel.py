@@ -18,6 +18,8 @@ class Channel:
         self._lock = threading.Lock()
         self._waiting: list[Callable[[], None]] | None = []
         self._pending: dict[str, dict[str, Any]] = {}
+        self._taken = threading.Event()
+        self._taken.set()
 
     def later(self, does: Callable[..., None], **arguments: Any) -> None:
         """In the page's own thread, as Bokeh asks, and not before the browser has the page: it would be lost."""
@@ -33,6 +35,7 @@ class Channel:
         with self._lock:
             waits = key in self._pending
             self._pending[key] = arguments
+            self._taken.clear()
         if not waits:
             self.later(self._now, key=key, shows=shows)
 
@@ -40,6 +43,13 @@ class Channel:
         with self._lock:
             arguments = self._pending.pop(key)
         shows(**arguments)
+        with self._lock:
+            if not self._pending:
+                self._taken.set()
+
+    def taken(self, seconds: float) -> bool:
+        """Wait until the page's thread has come to all of that, at most so long; whether it has."""
+        return self._taken.wait(seconds)
 
     def opened(self) -> None:
         """The browser has the page: from now on it can be told what changes."""

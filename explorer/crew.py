@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,6 +17,13 @@ class Crew:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="page")
         self._aside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aside")
         self._closed = False
+        self._asked = 0
+        self._lock = threading.Lock()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something was asked for that nobody has begun with."""
+        return self._asked > 0
 
     def do(self, job: Callable[[], Any]) -> None:
         """Do a job at once."""
@@ -27,7 +35,8 @@ class Crew:
 
     def ask(self, job: Callable[[], Any]) -> None:
         """Do a job after those that were asked for before."""
-        self._submit(self._worker, job)
+        self._count(1)
+        self._submit(self._worker, partial(self._begin, job))
 
     def wait(self, job: Callable[[], Any]) -> Any:
         """Do a job after those that were asked for before, and return what it does; what goes wrong is raised here."""
@@ -42,6 +51,14 @@ class Crew:
         self._closed = True
         for pool in (self._worker, self._aside):
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self, job: Callable[[], Any]) -> None:
+        self._count(-1)
+        job()
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self._asked += more
 
     def _submit(self, pool: ThreadPoolExecutor, job: Callable[[], Any]) -> None:
         try:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-PIECE_SECONDS = 0.01
+PIECE_SECONDS = 0.005
 """A click waits for a piece of the training at most, and for one thing that is shown after it."""
 
 MOST = 256
 
-EVERY_SECONDS = {"frame": 0.08, "pass": 0.25, "judge": 1.5}
-"""How often the charts are drawn, the pass on the graph is renewed, and the run is judged."""
+EVERY_SECONDS = {"frame": 0.08, "pass": 0.25, "extras": 0.25, "judge": 1.5}
+"""How often the charts are drawn, the pass on the graph and what is shown beside it are renewed, and the run judged."""
+
+SENT_SECONDS = 0.03
+"""Training waits so long at most for what is to be shown to be on its way: it would take turns with the thread that
+sends it, and make an answer to a click come late.
+"""
 
 
 SHARE = 4

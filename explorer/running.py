@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from explorer.crew import Crew
-from explorer.pace import Pace
+from explorer.pace import SENT_SECONDS, Pace
 from explorer.showing import Showing
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ class Running:
         session = self._known()
         if not self.playing:
             return
+        self._shows.sent(SENT_SECONDS)
         start, behind = time.monotonic(), session.behind
         session.advance(self._pace.count)
         self._pace.took(time.monotonic() - start)
@@ -105,14 +106,15 @@ class Running:
             self.stop()
             self._come_to_rest()
             return
-        shows = {"frame": self._shows.running, "pass": self._catch_up, "judge": self._judge}
-        any(self._pace.show(what, does) for what, does in shows.items())  # one at a time: a click may be waiting
+        if not self._crew.waiting:  # a click comes first
+            shows = {"frame": self._shows.running, "pass": self._catch_up}
+            shows |= {"extras": self._shows.extras, "judge": self._judge}
+            any(self._pace.show(what, does) for what, does in shows.items())  # one at a time: a click may come
         self._again({"type": "piece"})
 
     def _catch_up(self) -> None:
         self._known().catch_up()
         self._shows.passing()
-        self._shows.extras()
 
     def _come_to_rest(self) -> None:
         """Show where training has come to."""

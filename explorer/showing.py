@@ -66,6 +66,10 @@ class Showing(Drawn):
         """Send what the pass shows beside its graph."""
         self._channel.newest("extras", self._show_run, extras=self._known().extras())
 
+    def sent(self, seconds: float) -> None:
+        """Wait until what was sent last is on its way, at most so long."""
+        self._channel.taken(seconds)
+
     def judged(self, findings: list[dict[str, Any]] | None) -> None:
         """Send what is wrong with the run; ``None`` if nobody asked."""
         self._channel.later(self._show_run, findings=findings)

@@ -78,3 +78,12 @@ def test_after_it_was_done_the_next_one_is_done_as_well(channel, document, done)
         channel.newest("frame", lambda number: done.append(number), number=number)
         document.tick()
     assert done == [0, 1]
+
+
+def test_one_can_wait_until_the_page_has_taken_what_repeats(channel, document):
+    channel.opened()
+    assert channel.taken(0)
+    channel.newest("frame", lambda: None)
+    assert not channel.taken(0)
+    document.tick()
+    assert channel.taken(0)

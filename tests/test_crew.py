@@ -36,6 +36,18 @@ def test_jobs_are_done_in_turn(crew):
     assert seen == list(range(20))
 
 
+def test_it_says_whether_something_waits(crew):
+    begun, go = threading.Event(), threading.Event()
+    crew.ask(lambda: begun.set() or go.wait(10))
+    assert begun.wait(10)
+    assert not crew.waiting
+    crew.ask(lambda: None)
+    assert crew.waiting
+    go.set()
+    done(crew)
+    assert not crew.waiting
+
+
 def test_a_failure_is_told_and_the_next_job_done(crew, failures):
     seen = []
     crew.ask(lambda: 1 / 0)
