@@ -38,6 +38,7 @@ class Showing(Drawn):
             received: takes what the person does.
         """
         super().__init__(known, channel, GraphView(received, page=True, sizing_mode="stretch_width"), local)
+        self._taken = channel.taken
         self.room = RoomView(received, sizing_mode="stretch_width")
         self.setup = SetupView(received, sizing_mode="stretch_width")
         self.linked: Callable[[], Mapping[str, Any]] = dict
@@ -68,7 +69,7 @@ class Showing(Drawn):
 
     def sent(self, seconds: float) -> None:
         """Wait until what was sent last is on its way, at most so long."""
-        self._channel.taken(seconds)
+        self._taken(seconds)
 
     def judged(self, findings: list[dict[str, Any]] | None) -> None:
         """Send what is wrong with the run; ``None`` if nobody asked."""
