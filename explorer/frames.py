@@ -80,11 +80,12 @@ def _unbegun(room: Room, first: Step) -> dict[str, Any]:
     }
 
 
-def rows(room: Room) -> list[dict[str, str]]:
-    """What the rows of a frame are: first the layers, then the parameters."""
+def rows(room: Room) -> list[dict[str, Any]]:
+    """What the rows of a frame are: first the layers, then the parameters, and which of these stay as they are."""
     layers = [{"id": layer.output, "name": layer.name, "kind": "layer"} for layer in room.layers]
+    frozen = room.run.controls.frozen
     names = zip(room.parameters, room.run.history.parameters, strict=True)
-    return layers + [{"id": id, "name": name, "kind": "parameter"} for id, name in names]
+    return layers + [{"id": id, "name": name, "kind": "parameter", "frozen": name in frozen} for id, name in names]
 
 
 def profile(room: Room) -> Array:

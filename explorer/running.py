@@ -65,8 +65,8 @@ class Running:
 
     def settle(self) -> None:
         """Show everything there is to see, and what is to be said of it."""
-        self._push()
         self._judge() if self._known().room.step else self._shows.judged(None)
+        self._push()
 
     def _play_on(self, on: bool) -> None:
         self._shows.told["playing"] = on
@@ -160,7 +160,7 @@ class Running:
         self._crew.beside(self._known().survey(), lambda found: self._shows.surface(found | {"at": time.monotonic()}))
 
     def _freeze(self, message: Message) -> None:
-        self._known().freeze(str(message["id"]), bool(message["value"]))
+        self._known().freeze([str(id) for id in message["ids"]], bool(message["value"]))
         self._push()
 
     def _row(self, message: Message) -> None:

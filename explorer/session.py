@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -84,10 +84,11 @@ class Session(Sheet, Pair):
         """The settings as fields of a form: those that matter to the task."""
         return form.fields(self.settings, self.target.name if self.target else "")
 
-    def freeze(self, parameter: str, frozen: bool) -> None:
-        """Keep a parameter as it is from the next step on, or let it move again."""
-        name = self.graph.node(parameter).name
-        (self.room.run.freeze if frozen else self.room.run.unfreeze)(name)
+    def freeze(self, parameters: Sequence[str], frozen: bool) -> None:
+        """Keep some parameters as they are from the next step on, or let them move again."""
+        names = [self.graph.node(id).name for id in parameters]
+        if names:
+            (self.room.run.freeze if frozen else self.room.run.unfreeze)(*names)
         self._again()
 
     def _turn(self, changes: Mapping[str, Any]) -> None:
@@ -165,6 +166,7 @@ class Session(Sheet, Pair):
         """
         settings = dataclasses.replace(self.settings, **change).checked()
         self.other = Room(_problem(settings, self.target), None if self.target else settings)
+        self._others: list[dict[str, Any]] = []
         self.compared = settings, title
 
     def keep(self, new: bool) -> None:
@@ -279,16 +281,17 @@ class Session(Sheet, Pair):
         return partial(self._slices.around, way(self.room))
 
     def findings(self) -> list[dict[str, Any]]:
-        """What is wrong with the run, as plain data."""
+        """What is wrong with the run, as plain data; of a second one beside it, :meth:`comparison` tells it."""
+        other = self.other
+        self._others = _plain(other, other.pass_at(other.step)) if other and other.step else []
         return _plain(self.room, self.step)
 
     def comparison(self) -> dict[str, Any]:
-        """The second run: its frame, and what is wrong with it; empty where there is none."""
+        """The second run: its frame, and what was found wrong with it last; empty where there is none."""
         if self.other is None:
             return {}
-        found = _plain(self.other, self.other.pass_at(self.other.step)) if self.other.step else []
         frame = frames.of_run(self.other, self.other.step)
-        return {"frame": frame, "findings": found, "title": self.compared[1]}
+        return {"frame": frame, "findings": self._others, "title": self.compared[1]}
 
     # ---- what is seen ---------------------------------------------------------------------------------------------
 

@@ -74,8 +74,33 @@ def test_the_old_run_is_kept_when_asked(running):
 
 def test_a_frozen_parameter_does_not_move(running):
     session = Session(SPIRAL, engine=running)
-    session.freeze(session.parameters[0], True)
+    session.freeze(session.parameters[:1], True)
+    assert [row["frozen"] for row in session.frame()["rows"] if row["kind"] == "parameter"] == [True, *[False] * 3]
     before = jax.tree.leaves(session.room.run.state.params)
     session.advance(3)
     after = jax.tree.leaves(session.room.run.state.params)
     assert [np.array_equal(a, b) for a, b in zip(before, after, strict=True)] == [True, False, False, False]
+
+
+def test_a_layer_is_frozen_and_let_go_as_one(running):
+    session = Session(SPIRAL, engine=running)
+    layer = session.parameters[:2]
+    session.freeze(layer, True)
+    session.advance(2)
+    held = jax.tree.leaves(session.room.run.state.params)
+    session.freeze(layer, False)
+    session.advance(2)
+    after = jax.tree.leaves(session.room.run.state.params)
+    start = jax.tree.leaves(session.problem.params)
+    assert [np.array_equal(a, b) for a, b in zip(start, held, strict=True)] == [True, True, False, False]
+    assert not any(np.array_equal(a, b) for a, b in zip(held, after, strict=True))
+
+
+def test_what_is_wrong_with_the_second_run_is_told_once_it_was_looked_for(running):
+    session = Session(SPIRAL, engine=running)
+    session.advance(1)
+    session.compare({"init": "zeros"}, "Zeros")
+    session.advance(2)
+    assert session.comparison()["findings"] == []
+    session.findings()
+    assert [finding["kind"] for finding in session.comparison()["findings"]] == ["symmetry"]

@@ -15,6 +15,7 @@ from explorer.views.room import RoomView
 STEPS = 40
 LAYERS = ("first", "second", "last")
 PARAMETERS = tuple(f"params.{layer}.{leaf}" for layer in LAYERS for leaf in "wb")
+FROZEN = "params.last.w"
 COMPUTED_NAN = -np.inf
 GRADIENT = (1e-6, 1e-3, 0.5, 0.03, 4e-5, 0.2, 7e-7, 0.0, COMPUTED_NAN)
 """At every step, of each layer and then of each parameter."""
@@ -56,7 +57,9 @@ def frame() -> dict[str, Any]:
         "starts": steps,
         "ends": steps,
         "series": {"loss": {"low": told, "high": told, "last": told}},
-        "rows": [{"id": f"%{i}", "name": name, "kind": kind} for i, (name, kind) in enumerate(rows)],
+        "rows": [
+            {"id": f"%{i}", "name": name, "kind": kind, "frozen": name == FROZEN} for i, (name, kind) in enumerate(rows)
+        ],
         "what": {"gradient": frames.encoded(gradient), "zeros": frames.encoded(np.full(gradient.shape, 0.25))},
         "events": [[20, "rate 0.5 → 0.1"]],
     }

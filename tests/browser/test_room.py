@@ -247,7 +247,19 @@ def test_what_is_searched_is_left(room: Page) -> None:
 def test_a_parameter_is_chosen_and_frozen(room: Page) -> None:
     room.get_by_role("button", name="params.first.b").click()
     room.get_by_role("checkbox", name="Freeze params.first.b").click()
-    assert heard(room, 2) == [{"type": "row", "id": "%4"}, {"type": "freeze", "id": "%4", "value": True}]
+    assert heard(room, 2) == [{"type": "row", "id": "%4"}, {"type": "freeze", "ids": ["%4"], "value": True}]
+
+
+def test_what_is_frozen_says_so(room: Page) -> None:
+    expect(room.get_by_role("checkbox", name="Freeze params.last.w")).to_be_checked()
+    expect(room.get_by_role("checkbox", name="Freeze params.last.b")).not_to_be_checked()
+
+
+def test_a_layer_is_found_and_frozen_as_one(room: Page) -> None:
+    room.get_by_role("searchbox", name="Find a parameter").fill("second")
+    expect(room.locator(".strip tbody th")).to_have_count(2)
+    room.get_by_role("checkbox", name="Freeze all that are shown").click()
+    assert heard(room, 1) == [{"type": "freeze", "ids": ["%5", "%6"], "value": True}]
 
 
 def test_a_phone_has_room_for_all_of_it(open_room: Any) -> None:

@@ -25,6 +25,7 @@ const SORTED = ["name", "gradient", "update", "weight"];
 export function createStrip(room) {
   const search = make("input", { type: "search", placeholder: t("Find a parameter"), "aria-label": t("Find a parameter"), oninput: () => refresh(true) });
   const count = make("span", { class: "count", role: "status" });
+  const all = make("input", { type: "checkbox", "aria-label": t("Freeze all that are shown"), title: t("Freeze all that are shown"), onchange: () => freeze(sorted.map((index) => room.state.run.rows[index].id), all.checked) });
   const heads = COLUMNS.map((column) => head(column));
   const body = make("tbody", {});
   const [above, below] = [make("tr", { "aria-hidden": "true" }), make("tr", { "aria-hidden": "true" })];
@@ -40,9 +41,14 @@ export function createStrip(room) {
 
   function head({ key, title, unit }) {
     const text = unit ? [title, " ", make("small", {}, unit)] : [title];
-    if (!SORTED.includes(key)) return make("th", { scope: "col", class: key }, ...text);
+    if (!SORTED.includes(key)) return make("th", { scope: "col", class: key }, ...text, ...(key === "frozen" ? [" ", all] : []));
     const button = make("button", { type: "button", onclick: () => sortBy(key) }, ...text, make("i", { class: "arrow", "aria-hidden": "true" }));
     return make("th", { scope: "col", class: key, "aria-sort": key === "name" ? "ascending" : "none" }, button);
+  }
+
+  /** A layer's parameters share its name: what is searched is frozen together. */
+  function freeze(ids, value) {
+    room.send({ type: "freeze", ids, value });
   }
 
   function sortBy(key) {
@@ -84,6 +90,9 @@ export function createStrip(room) {
       when = performance.now();
       wanted = false;
     }
+    const held = sorted.filter((index) => run.rows[index].frozen).length;
+    all.checked = held > 0 && held === sorted.length;
+    all.indeterminate = held > 0 && held < sorted.length;
     const first = Math.max(0, Math.floor(scroller.scrollTop / ROW_HEIGHT) - SPARE);
     const end = Math.min(sorted.length, first + SIGHT + 2 * SPARE);
     place(run, first, end);
@@ -109,11 +118,11 @@ export function createStrip(room) {
 
   function makeRow({ id, name }) {
     const button = make("button", { type: "button", class: "link", title: name, onclick: () => room.choose(id) }, name);
-    const freeze = make("input", { type: "checkbox", "aria-label": t("Freeze {name}", { name }), onchange: () => room.send({ type: "freeze", id, value: freeze.checked }) });
+    const box = make("input", { type: "checkbox", "aria-label": t("Freeze {name}", { name }), onchange: () => freeze([id], box.checked) });
     const spark = make("canvas", { class: "spark", "aria-hidden": "true" });
     const [gradient, update, weight] = [make("td", {}), make("td", { class: "update" }), make("td", { class: "weight" })];
-    const row = make("tr", {}, make("th", { scope: "row" }, button), gradient, make("td", { class: "spark" }, spark), update, weight, make("td", { class: "frozen" }, freeze));
-    const own = { row, gradient, update, weight, spark, freeze };
+    const row = make("tr", {}, make("th", { scope: "row" }, button), gradient, make("td", { class: "spark" }, spark), update, weight, make("td", { class: "frozen" }, box));
+    const own = { row, gradient, update, weight, spark, box };
     made.set(id, own);
     return own;
   }
@@ -121,7 +130,7 @@ export function createStrip(room) {
   function fill(own, run, index, column, place) {
     for (const key of ["gradient", "update", "weight"]) write(own[key], told(run.held(key, index, column)[0]));
     const { id, frozen } = run.rows[index];
-    if (own.freeze.checked !== Boolean(frozen)) own.freeze.checked = Boolean(frozen);
+    if (own.box.checked !== Boolean(frozen)) own.box.checked = Boolean(frozen);
     own.row.setAttribute("aria-rowindex", String(place + 2));
     own.row.classList.toggle("chosen", id === room.state.row);
     own.row.classList.toggle("frozen", Boolean(frozen));
