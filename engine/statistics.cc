@@ -1,7 +1,7 @@
 // The seven statistics of engine/stats.py in one pass over memory, as a call that XLA makes on a CPU.
 //
 // Same numbers as there: sums of a finite array whose squares can be held are taken at once; any other array is read
-// twice, scaled by a power of two, in double precision.
+// again, in double precision.
 
 #include <algorithm>
 #include <cmath>
@@ -25,14 +25,16 @@ constexpr int64_t kBlock = 4096;      // entries after which sums go on in doubl
 constexpr double kLargest = 0x1p50;   // engine.stats.LARGEST
 constexpr double kSteepest = 1024.0;  // engine.stats.STEEPEST
 
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
 struct Sums {
-  double sum = 0, square = 0, zeros = 0, low = 0, high = 0;
+  double sum = 0, square = 0, zeros = 0, low = 0, high = 0;  // NaN counts in the sums alone
 };
 
 #define SUMS_OF(T, Name)                                                                \
   FOR_EACH_PROCESSOR static void Name(const T* x, int64_t n, Sums* found) {             \
     T lows[kLanes], highs[kLanes];                                                      \
-    for (int j = 0; j < kLanes; ++j) lows[j] = highs[j] = x[0];                         \
+    for (int j = 0; j < kLanes; ++j) lows[j] = kInfinity, highs[j] = -kInfinity;        \
     const int64_t whole = n - n % kLanes;                                               \
     for (int64_t i = 0; i < whole;) {                                                   \
       const int64_t end = std::min(i + kBlock, whole);                                  \
@@ -65,33 +67,56 @@ SUMS_OF(double, SumsOfDoubles)
 static void SumsOf(const float* x, int64_t n, Sums* found) { SumsOfFloats(x, n, found); }
 static void SumsOf(const double* x, int64_t n, Sums* found) { SumsOfDoubles(x, n, found); }
 
+// What a sum in single precision can't hold, in double precision: of doubles, scaled by a power of two, in two factors
+// because one of them may be beyond a double itself; floats need no scaling there.
+struct Around {
+  double first, second, mean;
+  double sum = 0, square = 0;
+};
+
+#define AROUND_OF(T, Name)                                                                    \
+  FOR_EACH_PROCESSOR static void Name(const T* x, int64_t n, Around* found) {                 \
+    double sum[kLanes] = {0}, square[kLanes] = {0};                                           \
+    const double first = found->first, second = found->second, mean = found->mean;            \
+    const int64_t whole = n - n % kLanes;                                                     \
+    for (int64_t i = 0; i < whole; i += kLanes) {                                             \
+      for (int j = 0; j < kLanes; ++j) {                                                      \
+        const double v = double(x[i + j]) * first * second - mean;                            \
+        sum[j] += v, square[j] += v * v;                                                      \
+      }                                                                                       \
+    }                                                                                         \
+    for (int64_t i = whole; i < n; ++i) {                                                     \
+      const double v = double(x[i]) * first * second - mean;                                  \
+      sum[0] += v, square[0] += v * v;                                                        \
+    }                                                                                         \
+    for (int j = 0; j < kLanes; ++j) found->sum += sum[j], found->square += square[j];        \
+  }
+
+AROUND_OF(float, AroundFloats)
+AROUND_OF(double, AroundDoubles)
+static void Take(const float* x, int64_t n, Around* found) { AroundFloats(x, n, found); }
+static void Take(const double* x, int64_t n, Around* found) { AroundDoubles(x, n, found); }
+
 template <typename T>
-static void Carefully(const T* x, int64_t n, T* row) {
-  double low = INFINITY, high = -INFINITY, zeros = 0, nonfinite = 0;
-  bool lost = false;
-  for (int64_t i = 0; i < n; ++i) {
-    const double v = x[i];
-    zeros += v == 0, nonfinite += !std::isfinite(v), lost |= std::isnan(v);
-    low = std::min(low, v), high = std::max(high, v);
+static void Carefully(const T* x, int64_t n, const Sums& known, T* row) {
+  const double peak = std::max(std::fabs(known.low), std::fabs(known.high));
+  int64_t nonfinite = 0, lost = 0;
+  if (!std::isfinite(known.sum) || !std::isfinite(peak)) {
+    for (int64_t i = 0; i < n; ++i) nonfinite += !std::isfinite(x[i]), lost += std::isnan(x[i]);
   }
-  const double peak = std::max(std::fabs(low), std::fabs(high));
-  const int exponent = std::isfinite(peak) && peak > 0 ? std::ilogb(peak) : 0;
-  double sum = 0, square = 0, spread = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    const double v = std::scalbn(double(x[i]), -exponent);
-    sum += v, square += v * v;
-  }
-  const double mean = sum / n;
-  for (int64_t i = 0; i < n; ++i) {
-    const double v = std::scalbn(double(x[i]), -exponent) - mean;
-    spread += v * v;
-  }
-  row[0] = T(std::scalbn(std::sqrt(square / n), exponent));
-  row[1] = T(std::scalbn(mean, exponent));
-  row[2] = T(std::scalbn(std::sqrt(spread / n), exponent));
-  row[3] = lost ? std::numeric_limits<T>::quiet_NaN() : T(low);
-  row[4] = lost ? std::numeric_limits<T>::quiet_NaN() : T(high);
-  row[5] = T(zeros / n), row[6] = T(nonfinite);
+  const bool scaled = sizeof(T) == sizeof(double) && std::isfinite(peak) && peak > 0;
+  const int exponent = scaled ? std::ilogb(peak) : 0;
+  const double first = std::scalbn(1.0, -exponent / 2), second = std::scalbn(1.0, -exponent - -exponent / 2);
+  Around origin{first, second, 0.0};
+  Take(x, n, &origin);
+  Around mean{first, second, origin.sum / n};
+  Take(x, n, &mean);
+  row[0] = T(std::scalbn(std::sqrt(origin.square / n), exponent));
+  row[1] = T(std::scalbn(mean.mean, exponent));
+  row[2] = T(std::scalbn(std::sqrt(mean.square / n), exponent));
+  row[3] = lost ? std::numeric_limits<T>::quiet_NaN() : T(known.low);
+  row[4] = lost ? std::numeric_limits<T>::quiet_NaN() : T(known.high);
+  row[5] = T(known.zeros / n), row[6] = T(nonfinite);
 }
 
 template <typename T>
@@ -101,7 +126,7 @@ static void Measure(const T* x, int64_t n, T* row) {
   const double mean = found.sum / n, square = found.square / n, variance = square - mean * mean;
   const double peak = std::max(std::fabs(found.low), std::fabs(found.high));
   const bool held = std::isfinite(square) && peak < kLargest && peak > 1 / kLargest && mean * mean <= kSteepest * variance;
-  if (!held) return Carefully(x, n, row);
+  if (!held && !(peak == 0 && square == 0)) return Carefully(x, n, found, row);
   row[0] = T(std::sqrt(square)), row[1] = T(mean), row[2] = T(std::sqrt(variance));
   row[3] = T(found.low), row[4] = T(found.high), row[5] = T(found.zeros / n), row[6] = T(0);
 }

@@ -25,7 +25,7 @@ const SORTED = ["name", "gradient", "update", "weight"];
 export function createStrip(room) {
   const search = make("input", { type: "search", placeholder: t("Find a parameter"), "aria-label": t("Find a parameter"), oninput: () => refresh(true) });
   const count = make("span", { class: "count", role: "status" });
-  const all = make("input", { type: "checkbox", "aria-label": t("Freeze all that are shown"), title: t("Freeze all that are shown"), onchange: () => freeze(sorted.map((index) => room.state.run.rows[index].id), all.checked) });
+  const every = make("input", { type: "checkbox", "aria-label": t("Freeze all that are shown"), title: t("Freeze all that are shown"), onchange: () => freeze(sorted.map((index) => room.state.run.rows[index].id), every.checked) });
   const heads = COLUMNS.map((column) => head(column));
   const body = make("tbody", {});
   const [above, below] = [make("tr", { "aria-hidden": "true" }), make("tr", { "aria-hidden": "true" })];
@@ -41,7 +41,7 @@ export function createStrip(room) {
 
   function head({ key, title, unit }) {
     const text = unit ? [title, " ", make("small", {}, unit)] : [title];
-    if (!SORTED.includes(key)) return make("th", { scope: "col", class: key }, ...text, ...(key === "frozen" ? [" ", all] : []));
+    if (!SORTED.includes(key)) return make("th", { scope: "col", class: key }, ...text, ...(key === "frozen" ? [" ", every] : []));
     const button = make("button", { type: "button", onclick: () => sortBy(key) }, ...text, make("i", { class: "arrow", "aria-hidden": "true" }));
     return make("th", { scope: "col", class: key, "aria-sort": key === "name" ? "ascending" : "none" }, button);
   }
@@ -91,8 +91,8 @@ export function createStrip(room) {
       wanted = false;
     }
     const held = sorted.filter((index) => run.rows[index].frozen).length;
-    all.checked = held > 0 && held === sorted.length;
-    all.indeterminate = held > 0 && held < sorted.length;
+    every.checked = held > 0 && held === sorted.length;
+    every.indeterminate = held > 0 && held < sorted.length;
     const first = Math.max(0, Math.floor(scroller.scrollTop / ROW_HEIGHT) - SPARE);
     const end = Math.min(sorted.length, first + SIGHT + 2 * SPARE);
     place(run, first, end);
