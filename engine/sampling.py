@@ -232,7 +232,8 @@ class Sampler:
         if after is not None and before is not None:
             self._donated = self._donated or any(map(_gone, before))
             moved = None if any(map(_gone, before)) else _moves(before, after)
-            host = [np.array(leaf) for leaf in after] if reading.plan.how == FULL else None
+        if after is not None and reading.plan.how == FULL:
+            host = [np.array(leaf) for leaf in after]
         self._take(Sample(number, loss, reading, parameters.ids, moved, host))
 
     # ---- the three ways -------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import dataclasses
 import json
 import math
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import jax
@@ -26,6 +26,7 @@ from engine.graph import Edge, Graph, Literal, Node, Place, Scope
 from engine.packing import Piece
 from engine.probe import Plan
 from engine.reading import Reading
+from engine.sampling import Sample
 
 Array = Any
 Header = dict[str, Any]
@@ -82,6 +83,38 @@ def _cut(told: Iterable[tuple[str, str, list[int]]], data: bytes) -> Iterable[tu
         start += count * kind.itemsize
 
 
+class Writer:
+    """Makes messages of samples; what many have in common is told once."""
+
+    def __init__(self, every: int) -> None:
+        """Begin.
+
+        Args:
+            every: how often the loop is looked at.
+        """
+        self._every = every
+        self._told: list[Reading] = []
+
+    def pieces(self, sample: Sample) -> Iterator[bytes | memoryview]:
+        """A sample as messages, in pieces; before the first one of its kind its outline."""
+        reading = sample.reading
+        own = {"loss": sample.loss} | ({} if sample.moved is None else {"moved": sample.moved})
+        own |= {f"after/{place}": leaf for place, leaf in enumerate(sample.after or ())}
+        number = next((n for n, told in enumerate(self._told) if _alike(told, reading)), len(self._told))
+        if number == len(self._told):
+            self._told.append(reading)
+            told = {"title": reading.graph.name, "parameters": sample.parameters, "every": self._every}
+            yield from message({"kind": "outline", "id": number, "outline": outline(reading), **told}, {})
+        yield from message({"kind": "sample", "id": number, "step": sample.step}, own | arrays(reading))
+
+
+def _alike(one: Reading, other: Reading) -> bool:
+    """Whether two readings are of the same program."""
+    if one.plan is other.plan and one.graph is other.graph:
+        return True
+    return (hash(one.graph), one.plan, one.layout) == (hash(other.graph), other.plan, other.layout)
+
+
 # ---- readings ------------------------------------------------------------------------------------------------------
 
 
@@ -102,7 +135,11 @@ def reading(outline: Any, arrays: Mapping[str, Array]) -> Reading:
     Raises:
         WireError: this is no outline of one.
     """
-    graph, plan, layout = restored(outline)
+    return assembled(*restored(outline), arrays)
+
+
+def assembled(graph: Graph, plan: Plan, layout: Any, arrays: Mapping[str, Array]) -> Reading:
+    """A reading from what :func:`restored` gives and its arrays."""
     parts: dict[str, dict[str, Array]] = {part: {} for part in _PARTS}
     for name, array in arrays.items():
         part, _, key = name.partition("/")

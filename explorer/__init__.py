@@ -2,6 +2,7 @@
 
 import explorer
 explorer.show(loss, params, x, y)
+watcher = explorer.watch(loss)
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from explorer import late
 if TYPE_CHECKING:
     from explorer.exporting import save as save
     from explorer.notebook import show as show
+    from explorer.watching import watch as watch
 
-__all__ = ["save", "show"]
+__all__ = ["save", "show", "watch"]
 
-_FOUND_IN = {"save": "explorer.exporting", "show": "explorer.notebook"}
+_FOUND_IN = {"save": "explorer.exporting", "show": "explorer.notebook", "watch": "explorer.watching"}
 """What can be had of this package, and the module that it is loaded from when it is asked for: JAX takes seconds."""
 
 

@@ -43,6 +43,8 @@ class Opening:
     """Of the address that was asked for: where a link leads."""
     lesson: Lesson | None = None
     """A lesson from a file or of the course, which a page begins with; it is known by its name, too."""
+    feed: Any = None
+    """What a training loop elsewhere sends, where that is what is shown (:mod:`explorer.followed`)."""
 
 
 class Page:

@@ -16,7 +16,8 @@ from engine.numbers import Numbers
 from engine.probe import Probe
 from engine.training import Step
 from explorer.frames import encoded
-from explorer.room import Look, Room
+from explorer.room import Room
+from explorer.seen import Look, Seen
 
 Array = Any
 
@@ -32,7 +33,7 @@ MARGIN = 0.1
 Extras = dict[str, Any]
 
 
-def extras(room: Room, step: Step, plane: Callable[[Any], Extras] | None) -> Extras:
+def extras(room: Seen, step: Step, plane: Callable[[Any], Extras] | None) -> Extras:
     """Everything there is to show of a pass.
 
     Args:
@@ -144,7 +145,7 @@ EDGES = np.linspace(-12, 4, 49)
 _PARTS = ("gradient", "value", "weight")
 
 
-def spreads(room: Room, step: Step) -> Mapping[str, Array]:
+def spreads(room: Seen, step: Step) -> Mapping[str, Array]:
     """How many entries of each layer's gradient, activation and weight lie at which magnitude: ``(layers, bins)``."""
     numbers = Numbers(step.reading)
     arrays = {

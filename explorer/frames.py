@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from engine.profile import rms
 from engine.profile import rows as layer_rows
 from engine.track import Columns, Track, thinned
 from engine.training import Step
-from explorer.room import Room
+from explorer.seen import Seen
 
 Array = Any
 
@@ -33,31 +34,40 @@ def computed(array: Array) -> Array:
     return np.where(np.isnan(found), -np.inf, found)
 
 
-def of_run(room: Room, shown: int) -> dict[str, Any]:
+def of_run(room: Seen, shown: int) -> dict[str, Any]:
     """The frame of a run.
 
     Args:
         room: with the run.
         shown: the step whose pass the graph shows.
     """
-    history = room.run.history
+    history = room.history
     columns = _thin(history.numbers, history.loss())
     if not len(columns) and room.known_first is not None:
         return _unbegun(room, room.known_first)
+    starts, ends = _spans(room, columns)
     return {
         "version": room.step,
         "step": int(columns.final[-1]) if len(columns) else 0,
         "shown": shown,
-        "starts": columns.first.tolist(),
-        "ends": columns.final.tolist(),
+        "starts": starts,
+        "ends": ends,
         "series": {"loss": band(columns)} | _tests(room, columns),
         "rows": rows(room),
         "what": {name: encoded(numbers) for name, numbers in _quantities(room, columns).items()},
-        "events": [[event.step, event.text] for event in room.run.events if event.text],
+        "events": [[event.step, event.text] for event in room.events if event.text],
     }
 
 
-def _unbegun(room: Room, first: Step) -> dict[str, Any]:
+def _spans(room: Seen, columns: Columns) -> tuple[list[int], list[int]]:
+    """First and last step of each column; where steps are sampled a column reaches half-way to its neighbours."""
+    if not room.gaps or not len(columns):
+        return columns.first.tolist(), columns.final.tolist()
+    edges = (columns.final[:-1] + columns.first[1:]) // 2
+    return [0, *(edges + 1).tolist()], [*edges.tolist(), int(columns.final[-1])]
+
+
+def _unbegun(room: Seen, first: Step) -> dict[str, Any]:
     """The frame of a run before its first step: what the pass tells that it begins with."""
     found = {name: np.full(len(room.layers) + len(room.parameters), np.nan) for name in ("gradient", "value", "weight")}
     places = {layer.output: place for place, layer in enumerate(room.layers)}
@@ -80,15 +90,15 @@ def _unbegun(room: Room, first: Step) -> dict[str, Any]:
     }
 
 
-def rows(room: Room) -> list[dict[str, Any]]:
+def rows(room: Seen) -> list[dict[str, Any]]:
     """What the rows of a frame are: first the layers, then the parameters, and which of these stay as they are."""
     layers = [{"id": layer.output, "name": layer.name, "kind": "layer"} for layer in room.layers]
-    frozen = room.run.controls.frozen
-    names = zip(room.parameters, room.run.history.parameters, strict=True)
+    frozen = room.frozen
+    names = zip(room.parameters, room.history.parameters, strict=True)
     return layers + [{"id": id, "name": name, "kind": "parameter", "frozen": name in frozen} for id, name in names]
 
 
-def profile(room: Room) -> Array:
+def profile(room: Seen) -> Array:
     """Root mean square of the gradient at the output of each layer: ``(columns, layers)``, NaN where not measured."""
     return _of_nodes(room, "grad", "rms", [layer.output for layer in room.layers])[1]
 
@@ -102,12 +112,12 @@ def band(columns: Columns) -> dict[str, str]:
     return {name: encoded(computed(getattr(columns, name))) for name in ("low", "high", "last")}
 
 
-def _tests(room: Room, columns: Columns) -> dict[str, Any]:
+def _tests(room: Seen, columns: Columns) -> dict[str, Any]:
     """What was measured on fixed examples, where there are any."""
     found = {}
     names = {"test_loss": "test_loss", "accuracy": "train_accuracy", "test_accuracy": "test_accuracy"}
     for name, recorded in names.items():
-        tested = room.run.history.tested(recorded)
+        tested = room.history.tested(recorded)
         if np.isfinite(tested.last).any():
             last = encoded(_held(_placed(tested.final - 1, tested.last[:, None], columns)[0]))
             found[name] = {"low": last, "high": last, "last": last}
@@ -130,12 +140,12 @@ def _held(numbers: Array) -> Array:
     return numbers[np.maximum.accumulate(known)]
 
 
-def _of_nodes(room: Room, what: str, statistic: str, ids: Sequence[str]) -> tuple[Columns, Array]:
+def _of_nodes(room: Seen, what: str, statistic: str, ids: Sequence[str]) -> tuple[Columns, Array]:
     """A statistic of some nodes, and the columns it was measured in: ``(columns, nodes)``.
 
     NaN where a node wasn't run or isn't watched; a NaN that was computed is :func:`computed`.
     """
-    history = room.run.history
+    history = room.history
     measured, spoilt = (history.measured(what, name) for name in (statistic, "nonfinite"))
     nodes = {id: place for place, id in enumerate(history.nodes)}
     table = np.full((len(measured), len(ids)), np.nan, np.float32)
@@ -146,9 +156,9 @@ def _of_nodes(room: Room, what: str, statistic: str, ids: Sequence[str]) -> tupl
     return measured, table
 
 
-def _quantities(room: Room, columns: Columns) -> dict[str, Array]:
+def _quantities(room: Seen, columns: Columns) -> dict[str, Array]:
     """For each quantity the layers' numbers over those of the parameters: ``(rows, columns)``."""
-    history = room.run.history
+    history = room.history
     outputs, blank = [layer.output for layer in room.layers], np.full((len(room.parameters), len(columns)), np.nan)
     layered = {
         "gradient": ("grad", "rms", outputs),
@@ -160,16 +170,16 @@ def _quantities(room: Room, columns: Columns) -> dict[str, Array]:
         measured, table = _of_nodes(room, what, statistic, ids)
         found[name] = np.concatenate([_placed(measured.final, table, columns), blank])
     weights = [room.parameters.index(layer.weights[0]) for layer in room.layers]
-    roots = np.sqrt([max(np.size(leaf), 1) for leaf in jax.tree.leaves(room.problem.params)])
+    roots = np.sqrt([max(math.prod(room.graph.node(id).shape), 1) for id in room.parameters])
     norms = {"gradient": history.gradients(), "weight": history.weights(), "update": history.ratios()}
     for name, given in norms.items():
         last = _thin(history.numbers, given).last / (1 if name == "update" else roots)
-        own = computed(last).T
+        own = last.T if name == "update" and room.gaps else computed(last).T
         found[name] = np.concatenate([found[name][: len(weights)] if name in found else own[weights], own])
     return found | _looked(room, columns)
 
 
-def _looked(room: Room, columns: Columns) -> dict[str, Array]:
+def _looked(room: Seen, columns: Columns) -> dict[str, Array]:
     """Shares of saturated entries, which only a full pass tells."""
     outputs = {layer.output: place for place, layer in enumerate(room.layers)}
     table = np.full((len(room.looks), len(outputs) + len(room.parameters)), np.nan)

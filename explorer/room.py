@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -13,14 +12,14 @@ import numpy as np
 from engine import health, profile
 from engine.graph import Graph
 from engine.health import Finding
-from engine.layers import Layer, structure
+from engine.history import History
 from engine.loop import Records
-from engine.numbers import Numbers
 from engine.optimisers import Controls, controls
-from engine.runs import Run
+from engine.runs import Event, Run
 from engine.tasks import Problem
 from engine.trace import trace
 from engine.training import Step, Trainer, trainer
+from explorer.seen import Seen
 from explorer.target import Target
 
 WATCHED = 128
@@ -30,21 +29,7 @@ DIALS = ("optimizer", "rate", "schedule", "clip", "clip_at", "decay")
 """Settings that can change while training runs."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Look:
-    """What one full pass told, beyond what every step records."""
-
-    step: int
-    rows: tuple[profile.Row, ...]
-    spreads: Mapping[str, Any]
-    """How its entries spread over magnitudes (:func:`explorer.extras.spreads`)."""
-
-
-LOOKS = 64
-"""Passes that are remembered; of more, every other one is."""
-
-
-class Room:
+class Room(Seen):
     """A problem, its run, and the passes that were looked at. Not for several threads at a time."""
 
     def __init__(self, problem: Problem, settings: Any = None) -> None:
@@ -54,6 +39,7 @@ class Room:
             problem: what is trained.
             settings: what it was made of; ``None`` for a function of one's own.
         """
+        super().__init__()
         self.problem = problem
         self.settings = settings
         self.graph: Graph = trace(problem.fun, *problem.params, *problem.batch(0))
@@ -62,24 +48,11 @@ class Room:
         self.run = Run(problem, first, nodes=self.watched)
         self.broken: int | None = None
         """The first step whose loss is not finite."""
-        self.looks: list[Look] = []
-        self.known_first: Step | None = None
-        """The pass at step 0, once somebody took it."""
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
         """Ids of the leaves that are trained."""
         return self.graph.inputs[: sum(len(jax.tree.leaves(tree)) for tree in self.problem.params)]
-
-    @cached_property
-    def layers(self) -> tuple[Layer, ...]:
-        """The layers, in program order."""
-        return structure(self.graph, self.parameters).layers
-
-    @cached_property
-    def ends(self) -> tuple[str, ...]:
-        """For each layer the node that it hands on: its activation, or its output where it has none."""
-        return profile.ends(self.graph, self.parameters)
 
     @cached_property
     def watched(self) -> tuple[str, ...]:
@@ -92,6 +65,21 @@ class Room:
     def step(self) -> int:
         """How many steps were taken."""
         return self.run.state.step
+
+    @property
+    def history(self) -> History:
+        """What was recorded of the run."""
+        return self.run.history
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Names of the parameters that stay as they are."""
+        return self.run.controls.frozen
+
+    @property
+    def events(self) -> list[Event]:
+        """What holds from which step on."""
+        return self.run.events
 
     def warm(self) -> None:
         """Compile what trains and what tests. Changes nothing, so it may be called in another thread."""
@@ -155,13 +143,6 @@ class Room:
         if self.known_first is None:
             self.known_first = self.pass_at(0)
         return self.known_first
-
-    def look(self, at: Step, spreads: Mapping[str, Any]) -> None:
-        """Remember what a full pass tells of each layer."""
-        rows = profile.rows(Numbers(at.reading), self.parameters)
-        others = [look for look in self.looks if look.step != at.before.step]
-        looks = sorted([*others, Look(at.before.step, rows, spreads)], key=lambda look: look.step)
-        self.looks = looks if len(looks) <= LOOKS else [*looks[:-1:2], looks[-1]]
 
     def reset(self) -> None:
         """Back to the first step, from the same parameters, with the dials as they are."""

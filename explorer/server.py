@@ -19,6 +19,7 @@ from bokeh.document import Document
 from explorer import assets, late
 from explorer.app import Opening, Page, Soon
 from explorer.errors import ExplorerError
+from explorer.live import LivePage
 
 TRIES = 20
 
@@ -73,6 +74,7 @@ def start(opening: Opening, port: int, address: str = "127.0.0.1") -> Any:
         unused_session_lifetime_milliseconds=_LIFETIME_MS,
         check_unused_sessions_milliseconds=1000,
     )
+    server.start()  # without it no session of a closed tab would end
     return server
 
 
@@ -98,11 +100,14 @@ def free_port(address: str, wanted: int) -> int:
 
 def make_page(opening: Opening, soon: Soon) -> pn.Template:
     """A page for a new tab."""
-    page = Page(dataclasses.replace(opening, query=_query(pn.state.curdoc)), pn.state.curdoc, soon)
+    document = pn.state.curdoc
+    own = dataclasses.replace(opening, query=_query(document))
+    page = LivePage(opening.feed, opening, document, soon) if opening.feed else Page(own, document, soon)
     pn.state.onload(page.channel.opened)
     template = pn.Template(assets.text("page.html"))
     template.add_variable("page_css", assets.variables() + assets.text("page.css") + assets.text("lesson.css"))
     template.add_variable("words", assets.words())
+    template.add_variable("live", bool(opening.feed))  # a loop elsewhere has no lessons
     template.add_variable("languages", assets.LANGUAGES)
     template.add_panel("graph", page.shows.graph)
     template.add_panel("room", page.shows.room)

@@ -7,30 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
-import jax
-import numpy as np
-
-from engine.explain import explain
 from engine.numbers import Numbers, short
 from engine.tasks import Problem, Settings, problem
 from engine.training import Step, Trainer
-from explorer import form, frames, svg
+from explorer import form, frames
 from explorer.dot_process import Engine, shared_engine
 from explorer.edits import Editors, Edits
-from explorer.errors import ExplorerError
 from explorer.extras import Extras, extras, planes, spreads
-from explorer.figures import Figures, figures, picture, read, sentence
+from explorer.figures import Figures, figures
 from explorer.keeping import Keeper
-from explorer.lessons.course import lesson_of
+from explorer.looking import Looking
 from explorer.pair import Pair
 from explorer.proof import MOST, Proofs
 from explorer.room import DIALS, Room, own_problem
-from explorer.sheet import Sheet
+from explorer.seen import told
 from explorer.slices import Slices, way
 from explorer.target import Target
 
 
-class Session(Sheet, Pair):
+class Session(Looking, Pair):
     """One page's state: the settings, the run, the step that is shown, and how its graph is folded."""
 
     problem: Problem
@@ -283,8 +278,8 @@ class Session(Sheet, Pair):
     def findings(self) -> list[dict[str, Any]]:
         """What is wrong with the run, as plain data; of a second one beside it, :meth:`comparison` tells it."""
         other = self.other
-        self._others = _plain(other, other.pass_at(other.step)) if other and other.step else []
-        return _plain(self.room, self.step)
+        self._others = told(other.findings(other.pass_at(other.step))) if other and other.step else []
+        return told(self.room.findings(self.step))
 
     def comparison(self) -> dict[str, Any]:
         """The second run: its frame, and what was found wrong with it last; empty where there is none."""
@@ -295,12 +290,6 @@ class Session(Sheet, Pair):
 
     # ---- what is seen ---------------------------------------------------------------------------------------------
 
-    @cached_property
-    def figures(self) -> Figures:
-        """The numbers of the step that is shown, or of what was changed in it."""
-        speaks = frozenset[str]() if self.supposes else None  # while somebody drags, one sentence is enough
-        return figures(self.folded, self.numbers, self._images, self.plumbing, speaks)
-
     @property
     def _images(self) -> Mapping[str, tuple[int, int]]:
         """The node that holds the batch's pictures, if the data are pictures."""
@@ -308,25 +297,9 @@ class Session(Sheet, Pair):
         return dict.fromkeys(first, self.problem.image) if self.problem.image else {}
 
     def explain(self, node: str, index: tuple[int, ...] | None) -> dict[str, Any]:
-        """The sentence about one entry of a node; ``None`` for the one with the largest gradient.
-
-        Raises:
-            EngineError: there is no such entry, or no gradient to read.
-        """
-        shape = self.numbers.value(node).shape
-        fits = index is None or len(index) == len(shape)
-        if not fits or not all(0 <= i < n for i, n in zip(index or (), shape, strict=False)):
-            asked = f"{self.graph.node(node).name} has no entry {list(index or ())}"
-            raise ExplorerError(f"{asked}; its shape is {list(shape)}.")
-        spoken = sentence(explain(self.numbers, node, index, self.plumbing), self.numbers)
+        """The sentence about one entry of a node, with what was changed by hand."""
+        spoken = super().explain(node, index)
         return self.edits.said(spoken) if self.supposes else spoken
-
-    def region(self, node: str) -> dict[str, Any]:
-        """Value and gradient of a node too large to have been sent ahead."""
-        shown = self.graph.node(node)
-        arrays = (read(getattr(self.numbers, what), shown)[0] for what in ("value", "grad"))
-        value, grad = (None if array is None else dataclasses.asdict(picture(array)) for array in arrays)
-        return {"value": value, "grad": grad}
 
     def proof(self, box: str = "") -> Callable[[], dict[str, Any]]:
         """What proves the gradients that are shown; takes long, and may be called in any thread.
@@ -363,35 +336,6 @@ class Session(Sheet, Pair):
             "updates": self._updates(),
             "proves_all": len(self._graded) <= MOST,
         }
-
-    def _updates(self) -> dict[str, str]:
-        """For each parameter how far the update moves it: ``‖Δw‖ / ‖w‖``."""
-        pairs = zip(jax.tree.leaves(self.step.before.params), jax.tree.leaves(self.step.after.params), strict=True)
-        found = {}
-        for id, (old, new) in zip(self.parameters, pairs, strict=True):
-            old, new = np.asarray(old, np.float64), np.asarray(new, np.float64)
-            found[id] = f"{short(old.item())} → {short(new.item())}" if old.size == 1 else _moved(old, new)
-        return found
-
-    def picture(self, position: int, theme: str = "light") -> str:
-        """The graph at a position of the playhead, as SVG text."""
-        return svg.render(self.scene, self.figures, position, theme)
-
-
-def _plain(room: Room, latest: Step) -> list[dict[str, Any]]:
-    """What is wrong with a run, for the list on the page."""
-    plain = [finding.plain() for finding in room.findings(latest)]
-    return [
-        finding | {"where": [place["name"] for place in finding["where"]], "lesson": lesson_of(finding["kind"])}
-        for finding in plain
-    ]
-
-
-def _moved(old: Any, new: Any) -> str:
-    """How far an update moves an array, and beside its size."""
-    moved, size = float(np.linalg.norm(new - old)), float(np.linalg.norm(old))
-    share = f", {short(100 * moved / size)} % of ‖w‖ = {short(size)}" if size else ""
-    return f"‖Δw‖ = {short(moved)}{share}"
 
 
 def _problem(settings: Settings, target: Target | None) -> Problem:

@@ -36,21 +36,24 @@ engine.tasks.small engine.tasks.problem engine.tasks.catalogue engine.tasks
 engine.optimisers engine.magnitudes engine.flat engine.loop engine.training
 engine.track engine.history engine.evaluate engine.snapshots engine.runs engine.store engine.saving
 engine.whatif engine.sweep engine.surface engine.paths engine.differences engine.valley
-engine.wire engine.sampling engine
+engine.sampling engine.wire engine
 
 explorer.errors explorer.late explorer.theme explorer.target explorer.assets
 explorer.geometry explorer.dot explorer.dot_worker explorer.dot_process explorer.layout
 explorer.steps explorer.scene explorer.figures explorer.svg explorer.drawing
 explorer.lessons explorer.lessons.vocabulary explorer.lessons.lesson explorer.lessons.table explorer.lessons.load
 explorer.lessons.course
-explorer.room explorer.pair explorer.frames explorer.extras explorer.form explorer.proof explorer.sheet explorer.slices
+explorer.seen explorer.room explorer.pair explorer.frames explorer.extras explorer.form explorer.proof explorer.sheet
+explorer.looking explorer.slices
 explorer.keeping explorer.edits explorer.checking explorer.session explorer.place
+explorer.followed explorer.follow
 explorer.lessons.marks explorer.lessons.readings explorer.lessons.play
 explorer.folding explorer.inspecting explorer.crew
 explorer.options explorer.opening explorer.pace explorer.channel explorer.headless explorer.report
 explorer.recording explorer.saved explorer.rasters explorer.tables explorer.exporting
 explorer.views explorer.views.graph explorer.views.lesson explorer.views.room explorer.views.setup explorer.views.widget
-explorer.drawn explorer.showing explorer.running explorer.teaching explorer.placing explorer.app explorer.server
+explorer.drawn explorer.showing explorer.running explorer.teaching explorer.placing explorer.app
+explorer.live explorer.server explorer.watch_page explorer.link explorer.watching
 explorer.handle explorer.notebook explorer explorer.commands explorer.cli
 """
 """Every module; each may import those that stand before it."""

@@ -12,7 +12,8 @@ import pytest
 
 from engine.numbers import Numbers
 from engine.tasks import problem, usual
-from explorer.room import LOOKS, Room, own_problem
+from explorer.room import Room, own_problem
+from explorer.seen import LOOKS
 from explorer.target import Target
 
 

@@ -43,7 +43,7 @@ export function createInspector(store, look, actions) {
   function show() {
     const { state } = store;
     const box = state.scene && state.scene.byId.get(state.selected);
-    whatif.element.hidden = !box;
+    whatif.element.hidden = !box || follows();
     if (!box) {
       top.replaceChildren(make("p", { class: "hint" }, t("Press → to take the first step, or click a box to look inside it.")));
       rest.replaceChildren();
@@ -59,7 +59,7 @@ export function createInspector(store, look, actions) {
     const forward = reached === "not reached" ? waiting(box, box.valueAt, t("The pass has not reached it yet.")) : forwardCard(box, own, extra, index);
     const backward = reached === "gradient" ? backwardCard(box, own, extra, spoken, index) : reached === "value" ? beforeGradient(box, own) : null;
     const cards = [forward, backward].filter(Boolean);
-    whatif.show(box, reached === "not reached" ? null : extra.value || (own && own.value), index);
+    if (!follows()) whatif.show(box, reached === "not reached" ? null : extra.value || (own && own.value), index);
     top.replaceChildren(heading(box));
     rest.replaceChildren(
       ...(stop && stop.phase === "Update" ? updateCard(box) : []),
@@ -109,9 +109,14 @@ export function createInspector(store, look, actions) {
       gradient.element,
       large(picture),
       ...(store.state.whatif ? [] : [badge(store.state.proof[box.id]) || proveButton(box, picture)]),
-      closer.valley(box, index),
+      follows() ? null : closer.valley(box, index),
       box.note ? make("p", { class: "note" }, translated(box.note)) : null,
     );
+  }
+
+  /** Whether a loop in another process is shown: its function isn't here to be run again. */
+  function follows() {
+    return Boolean(store.state.status && store.state.status.follows);
   }
 
   /** The numbers of a box without what was changed by hand; none at a real step. */
@@ -156,10 +161,10 @@ export function createInspector(store, look, actions) {
       card(
         "update",
         t("Update"),
-        status ? t("rate {rate}", { rate: status.rate }) : "",
-        make("p", { class: "formula" }, t("w ← w − rate · ∂L/∂w")),
+        status && status.rate ? t("rate {rate}", { rate: status.rate }) : "",
+        follows() ? null : make("p", { class: "formula" }, t("w ← w − rate · ∂L/∂w")),
         ...moved.map(([name, id]) => make("p", { class: "computed" }, make("b", {}, name), `  ${translated(status.updates[id])}`)),
-        closer.moves(box),
+        follows() ? null : closer.moves(box),
       ),
     ];
   }

@@ -32,13 +32,14 @@ export function createBar(room) {
 
   function showButtons({ status }) {
     const known = Boolean(status.title);
-    const label = status.playing ? t("Pause") : t("Train");
+    const label = status.follows ? (status.playing ? t("Hold this step") : t("Follow")) : status.playing ? t("Pause") : t("Train");
     if (play.getAttribute("aria-label") !== label) {
       play.setAttribute("aria-label", label);
       play.replaceChildren(icon(status.playing ? "pause" : "play"), label);
     }
     play.disabled = reset.disabled = save.disabled = !known;
-    save.hidden = !status.local;
+    for (const button of [one, reset, save, ...more]) button.hidden = Boolean(status.follows);
+    if (!status.local) save.hidden = true;
     for (const button of [one, ...more]) button.disabled = !known || Boolean(status.playing);
   }
 
@@ -50,6 +51,10 @@ export function createBar(room) {
     const words = `${translated(status.measure)} ${status.before}${status.trained ? ` → ${status.after}` : ""}`;
     if (text.textContent !== words) text.replaceChildren(make("b", {}, words));
     const count = status.step + (status.trained ? 1 : 0);
+    if (status.follows) {
+      write(aside, followed(status));
+      return;
+    }
     const made = count === 1 ? t("1 update made") : t("{count} updates made", { count: grouped(count) });
     const on = t("this pass: {on}", { on: translated(status.on) });
     const accuracy = accuracyOf(room.state, run);
@@ -78,6 +83,12 @@ export function createBar(room) {
 /** Put a text into an element, if it isn't there: what doesn't change needn't be laid out again. */
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
+}
+
+/** Of a loop in another process: which of its steps is shown, and whether it goes on. */
+function followed({ step, follows }) {
+  const shown = t("step {step} of your own loop", { step: grouped(step) });
+  return `${shown} · ${follows.ended ? t("it has ended") : t("read every {count} steps", { count: grouped(follows.every) })}`;
 }
 
 function accuracyOf(state, run) {

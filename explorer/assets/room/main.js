@@ -112,7 +112,7 @@ export function mount(root, look, send) {
       fit: Boolean(extras.fit),
       spread: Boolean(extras.histograms),
       time: Boolean(extras.time),
-      surface: Boolean(extras.histograms),
+      surface: Boolean(extras.histograms && !state.status.follows),
     };
     for (const [name, shown] of Object.entries(has)) charts[name].element.hidden = !shown;
     const rows = Boolean(run && run.rows.length);

@@ -122,6 +122,7 @@ export function createStrip(room) {
     const spark = make("canvas", { class: "spark", "aria-hidden": "true" });
     const [gradient, update, weight] = [make("td", {}), make("td", { class: "update" }), make("td", { class: "weight" })];
     const row = make("tr", {}, make("th", { scope: "row" }, button), gradient, make("td", { class: "spark" }, spark), update, weight, make("td", { class: "frozen" }, box));
+    box.disabled = Boolean(room.state.status.follows); // that loop is not ours
     const own = { row, gradient, update, weight, spark, box };
     made.set(id, own);
     return own;

@@ -1,0 +1,89 @@
+"""One pass as it is seen: a drawing of its graph and the numbers in it. Part of what a session remembers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+
+from engine.explain import explain
+from engine.numbers import Numbers, short
+from engine.training import Step
+from explorer import svg
+from explorer.errors import ExplorerError
+from explorer.figures import Figures, figures, picture, read, sentence
+from explorer.sheet import Sheet
+
+
+class Looking(Sheet):
+    """A sheet with the numbers of one step on it."""
+
+    @property
+    def step(self) -> Step:
+        """The step that is shown."""
+        raise NotImplementedError
+
+    @property
+    def numbers(self) -> Numbers:
+        """Its numbers, on the host."""
+        raise NotImplementedError
+
+    @property
+    def supposes(self) -> bool:
+        """Whether what is shown was changed by hand."""
+        return False
+
+    @cached_property
+    def figures(self) -> Figures:
+        """The numbers of the step that is shown, or of what was changed in it."""
+        speaks = frozenset[str]() if self.supposes else None  # while somebody drags, one sentence is enough
+        return figures(self.folded, self.numbers, self._images, self.plumbing, speaks)
+
+    @property
+    def _images(self) -> Mapping[str, tuple[int, int]]:
+        """Nodes whose rows are pictures, with their height and width."""
+        return {}
+
+    def explain(self, node: str, index: tuple[int, ...] | None) -> dict[str, Any]:
+        """The sentence about one entry of a node; ``None`` for the one with the largest gradient.
+
+        Raises:
+            EngineError: there is no such entry, or no gradient to read.
+        """
+        shape = self.numbers.value(node).shape
+        fits = index is None or len(index) == len(shape)
+        if not fits or not all(0 <= i < n for i, n in zip(index or (), shape, strict=False)):
+            asked = f"{self.graph.node(node).name} has no entry {list(index or ())}"
+            raise ExplorerError(f"{asked}; its shape is {list(shape)}.")
+        return sentence(explain(self.numbers, node, index, self.plumbing), self.numbers)
+
+    def region(self, node: str) -> dict[str, Any]:
+        """Value and gradient of a node too large to have been sent ahead."""
+        shown = self.graph.node(node)
+        arrays = (read(getattr(self.numbers, what), shown)[0] for what in ("value", "grad"))
+        value, grad = (None if array is None else dataclasses.asdict(picture(array)) for array in arrays)
+        return {"value": value, "grad": grad}
+
+    def picture(self, position: int, theme: str = "light") -> str:
+        """The graph at a position of the playhead, as SVG text."""
+        return svg.render(self.scene, self.figures, position, theme)
+
+    def _updates(self) -> dict[str, str]:
+        """For each parameter how far the update moves it: ``‖Δw‖ / ‖w‖``."""
+        pairs = zip(jax.tree.leaves(self.step.before.params), jax.tree.leaves(self.step.after.params), strict=True)
+        found = {}
+        for id, (old, new) in zip(self.parameters, pairs, strict=True):
+            old, new = np.asarray(old, np.float64), np.asarray(new, np.float64)
+            found[id] = f"{short(old.item())} → {short(new.item())}" if old.size == 1 else _moved(old, new)
+        return found
+
+
+def _moved(old: Any, new: Any) -> str:
+    """How far an update moves an array, and beside its size."""
+    moved, size = float(np.linalg.norm(new - old)), float(np.linalg.norm(old))
+    share = f", {short(100 * moved / size)} % of ‖w‖ = {short(size)}" if size else ""
+    return f"‖Δw‖ = {short(moved)}{share}"
