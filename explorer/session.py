@@ -161,7 +161,7 @@ class Session(Looking, Pair):
         """
         settings = dataclasses.replace(self.settings, **change).checked()
         self.other = Room(_problem(settings, self.target), None if self.target else settings)
-        self._others: list[dict[str, Any]] = []
+        self._others: list[dict[str, Any]] | None = None
         self.compared = settings, title
 
     def keep(self, new: bool) -> None:
@@ -278,11 +278,11 @@ class Session(Looking, Pair):
     def findings(self) -> list[dict[str, Any]]:
         """What is wrong with the run, as plain data; of a second one beside it, :meth:`comparison` tells it."""
         other = self.other
-        self._others = told(other.findings(other.pass_at(other.step))) if other and other.step else []
+        self._others = told(other.findings(other.pass_at(other.step))) if other and other.step else None
         return told(self.room.findings(self.step))
 
     def comparison(self) -> dict[str, Any]:
-        """The second run: its frame, and what was found wrong with it last; empty where there is none."""
+        """The second run: its frame, and what was found wrong with it last (``None``: not looked yet)."""
         if self.other is None:
             return {}
         frame = frames.of_run(self.other, self.other.step)

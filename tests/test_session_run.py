@@ -101,6 +101,6 @@ def test_what_is_wrong_with_the_second_run_is_told_once_it_was_looked_for(runnin
     session.advance(1)
     session.compare({"init": "zeros"}, "Zeros")
     session.advance(2)
-    assert session.comparison()["findings"] == []
+    assert session.comparison()["findings"] is None
     session.findings()
     assert [finding["kind"] for finding in session.comparison()["findings"]] == ["symmetry"]

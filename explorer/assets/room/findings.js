@@ -49,12 +49,12 @@ export function createFindings(room) {
     [state.findings, state.otherFindings].forEach((findings, i) => {
       titles[i].hidden = !two;
       titles[i].textContent = i ? t("After: {title}", { title: translated(state.title) }) : t("Before");
-      none[i].hidden = !two || findings.length > 0;
+      none[i].hidden = !two || findings.length > 0 || (i === 1 && !state.judged);
     });
   }
 
   room.subscribe((changed, state) => {
-    if (["findings", "otherFindings", "second", "title"].some((key) => changed.has(key))) show(state);
+    if (["findings", "otherFindings", "judged", "second", "title"].some((key) => changed.has(key))) show(state);
   });
   return { element };
 }

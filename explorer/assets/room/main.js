@@ -28,6 +28,7 @@ const START = {
   findings: [],
   judged: false, // whether anybody looked for findings
   otherFindings: [],
+  judged: false, // whether the second run was looked at
   status: {},
   theme: "light",
   hover: null, // the step under the pointer, in any chart
@@ -156,7 +157,7 @@ export function mount(root, look, send) {
     show: (frame) => set({ run: openRun(frame) }),
     compare(given) {
       const second = given && given.frame ? openRun(given.frame) : null;
-      set({ second, otherFindings: (second && given.findings) || [], title: second ? given.title || "" : "" });
+      set({ second, otherFindings: (second && given.findings) || [], judged: Boolean(second && given.findings), title: second ? given.title || "" : "" });
     },
     set,
     /** Paint now: what is out of date and in sight, or everything; for measurements. */
