@@ -115,12 +115,12 @@ class Loop:
 
     def start(self, controls: Controls) -> TrainState:
         """The problem's first parameters, and an empty memory."""
-        params = jax.tree.map(_settled, self.problem.params)
+        params = jax.tree.map(settled, self.problem.params)
         return TrainState(params, self.remember(controls, params))
 
     def remember(self, controls: Controls, params: Any) -> Any:
         """An optimiser's memory before its first step."""
-        return jax.tree.map(_settled, controls.method.empty().init(params))
+        return jax.tree.map(settled, controls.method.empty().init(params))
 
     def advance(self, state: TrainState, controls: Controls, count: int, every: int = 1) -> tuple[TrainState, Records]:
         """Take up to :attr:`room` steps.
@@ -157,7 +157,7 @@ class Loop:
         """How a watched step's statistics lie in one array for each type of number."""
         if self.nodes == ():
             return Packed.of(None)
-        params = jax.tree.map(_settled, self.problem.params)
+        params = jax.tree.map(settled, self.problem.params)
         given = (self._batches.arrays, self._batches.rows(0, 1, 1)[0], np.int32(0))
         return Packed.of(jax.eval_shape(lambda params, *given: self._example(params, given), params, *given))
 
@@ -232,6 +232,6 @@ def fill(example: tuple[Any, ...], arrays: list[Array]) -> tuple[Any, ...]:
     return tuple(jax.tree.unflatten(tree, [next(rest) if is_array(leaf) else leaf for leaf in found]))
 
 
-def _settled(leaf: Any) -> Array:
+def settled(leaf: Any) -> Array:
     """An array on the device, of a type that arithmetic with Python's numbers doesn't change."""
     return jnp.asarray(leaf, jnp.result_type(leaf))

@@ -16,6 +16,7 @@ from explorer.drawn import Drawn
 from explorer.errors import ExplorerError
 from explorer.folding import Folding
 from explorer.inspecting import Inspecting
+from explorer.room import DIALS
 from explorer.session import Session
 from explorer.steps import PHASES, Stop
 
@@ -194,9 +195,20 @@ class View:
         """Go back to the real step."""
         self._crew.wait(lambda: self._inspecting.received({"type": "undo"}))
 
-    def train(self, steps: int = 1) -> None:
-        """Take training steps, and show the last pass with its update."""
-        self._crew.wait(partial(self._train, steps))
+    def train(self, steps: int = 1, **dials: Any) -> None:
+        """Take training steps, and show the last pass with its update.
+
+        Args:
+            steps: how many.
+            **dials: ``rate``, ``optimizer``, ``clip`` and what else may change while training runs, from this step on.
+
+        Raises:
+            SettingsError: one of them can't be.
+            ExplorerError: it is none of these.
+        """
+        if unknown := sorted(set(dials) - set(DIALS)):
+            raise ExplorerError(f"train takes {', '.join(DIALS)}, and not {unknown[0]!r}.")
+        self._crew.wait(partial(self._train, steps, **dials))
 
     def rewind(self, step: int) -> None:
         """Show the pass of an earlier step; training goes on from there."""
@@ -251,7 +263,9 @@ class View:
         self._session.suppose()
         self._push()
 
-    def _train(self, steps: int) -> None:
+    def _train(self, steps: int, **dials: Any) -> None:
+        if dials:
+            self._session.choose(**dials)
         if steps > 1:
             self._session.advance(steps - 1)
             self._session.catch_up()

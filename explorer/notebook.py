@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.errors import EngineError
+from engine.trace import in_floats
 from explorer import late
 from explorer.errors import ExplorerError
 from explorer.handle import View
@@ -35,21 +36,35 @@ def show(fun: Callable[..., Any], *args: Any) -> View | None:
     """
     if not args:
         raise ExplorerError("show needs what the function is called on: show(loss, params, x, y).")
-    target = Target(getattr(fun, "__name__", type(fun).__name__), fun, args)
+    target = Target(getattr(fun, "__name__", type(fun).__name__), *in_floats(fun, args))
     if not in_notebook():
         late.load("explorer.server").serve(late.load("explorer.app").Opening(target), PORT)
         return None
     widget = _widget()
     try:
-        return View(Session(target=target), widget)
+        session = Session(target=target)
+        session.name_sources(_cell)
+        return View(session, widget)
     except EngineError as error:  # where in the engine it was raised tells a reader nothing
         raise error.with_traceback(None) from None
 
 
 def in_notebook() -> bool:
     """Whether this runs in the kernel of a notebook."""
-    shell = sys.modules.get("IPython")
-    return shell is not None and hasattr(shell.get_ipython(), "kernel")
+    return hasattr(_shell(), "kernel")
+
+
+def _cell(source: str) -> str:
+    """``In[3]:7`` for the seventh line of the third cell; any other place as it is."""
+    path, _, line = source.rpartition(":")
+    known = _shell().compile.format_code_name(path) if path else None
+    return f"{known[1]}:{line}" if known else source
+
+
+def _shell() -> Any:
+    """IPython's shell, if this is one."""
+    found = sys.modules.get("IPython")
+    return found.get_ipython() if found else None
 
 
 def _widget() -> Any:

@@ -12,8 +12,14 @@ import numpy as np
 from engine import health, profile
 from engine.graph import Graph
 from engine.health import Finding
+<<<<<<< HEAD
 from engine.history import History
 from engine.loop import Records
+=======
+from engine.layers import Layer, structure
+from engine.loop import Records, settled
+from engine.numbers import Numbers
+>>>>>>> dba1ebc (Six notebooks, and what they say is tested)
 from engine.optimisers import Controls, controls
 from engine.runs import Event, Run
 from engine.tasks import Problem
@@ -174,4 +180,5 @@ class Room(Seen):
 def own_problem(target: Target, rate: float) -> Problem:
     """The problem of training a function of one's own on its example arguments."""
     first, *rest = target.args
-    return Problem(target.name, target.fun, (first,), tuple(rest), rate=rate, note="its example arguments")
+    params = jax.tree.map(settled, first)  # as the loop takes them: another type would be another graph
+    return Problem(target.name, target.fun, (params,), tuple(rest), rate=rate, note="its example arguments")

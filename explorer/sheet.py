@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 
 from engine import ops
@@ -34,6 +35,12 @@ class Sheet:
         self.graph, self.parameters = in_parts(graph), parameters
         self.notes: list[str] = []
         self.opened = self.usually_open
+        self._refold()
+
+    def name_sources(self, named: Callable[[str], str]) -> None:
+        """Call the places in the code otherwise: the cells of a notebook by their numbers."""
+        nodes = (dataclasses.replace(node, source=named(node.source)) for node in self.graph.nodes)
+        self.graph = dataclasses.replace(self.graph, nodes=tuple(nodes))
         self._refold()
 
     # ---- how it is folded -----------------------------------------------------------------------------------------

@@ -135,13 +135,15 @@ def test_a_number_is_supposed_and_the_real_step_comes_back(view):
 @pytest.mark.slow
 def test_training_goes_on_and_back(view):
     before = view.loss
-    view.train(3)
-    assert view.widget.status["step"] == 2
+    view.train(3, rate=0.25)
+    assert (view.widget.status["step"], view.widget.status["rate"]) == (2, "0.25")
     assert view.widget.status["trained"]
     assert view.loss < before
     assert all(finding.kind for finding in view.findings())
     view.rewind(0)
     assert view.loss == before
+    with pytest.raises(ExplorerError, match="not 'depth'"):
+        view.train(depth=3)
 
 
 def test_a_message_is_done_as_on_the_page(view, sent):

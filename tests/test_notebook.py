@@ -27,8 +27,10 @@ def loss(w, x):
 
 @pytest.fixture
 def kernel(monkeypatch):
-    """As if this were a notebook."""
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=1)))
+    """As if this were a notebook, and this file its third cell."""
+    compiler = SimpleNamespace(format_code_name=lambda path: ("Cell", "In[3]") if path == __file__ else None)
+    shell = SimpleNamespace(kernel=1, compile=compiler)
+    monkeypatch.setattr(notebook, "_shell", lambda: shell)
 
 
 def test_what_there_is_loads_when_it_is_asked_for():
@@ -54,6 +56,7 @@ def test_a_notebook_is_given_a_view(kernel):
     view = explorer.show(loss, X, X)
     assert isinstance(view, View)
     assert view.graph.name == "loss"
+    assert view.graph.node("tanh").source == f"In[3]:{loss.__code__.co_firstlineno + 1}"
     view.close()
 
 
@@ -71,6 +74,19 @@ def test_a_script_serves_the_function_on_a_page(monkeypatch):
     assert explorer.show(loss, X, X) is None
     session = open_session(served[0].target)
     assert (session.graph.name, session.target) == ("loss", Target("loss", loss, (X, X)))
+
+
+def test_a_model_is_taken_as_it_stands(kernel):
+    view = explorer.show(lambda model, x: jnp.sum(model["act"](model["w"] * x)), {"w": X, "act": jnp.tanh}, X)
+    np.testing.assert_allclose(view.grads["w"], X * (1 - np.tanh(X * X) ** 2), rtol=1e-6)
+    view.close()
+
+
+def test_numbers_of_python_will_do(kernel):
+    view = explorer.show(lambda x, y: (x + y) * x, 2.0, 3.0)
+    assert view.grads == 7
+    assert view.sentence("x").endswith("= 7")
+    view.close()
 
 
 def test_a_function_without_arguments_is_refused_in_words():

@@ -24,7 +24,7 @@ function modelOf(model) {
 
 /** The notebook's entry; what it returns is called when the view goes. */
 function renderCell({ model, el }) {
-  el.dataset.lmSuppressShortcuts = "true"; // JupyterLab would take the arrow keys for itself
+  el.addEventListener("keydown", keepPlainKeys);
   const shadow = el.attachShadow({ mode: "open" });
   const sheet = document.createElement("style");
   sheet.textContent = model.get("sheet");
@@ -63,9 +63,15 @@ function renderCell({ model, el }) {
   model.send({ type: "prove" }); // no proof is made that nobody looks at
   return () => {
     clearTimeout(timer);
+    el.removeEventListener("keydown", keepPlainKeys);
     own.leave();
     view.remove();
   };
+}
+
+/** The notebook would take the arrow keys for itself; Ctrl + S and its like are left to it. */
+function keepPlainKeys(event) {
+  if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
 }
 
 function nodeOf({ scene, selected }) {
