@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,28 +58,6 @@ def answering(*arguments: str, **environment: str) -> Iterator[str]:
         process.wait(20)
         if process.stdout:
             process.stdout.close()
-
-
-_LAB = (
-    "--no-browser --allow-root --ServerApp.port_retries=0 --IdentityProvider.token= --ServerApp.password= "
-    "--LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate "
-    "--LabApp.extension_manager=readonly"
-)
-
-
-@contextlib.contextmanager
-def jupyterlab(folder: Path, port: int) -> Iterator[str]:
-    """The address of a JupyterLab over a folder, with settings of its own, until the block ends."""
-    with tempfile.TemporaryDirectory() as own:
-        rooms = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
-        rooms += ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
-        surroundings = {name: f"{own}/{name}" for name in rooms} | {"PYTHONPATH": str(ROOT)}
-        quiet = Path(own, "JUPYTERLAB_SETTINGS_DIR", "@jupyterlab", "apputils-extension")
-        quiet.mkdir(parents=True)
-        (quiet / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}', encoding="utf-8")
-        command = ("-m", "jupyterlab", *_LAB.split(), f"--port={port}", f"--ServerApp.root_dir={folder}")
-        with answering(*command, **surroundings) as address:
-            yield address.partition("/lab")[0]
 
 
 @contextlib.contextmanager

@@ -15,11 +15,11 @@ import nbformat
 from nbclient import NotebookClient
 
 from scripts.driving import ROOT
+from scripts.lab import KERNEL
 
 FOLDER = ROOT / "notebooks"
 LARGEST_BYTES = 300_000
 _LIVE = "application/vnd.jupyter.widget-view+json"
-_KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
 
 def read(path: Path) -> Any:
@@ -32,7 +32,7 @@ def together(notebooks: list[Any]) -> Any:
     cells = []
     for notebook in notebooks:
         cells += [nbformat.v4.new_code_cell("%reset -f"), *notebook.cells]
-    return nbformat.v4.new_notebook(cells=cells, metadata=_KERNEL)
+    return nbformat.v4.new_notebook(cells=cells, metadata=KERNEL)
 
 
 def execute(notebooks: list[Any]) -> None:

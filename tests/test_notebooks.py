@@ -22,7 +22,7 @@ def outputs(notebook):
         for output in cell.get("outputs", []):
             texts = {"stream": output.get("text", "")} | dict(output.get("data", {}))
             found += [(cell.id, kind, NUMBER.sub("~", text)) for kind, text in texts.items() if kind != "image/svg+xml"]
-    return found
+    return sorted(found)
 
 
 @pytest.mark.slow

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from playwright.sync_api import Locator, Page, expect
 
 CELLS = "table => [...table.rows].slice(1).map(row => [...row.cells].map(cell => cell.textContent))"
+
+FIND = """(stage, wanted) => {
+  const box = stage.getBoundingClientRect(), canvas = stage.querySelector("canvas");
+  for (let y = 2; y < box.height; y += 4) for (let x = 2; x < box.width; x += 4) {
+    const place = { clientX: box.left + x, clientY: box.top + y, bubbles: true };
+    canvas.dispatchEvent(new PointerEvent("pointermove", place));
+    if (stage.title.startsWith(wanted)) return [place.clientX, place.clientY];
+  }
+  return null;
+}"""
 
 
 def playhead(page: Page) -> Locator:
@@ -52,3 +64,10 @@ def setup(page: Page) -> Locator:
 
 def without_repeats(things: list[str]) -> list[str]:
     return [thing for thing, before in zip(things, [None, *things], strict=False) if thing != before]
+
+
+def place_of(page: Page, title: str) -> Any:
+    """Where on the graph the pointer meets what says this."""
+    found = page.locator(".stage").evaluate(FIND, title)
+    assert found is not None
+    return found

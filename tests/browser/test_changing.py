@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Opener
-from tests.browser.reading import expect_row, expect_rows, granularity, inspector, names, rows, said, setup, table
+from tests.browser.reading import (
+    expect_row,
+    expect_rows,
+    granularity,
+    inspector,
+    names,
+    place_of,
+    rows,
+    said,
+    setup,
+    table,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 LAYERS = ["x", "y", "mlp/layer", "mlp/layer_1", "mlp/dense", "cross_entropy"]
-FIND = """(stage, wanted) => {
-  const box = stage.getBoundingClientRect(), canvas = stage.querySelector("canvas");
-  for (let y = 2; y < box.height; y += 4) for (let x = 2; x < box.width; x += 4) {
-    const place = { clientX: box.left + x, clientY: box.top + y, bubbles: true };
-    canvas.dispatchEvent(new PointerEvent("pointermove", place));
-    if (stage.title.startsWith(wanted)) return [place.clientX, place.clientY];
-  }
-  return null;
-}"""
-
-
-def place_of(page: Page, title: str) -> Any:
-    """Where on the graph the pointer meets what says this."""
-    found = page.locator(".stage").evaluate(FIND, title)
-    assert found is not None
-    return found
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ function renderCell({ model, el }) {
   shadow.append(sheet, root);
   const view = root.explorer;
   let timer = 0;
+  let told = 0;
 
   /** From Python, or from another view of the same cell. */
   function place() {
@@ -48,6 +49,7 @@ function renderCell({ model, el }) {
 
   function tell() {
     timer = 0;
+    told = performance.now();
     const { state } = view.store;
     model.set({ position: state.position, node: nodeOf(state) });
     model.save_changes();
@@ -56,7 +58,7 @@ function renderCell({ model, el }) {
   place();
   choose();
   view.store.subscribe((changed) => {
-    if (changed.has("position") || changed.has("selected")) timer ||= setTimeout(tell, SETTLED_MS);
+    if (changed.has("position") || changed.has("selected")) timer ||= setTimeout(tell, Math.max(told + SETTLED_MS - performance.now(), 0));
   });
   own.on("position", place);
   own.on("node", choose);
