@@ -1,8 +1,7 @@
 """Pictures and people: the layout of a graph, the page that shows a pass on it, and the command line.
 
-import explorer
-explorer.show(loss, params, x, y)
-watcher = explorer.watch(loss)
+``explorer.show(loss, params, x, y)`` shows a function, ``explorer.watch(loss)`` watches a training loop of one's own,
+``explorer.save(..., "page.html")`` keeps a page as one file.
 """
 
 from __future__ import annotations

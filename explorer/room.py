@@ -12,14 +12,8 @@ import numpy as np
 from engine import health, profile
 from engine.graph import Graph
 from engine.health import Finding
-<<<<<<< HEAD
 from engine.history import History
-from engine.loop import Records
-=======
-from engine.layers import Layer, structure
 from engine.loop import Records, settled
-from engine.numbers import Numbers
->>>>>>> dba1ebc (Six notebooks, and what they say is tested)
 from engine.optimisers import Controls, controls
 from engine.runs import Event, Run
 from engine.tasks import Problem
