@@ -22,6 +22,7 @@ asked := pyproject.toml $(wildcard constraints/*.txt)
 # The versions that CI runs with, where this Python is one of CI's; else what pyproject.toml asks for.
 pins = $(wildcard constraints/py$(shell $(VENV)/bin/python -c 'import sys; print("%d%d" % sys.version_info[:2])').txt)
 install = $(run) pip install -qq --disable-pip-version-check $(addprefix -c ,$(pins))
+marked = $(if $(MARKS),-m "$(MARKS)")
 tests = $(run) pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal --ignore tests/browser
 browser = CHROMIUM="$$($(VENV)/bin/python scripts/find_browser.py --install)" && export CHROMIUM
 
@@ -40,8 +41,8 @@ check: style
 	$(tests) -m "not slow"
 
 test: style
-	$(tests) $(if $(MARKS),-m "$(MARKS)")
-	$(browser) && $(run) pytest tests/browser
+	$(tests) $(marked)
+	$(browser) && $(run) pytest -n $(WORKERS) --maxprocesses 2 --dist loadfile $(marked) tests/browser
 
 style: $(VENV)/.test
 	$(run) ruff format --check .

@@ -74,10 +74,9 @@ def _parameters(fun: Callable[..., Any], count: int) -> list[str]:
 
 
 def _key(key: Any) -> str:
-    for attribute in ("key", "idx", "name"):
-        if hasattr(key, attribute):
-            return str(getattr(key, attribute))
-    return str(key).strip(".[]'\"")
+    """A step of a path, on one line: names stand in tables."""
+    found = next((str(getattr(key, name)) for name in ("key", "idx", "name") if hasattr(key, name)), None)
+    return " ".join((str(key).strip(".[]'\"") if found is None else found).splitlines())
 
 
 def plain(params: dict[str, Any]) -> tuple[tuple[str, Any], ...]:

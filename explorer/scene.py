@@ -215,9 +215,22 @@ def _kind(box: Box, node: Node, leaves: frozenset[str]) -> str:
     return node.op if node.op in ("input", "constant") else "operation"
 
 
+_SPELLED = {
+    "named": "named scope",
+    "library": "library function",
+    "jit": "jitted function",
+    "remat": "rematerialised function",
+    "custom": "function with a rule of its own",
+    "scan": "loop",
+    "while": "loop",
+}
+"""Kinds of scopes that aren't words yet."""
+
+
 def _operation(graph: Graph, box: Box, node: Node) -> str:
     if box.scope:
-        return f"{graph.scope(box.scope).kind} of {len(box.members)} nodes"
+        kind = graph.scope(box.scope).kind
+        return f"{_SPELLED.get(kind, kind)} of {len(box.members)} nodes"
     return node.op
 
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 
 # Before JAX is imported, and for the processes that tests start as well.
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+
+# A program is compiled once in a run, whichever process needs it: of a page, of a command, of another worker.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _folder = tempfile.mkdtemp(prefix="backprop-explorer-tests-")
+    atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+    os.environ["XDG_CACHE_HOME"] = _folder
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(_folder, "jax")
+    os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "true"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
 from hypothesis import settings
 

@@ -41,7 +41,11 @@ def _compiled(shape):
 
 def run(task, steps=200, **settings):
     """Train with these settings and gather the evidence, at the last step or where it broke."""
-    chosen = usual(task, **settings)
+    return _gathered(usual(task, **settings), steps)
+
+
+@functools.lru_cache(maxsize=64)
+def _gathered(chosen, steps):
     made = problem(chosen)
     step, watched, begin = _compiled(dataclasses.replace(chosen, rate=0.1, init="lecun", seed=0))
     params = jax.tree.map(jnp.asarray, made.params)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -97,12 +97,17 @@ def _trained(workload, watch):
     return params, losses
 
 
+@cache
+def _plain(name):
+    return _trained(WORKLOADS[name], None)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("probe", ["full", "stats", "stats by the library"])
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_watching_changes_no_bit_of_training(name, probe, monkeypatch):
     probe, _, library = probe.partition(" by the ")
     monkeypatch.setattr(kernel, "available", lambda: bool(library) and kernel.loaded())
-    plain, watched = _trained(WORKLOADS[name], None), _trained(WORKLOADS[name], probe)
-    for mine, wanted in zip(jax.tree.leaves(watched), jax.tree.leaves(plain), strict=True):
+    watched = _trained(WORKLOADS[name], probe)
+    for mine, wanted in zip(jax.tree.leaves(watched), jax.tree.leaves(_plain(name)), strict=True):
         np.testing.assert_array_equal(np.asarray(mine), np.asarray(wanted))

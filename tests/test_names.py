@@ -59,6 +59,10 @@ def test_a_custom_node_without_keys_counts_its_children():
     assert names(lambda p: 0, Pair()) == ["p.0", "p.1"]
 
 
+def test_a_name_stands_on_one_line():
+    assert names(lambda p: 0, {"two\nlines\r\n": 1.0}) == ["p.two lines"]
+
+
 def test_surplus_arguments_are_numbered_after_the_star():
     assert names(lambda a, *rest: 0, 1.0, 2.0, 3.0) == ["a", "rest.0", "rest.1"]
 

@@ -57,6 +57,7 @@ def test_check_prints_what_is_shown_but_for_roundings(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_train_prints_what_is_shown_but_for_roundings_and_what_is_left_out():
     (command,) = re.findall(r"^\$ \.venv/bin/backprop-explorer (train .*)$", TEXT, re.MULTILINE)
     with contextlib.redirect_stdout(io.StringIO()) as said:

@@ -101,6 +101,7 @@ def test_an_opened_run_can_be_rewound(trained):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_while_saving_a_run_opens_at_its_last_complete_step(tmp_path, seed):
     folder = tmp_path / "run"

@@ -88,6 +88,7 @@ def test_a_fold_says_what_it_holds(network):
 
 def test_a_fold_of_a_library_function_has_its_formula(network):
     box = box_named(network, "softmax")
+    assert box.operation.startswith("library function of ")
     assert (box.forward, box.backward) == (ops.OPS["softmax"].forward, ops.OPS["softmax"].backward)
 
 

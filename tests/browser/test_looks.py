@@ -11,7 +11,7 @@ from scripts.driving import DESKTOP, PHONE
 from tests.browser.conftest import Opener
 from tests.browser.reading import inspector, playhead
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.once]
 
 WIDTHS = "() => [document.documentElement.scrollWidth, innerWidth]"
 

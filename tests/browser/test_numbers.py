@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from engine.numbers import short
 from engine.tasks import Settings, problem
-from engine.tasks.catalogue import product
+from engine.tasks.small import product
 from tests.browser import own
 from tests.browser.conftest import Opener
 from tests.browser.reading import expect_row, granularity, inspector, playhead, rows, setup, table, without_repeats

@@ -14,7 +14,7 @@ from scripts.driving import PHONE, answering
 from tests.browser.conftest import PORT, Opener, watch
 from tests.browser.room_page import PARAMETERS, STEPS
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.once]
 
 
 def chart(page: Page, title: str) -> Locator:

@@ -53,7 +53,9 @@ export function fitTexts(scene, context, scale) {
 function linesOf(type, h) {
   const label = type.label + 4;
   const detail = label + type.detail + 3.5;
-  return { label, detail, top: (type.details ? detail : label) + 6, bottom: h - (type.captions ? type.caption + 6.5 : 7), caption: h - 5 };
+  const bottom = h - (type.captions ? type.caption + 6.5 : 7);
+  const details = type.details && bottom - detail - 6 >= 0.8 * type.number; // numbers come first
+  return { label, detail, details, top: (details ? detail : label) + 6, bottom, caption: h - 5 };
 }
 
 /** Short straight stretches along a path: of a wire across the whole graph only what is seen need be painted. */
@@ -217,7 +219,7 @@ function drawTexts(context, box, ink, reached, type) {
   context.fillText(box.fitted, box.x + inset, box.y + lines.label);
   context.fillStyle = ink.quiet;
   context.font = `400 ${type.detail}px ${FONT}`;
-  if (type.details) context.fillText(box.fittedDetail, box.x + inset, box.y + lines.detail);
+  if (lines.details) context.fillText(box.fittedDetail, box.x + inset, box.y + lines.detail);
   if (box.opens) sign(context, box.x + box.w - 22, box.y + 6, "+", ink);
 }
 
@@ -268,8 +270,8 @@ function caption(context, texts, x, y, size, colour, width) {
   context.font = `500 ${size}px ${FONT}`;
   const long = (text) => context.measureText(text).width;
   const text = texts.find((one) => long(one) <= width) || texts[texts.length - 1];
-  if (long(text) > width) context.font = `500 ${Math.max((size * width) / long(text), 7.5)}px ${FONT}`;
-  context.fillText(text, x, y);
+  if (long(text) > width) context.font = `500 ${Math.max((size * width) / long(text), 0.85 * size)}px ${FONT}`;
+  context.fillText(text, x, y, width); // narrower letters where even that is too wide
 }
 
 /** Room at the left of a box's texts; a parameter's corners are rounder. */
