@@ -154,7 +154,8 @@ class Page:
         self._push()
 
     def _export(self, message: Message) -> None:
-        self.shows.reply(type="saved", **late.load("explorer.exporting").answer(self._known(), message))
+        lesson = self._teaching.player.lesson if self._teaching.player else None
+        self.shows.reply(type="saved", **late.load("explorer.exporting").answer(self._known(), message, lesson))
 
     # ---- to the browser -------------------------------------------------------------------------------------------
 

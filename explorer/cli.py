@@ -164,6 +164,9 @@ def _add_export(export: argparse.ArgumentParser) -> None:
     export.add_argument(
         "--of", choices=("pass", "training"), default="pass", help="what a film or a table tells (default: the pass)"
     )
+    export.add_argument(
+        "--lesson", default="", metavar="NAME|FILE.toml", help="a lesson as a page, of the course or your own"
+    )
     export.add_argument("--operations", action="store_true", help="unfold every function to its operations")
     export.add_argument("--dark", action="store_true", help="a picture or a film on a dark ground")
 

@@ -121,6 +121,9 @@ def export(arguments: Arguments) -> int:
 def _export(arguments: Arguments) -> None:
     exporting = late.load("explorer.exporting")
     form = exporting.form_of(arguments.output)
+    if arguments.lesson:
+        _export_lesson(arguments, form)
+        return
     given = late.load("explorer.options").given(arguments)
     session = late.load("explorer.opening").session_of(arguments.target, given, arguments.graphviz)
     if arguments.operations:
@@ -131,6 +134,14 @@ def _export(arguments: Arguments) -> None:
     place = exporting.Where(0 if form == "html" else len(session.scene.stops))
     order = exporting.Order(form, arguments.of, place, "dark" if arguments.dark else "light")
     _keep(exporting.export(session, order), arguments.output)
+
+
+def _export_lesson(arguments: Arguments, form: str) -> None:
+    if form != "html":
+        raise Refused(f"A lesson is exported as a page: {arguments.output!r} should end in .html.")
+    lesson = _lesson(arguments.lesson)
+    session = late.load("explorer.opening").open_session(graphviz=arguments.graphviz)
+    _keep(late.load("explorer.exporting").lesson_page(lesson, session), arguments.output)
 
 
 _STEPS = 100

@@ -13,6 +13,8 @@ from engine.numbers import short
 from engine.trace import in_floats
 from explorer import assets, rasters, recording, saved, svg, tables
 from explorer.errors import ExplorerError
+from explorer.lessons.lesson import Lesson
+from explorer.lessons.recorded import record_lesson
 from explorer.recording import Where
 from explorer.session import Session
 from explorer.target import Target
@@ -49,8 +51,28 @@ def export(session: Session, order: Order) -> bytes:
     return FORMS[order.form].makes(session, order)
 
 
-def answer(session: Session, message: Mapping[str, Any]) -> dict[str, Any]:
+def lesson_page(lesson: Lesson, session: Session, language: str = "en") -> bytes:
+    """A lesson as one HTML file.
+
+    Args:
+        lesson: what is played.
+        session: on which; it is left at the lesson's end.
+        language: of the page's own texts.
+
+    Raises:
+        LessonError: the lesson speaks of what isn't there.
+    """
+    about = f"A lesson of {lesson.minutes} minutes. Every number in it was computed by the jitted training step."
+    return saved.page(record_lesson(session, lesson), about, language).encode("utf-8")
+
+
+def answer(session: Session, message: Mapping[str, Any], lesson: Lesson | None = None) -> dict[str, Any]:
     """What a page is sent that asks for a file.
+
+    Args:
+        session: of the page.
+        message: what it asks for.
+        lesson: the one that is on: its page is a lesson, too.
 
     Raises:
         ExplorerError: it can't be made.
@@ -62,9 +84,13 @@ def answer(session: Session, message: Mapping[str, Any]) -> dict[str, Any]:
         look="dark" if message.get("theme") == "dark" else "light",
         language=str(message.get("language")) if message.get("language") in assets.LANGUAGES else "en",
     )
-    content = base64.b64encode(export(session, order)).decode("ascii")
+    if lesson is not None and order.form == "html":
+        name, content = lesson.name, lesson_page(lesson, Session(engine=session.engine), order.language)
+    else:
+        name, content = session.graph.name, export(session, order)
     what = "-training" if order.of == TRAINING else ""
-    return {"name": f"{session.graph.name}{what}.{order.form}", "mime": FORMS[order.form].mime, "content": content}
+    text = base64.b64encode(content).decode("ascii")
+    return {"name": f"{name}{what}.{order.form}", "mime": FORMS[order.form].mime, "content": text}
 
 
 def save(fun: Callable[..., Any], *args: Any) -> Path:

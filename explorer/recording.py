@@ -21,7 +21,8 @@ BUDGET = 800_000
 EXPLAINED = 12
 """Entries of each box, those with the largest gradients, whose sentences are recorded."""
 
-_BESIDE = {"run": 0, "playing": False, "busy": "", "local": False}
+BESIDE = {"run": 0, "playing": False, "busy": "", "local": False}
+"""What the status of a page says of itself, on one that only shows what was recorded."""
 
 _POOLED = frozenset({"codes", "data", "sentence"})
 
@@ -50,7 +51,7 @@ def record(session: Session, where: Where = Where(), budget: int = BUDGET) -> di
     twin = copy.copy(session)  # folds and goes back by itself
     grains = (twin.granularity, *({LAYER, OPERATION} - {twin.granularity}))
     scenes = {grain: _folded(twin, grain).scene.as_dict() for grain in grains}
-    pool = _Pool()
+    pool = Pool()
     passes: dict[int, dict[str, Any]] = {}
     left = budget - _size(scenes)
     for step in _by_weight(session):
@@ -103,26 +104,31 @@ def _pass(twin: Session, step: int, grains: tuple[str, ...]) -> dict[str, Any]:
     if twin.step.before.step != step or twin.supposes:
         twin.rewind(step)
     shown = {grain: _folded(twin, grain).figures.as_dict() for grain in grains}
-    status = twin.status() | _BESIDE
+    status = twin.status() | BESIDE
     return {
         "step": step,
         "figures": shown,
         "status": status,
         "extras": twin.extras(),
-        "sentences": _sentences(_folded(twin, grains[-1])),
+        "sentences": sentences(_folded(twin, grains[-1])),
     }
 
 
-def _sentences(twin: Session) -> dict[str, dict[str, Any]]:
+def sentences(session: Session, most: int = EXPLAINED) -> dict[str, dict[str, Any]]:
     """For each node that is seen the sentences of its largest entries, by their place."""
     found: dict[str, dict[str, Any]] = {}
-    graded = twin.step.reading.plan.grads
-    for box in twin.folded.boxes:
-        if box.shows in graded and (gradient := twin.numbers.grad(box.shows)).size:
-            places = np.argsort(-np.abs(np.ma.filled(gradient, 0)).reshape(-1), kind="stable")[:EXPLAINED]
+    graded = session.step.reading.plan.grads
+    for box in session.folded.boxes:
+        if box.shows in graded and (gradient := session.numbers.grad(box.shows)).size:
+            places = np.argsort(-np.abs(np.ma.filled(gradient, 0)).reshape(-1), kind="stable")[:most]
             indices = [tuple(map(int, np.unravel_index(place, gradient.shape))) for place in places]
-            found[box.shows] = {",".join(map(str, index)): twin.explain(box.shows, index) for index in indices}
+            found[box.shows] = {place_of(index): session.explain(box.shows, index) for index in indices}
     return found
+
+
+def place_of(index: tuple[int, ...]) -> str:
+    """An entry's place as a record has it: ``3,1``; empty for a single number."""
+    return ",".join(map(str, index))
 
 
 def _proof(session: Session, twin: Session, grains: tuple[str, ...]) -> dict[str, Any]:
@@ -132,13 +138,17 @@ def _proof(session: Session, twin: Session, grains: tuple[str, ...]) -> dict[str
     return {grain: _folded(twin, grain).proof()() for grain in grains}
 
 
-class _Pool:
+class Pool:
     """What occurs more than once is kept once: the same arrays and sentences stand in both granularities."""
 
     def __init__(self) -> None:
         self.kept: list[Any] = []
         self._places: dict[str, int] = {}
         self._told = 0
+
+    def whole(self, value: Any) -> int:
+        """The place of something that is kept as it is."""
+        return self._place(value)
 
     def put(self, value: Any, key: str = "") -> Any:
         """The same data, with numbers of places in ``kept`` for what is pooled."""

@@ -14,6 +14,9 @@ from explorer.recording import packed
 VIEWS = {"graph": ("graphview/main.js", "graphview.css"), "room": ("room/main.js", "room.css")}
 """Of each view the entry of its module, and its style sheet."""
 
+LESSON = "lesson/main.js", "lesson.css"
+"""The same of a lesson's card, which lies over the page: so does its style."""
+
 
 def page(record: Mapping[str, Any], about: str = "", language: str = "en") -> str:
     """The page.
@@ -28,17 +31,20 @@ def page(record: Mapping[str, Any], about: str = "", language: str = "en") -> st
         "title": escape(record["title"]),
         "about": escape(about),
         "words": assets.words((language,)),
-        "page_css": assets.variables() + assets.text("page.css"),
+        "page_css": assets.variables()
+        + assets.text("page.css")
+        + (assets.text(LESSON[1]) if "beats" in record else ""),
         "record": base64.b64encode(packed(record)).decode("ascii"),
         "styles": _inline(json.dumps({name: _sheets(sheet) for name, (_, sheet) in VIEWS.items()})),
-        "modules": "\n".join(map(_module, [*map(_view, VIEWS), assets.module("saved/start.js")])),
+        "modules": "\n".join(map(_module, [*_views(record), assets.module("saved/start.js")])),
     }
     return _filled(assets.text("saved.html"), shown)
 
 
-def _view(name: str) -> str:
-    """A view's module, which leaves its way in where the last module finds it: modules share no names."""
-    return f"{assets.module(VIEWS[name][0])}\nglobalThis.backpropViews.{name} = render;"
+def _views(record: Mapping[str, Any]) -> list[str]:
+    """Modules, each of which leaves its way in where the last one finds it: they share no names."""
+    entries = {name: entry for name, (entry, _) in VIEWS.items()} | ({"lesson": LESSON[0]} if "beats" in record else {})
+    return [f"{assets.module(entry)}\nglobalThis.backpropViews.{name} = render;" for name, entry in entries.items()]
 
 
 def _sheets(name: str) -> list[str]:

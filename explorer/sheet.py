@@ -25,6 +25,7 @@ class Sheet:
     """A graph, which of its scopes are open, and the drawing that follows."""
 
     def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self._layouts = Layouts(engine)
         self.granularity = LAYER
         self.plumbing = False

@@ -50,7 +50,7 @@ explorer.followed explorer.follow
 explorer.lessons.marks explorer.lessons.readings explorer.lessons.play
 explorer.folding explorer.inspecting explorer.crew
 explorer.options explorer.opening explorer.pace explorer.channel explorer.headless explorer.report
-explorer.recording explorer.saved explorer.rasters explorer.tables explorer.exporting
+explorer.recording explorer.lessons.recorded explorer.saved explorer.rasters explorer.tables explorer.exporting
 explorer.views explorer.views.graph explorer.views.lesson explorer.views.room explorer.views.setup explorer.views.widget
 explorer.drawn explorer.showing explorer.running explorer.teaching explorer.placing explorer.app
 explorer.live explorer.server explorer.watch_page explorer.link explorer.watching

@@ -15,6 +15,22 @@ SAME = 0.02
 Value = float | int | str
 
 
+NO_NUMBER = "Write a number, such as 0.5, −2 or 3/4."
+
+
+@dataclasses.dataclass(frozen=True)
+class Sheet:
+    """By what the answers to a question are marked, in one run."""
+
+    right: float | str
+    hints: tuple[tuple[float | str, str], ...]
+    """For each mistake the number, sign or option that gives it away, and what to say of it."""
+    otherwise: str
+    """What to say of any other."""
+    tolerance: float = 0.0
+    """How far a number may be off, as a share of the right one."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Mark:
     """What became of an answer."""
@@ -41,19 +57,34 @@ def right(ask: Ask, values: Mapping[str, Value]) -> str:
     return ask.options[sizes.index((max if ask.answer == "largest" else min)(sizes))]
 
 
-def mark(ask: Ask, given: str, values: Mapping[str, Value]) -> Mark:
-    """What is to be said of an answer.
+def sheet(ask: Ask, values: Mapping[str, Value]) -> Sheet:
+    """By what answers are marked, in this run.
 
     Args:
         ask: what was asked.
-        given: as it was typed or chosen.
         values: the lesson's numbers in this run.
     """
-    if ask.kind == "number":
-        return _numeric(ask, given, values)
-    if given == right(ask, values):
+    if ask.kind != "number":
+        return Sheet(right(ask, values), tuple((hint.when, hint.says) for hint in ask.hints), ask.otherwise)
+    hints = []
+    for hint in ask.hints:
+        shown = literal(hint.when)
+        hints.append((_number(values[hint.when]) if shown is None else shown, hint.says))
+    return Sheet(_number(values[ask.answer]), tuple(hints), ask.otherwise, ask.tolerance)
+
+
+def mark(marked: Sheet, given: str) -> Mark:
+    """What is to be said of an answer.
+
+    Args:
+        marked: by what answers are marked.
+        given: as it was typed or chosen.
+    """
+    if not isinstance(marked.right, str):
+        return _numeric(marked, given)
+    if given == marked.right:
         return Mark(True)
-    return Mark(False, next((hint.says for hint in ask.hints if hint.when == given), ask.otherwise))
+    return Mark(False, next((says for when, says in marked.hints if when == given), marked.otherwise))
 
 
 def sign(value: float) -> str:
@@ -73,21 +104,18 @@ def typed(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _numeric(ask: Ask, given: str, values: Mapping[str, Value]) -> Mark:
-    number, wanted = typed(given), _number(values[ask.answer])
+def _numeric(marked: Sheet, given: str) -> Mark:
+    number = typed(given)
     if number is None:
-        return Mark(False, "Write a number, such as 0.5, −2 or 3/4.")
-    if _near(number, wanted, ask.tolerance):
+        return Mark(False, NO_NUMBER)
+    if _near(number, marked.right, marked.tolerance):
         return Mark(True)
-    for hint in ask.hints:
-        shown = literal(hint.when)
-        if _near(number, _number(values[hint.when]) if shown is None else shown, min(SAME, ask.tolerance)):
-            return Mark(False, hint.says)
-    return Mark(False, ask.otherwise)
+    strict = min(SAME, marked.tolerance)
+    return Mark(False, next((says for when, says in marked.hints if _near(number, when, strict)), marked.otherwise))
 
 
-def _near(given: float, wanted: float, share: float) -> bool:
-    return math.isclose(given, wanted, rel_tol=share, abs_tol=1e-12 if wanted else 1e-6)
+def _near(given: float, wanted: float | str, share: float) -> bool:
+    return not isinstance(wanted, str) and math.isclose(given, wanted, rel_tol=share, abs_tol=1e-12 if wanted else 1e-6)
 
 
 def _number(value: Value) -> float:

@@ -218,11 +218,17 @@ class Player:
         ask = self.beat.ask
         if ask is None or self.state != ASKING:
             return False
-        found = marks.mark(ask, given, self.values)
+        found = marks.mark(self.sheet(ask), given)
         self.tries += 1
         self.state = RIGHT if found.right else ASKING
-        self.hint = self.filled(found.hint)
+        self.hint = found.hint
         return found.right
+
+    def sheet(self, ask: Ask) -> marks.Sheet:
+        """By what answers are marked, with the numbers of this run in what is said of them."""
+        made = marks.sheet(ask, self.values)
+        hints = tuple((when, self.filled(says)) for when, says in made.hints)
+        return dataclasses.replace(made, hints=hints, otherwise=self.filled(made.otherwise))
 
     def show(self) -> None:
         """Show the answer without one."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from scripts.driving import DESKTOP
+from scripts.driving import COMMAND, DESKTOP, ROOT
 from tests.browser.conftest import Opener, watch
 from tests.browser.reading import inspector, playhead, rows, said
 
@@ -99,3 +101,34 @@ def test_what_needs_the_explorer_says_so(saved: Page) -> None:
     saved.locator("body").click(position={"x": 2, "y": 2})
     saved.keyboard.press("t")
     expect(saved.locator(".message")).to_contain_text("This is a saved page")
+
+
+@pytest.fixture(scope="module")
+def lesson(browser: Any, troubles: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A lesson exported by the command, opened from disk with no network."""
+    path = tmp_path_factory.mktemp("lesson") / "lesson.html"
+    command = [sys.executable, "-c", COMMAND, "export", "--lesson", "gradient", "-o", str(path)]
+    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    context = browser.new_context(viewport=DESKTOP, reduced_motion="reduce", offline=True)
+    watch(context, troubles)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    yield page
+    context.close()
+
+
+def test_a_lesson_is_played_to_its_end_without_a_server(lesson: Page) -> None:
+    card = lesson.get_by_role("region", name="Lesson")
+    button = lambda name: card.get_by_role("button", name=name, exact=True)
+    button("Next").click()
+    button("it should shrink").click()
+    expect(card).to_contain_text("it is too small already")
+    button("it should grow").click()
+    expect(card).to_contain_text("✓ it should grow")
+    for _ in range(20):
+        if button("Show me").is_visible():
+            button("Show me").click()
+        if button("Finish").is_visible():
+            break
+        button("Next").click()
+    button("Finish").click()

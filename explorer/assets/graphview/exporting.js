@@ -6,7 +6,7 @@ import { make } from "./dom.js";
 /** The dialog; `ask` sends for a file. */
 export function createExport(ask) {
   const kinds = [
-    [t("A page that works offline"), [["html", "pass", t("this run")]]],
+    [t("A page that works offline"), [["html", "pass", t("what is shown")]]],
     [t("A picture"), [["svg", "pass", "SVG"], ["png", "pass", "PNG"]]],
     [t("A film, GIF"), [["gif", "pass", t("of the pass")], ["gif", "training", t("of the training")]]],
     [t("Numbers, CSV"), [["csv", "pass", t("of the pass")], ["csv", "training", t("of the training")]]],

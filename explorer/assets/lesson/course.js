@@ -32,6 +32,7 @@ export function createCourse(lessons, begin) {
   }
 
   function open(focused = "") {
+    if (!lessons().length) return; // a saved lesson stands alone
     const known = progress();
     const groups = Map.groupBy ? Map.groupBy(lessons(), ({ group }) => group) : grouped(lessons());
     const numbers = new Map(lessons().map(({ name }, i) => [name, i + 1]));

@@ -1,23 +1,8 @@
 // A saved page: what a session recorded, walked without a server. The views are those of the served page.
 
 import { t } from "../texts.js";
+import { createModel, GRAPH } from "./model.js";
 import { unpooled } from "./record.js";
-
-/** What Panel is to a view on the served page: values that change, and messages both ways. */
-function createModel(values, hear) {
-  const listeners = new Map();
-  const tell = (name, given) => (listeners.get(name) || []).forEach((does) => does(given));
-  return {
-    ...values,
-    on: (name, does) => listeners.set(name, [...(listeners.get(name) || []), does]),
-    send_msg: hear,
-    change(changes) {
-      Object.assign(this, changes);
-      Object.keys(changes).forEach((name) => tell(name));
-    },
-    tell: (message) => tell("msg:custom", message),
-  };
-}
 
 /** Show a record in two places of a page. */
 export function show(record, views, places) {

@@ -1,5 +1,6 @@
 // Begins a saved page: its record, and a place of its own for each view.
 
+import { showLesson } from "./lesson.js";
 import { show } from "./main.js";
 import { readRecord } from "./record.js";
 
@@ -17,4 +18,4 @@ function placeOf(name) {
 }
 
 const places = { graph: placeOf("graph"), room: placeOf("room") };
-readRecord(document.getElementById("record")).then((record) => show(record, globalThis.backpropViews, places));
+readRecord(document.getElementById("record")).then((record) => (record.beats ? showLesson : show)(record, globalThis.backpropViews, places));
