@@ -47,6 +47,10 @@ def _views(record: Mapping[str, Any]) -> list[str]:
     return [f"{assets.module(entry)}\nglobalThis.backpropViews.{name} = render;" for name, entry in entries.items()]
 
 
+def _own_sheets(record: Mapping[str, Any]) -> tuple[str, ...]:
+    return (LESSON[1],) if "beats" in record else ()
+
+
 def _sheets(name: str) -> list[str]:
     return [assets.variables(), assets.text(name), assets.text("saved.css")]
 

@@ -1,4 +1,4 @@
-"""A lesson, played to its end -> a record, for a page without a server: each beat with its pass, and how answers are marked."""
+"""A lesson, played to its end -> a record for a page without a server: each beat, and how its answers are marked."""
 
 from __future__ import annotations
 
