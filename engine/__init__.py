@@ -11,6 +11,7 @@ from engine.errors import (
     TraceError,
     UnknownNodeError,
 )
+from engine.events import Events, EventsError
 from engine.expansion import Expansion
 from engine.grad import value_and_grad
 from engine.graph import OUTPUT, Edge, Graph, Literal, Node, Place, Scope
@@ -27,6 +28,8 @@ __all__ = [
     "Count",
     "Edge",
     "EngineError",
+    "Events",
+    "EventsError",
     "Expansion",
     "Graph",
     "Growth",

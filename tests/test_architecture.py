@@ -36,7 +36,7 @@ engine.tasks.small engine.tasks.problem engine.tasks.catalogue engine.tasks
 engine.optimisers engine.magnitudes engine.flat engine.loop engine.training
 engine.track engine.history engine.evaluate engine.snapshots engine.runs engine.store engine.saving
 engine.whatif engine.sweep engine.surface engine.paths engine.differences engine.valley
-engine.sampling engine.wire engine
+engine.sampling engine.wire engine.events engine
 
 explorer.errors explorer.late explorer.theme explorer.target explorer.assets
 explorer.geometry explorer.dot explorer.dot_worker explorer.dot_process explorer.layout
@@ -63,7 +63,7 @@ VIEWS = {room for room in ROOMS if room.startswith("explorer.views.")}
 PICTURES = {"explorer", "panel", "bokeh", "graphviz", "pygraphviz", "param"}
 GEOMETRY = {"explorer.geometry", "explorer.dot", "explorer.dot_worker", "explorer.dot_process", "explorer.layout"}
 NUMBERS = {"jax", "engine.numbers", "engine.reading", "engine.tape", "engine.grad", "engine.training", "engine.explain"}
-OPTIONAL = {"flax", "equinox"}
+OPTIONAL = {"flax", "equinox", "tensorboard"}
 SERIALISERS = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
 EVALUATORS = {"eval", "exec", "compile", "__import__"}
 EXITS = {"sys.exit", "os._exit", "os.abort", "exit", "quit", "SystemExit"}
