@@ -5,6 +5,7 @@
 #   make test         everything, in a browser too
 #   make figures      measure again what README says is measured
 #   make screenshots  take the pictures of README again
+#   make notebooks    run the notebooks again, and keep what they show
 #
 # PYTHON=python3.12 picks the interpreter of a new environment, VENV=folder the environment,
 # ARGS="my_model:loss --port 6000" what explore is told, WORKERS=2 how many tests run at a time,
@@ -29,7 +30,7 @@ browser = CHROMIUM="$$($(VENV)/bin/python scripts/find_browser.py --install)" &&
 needs = Backprop Explorer needs Python 3.11 or later: name one, as in make explore PYTHON=python3.12
 is_new = 'import sys; sys.exit(sys.version_info < (3, 11))'
 
-.PHONY: help explore check test style figures screenshots
+.PHONY: help explore check test style figures screenshots notebooks
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -54,6 +55,9 @@ figures: $(VENV)/.test
 
 screenshots: $(VENV)/.test
 	$(browser) && $(run) scripts.screenshots
+
+notebooks: $(VENV)/.test
+	$(run) scripts.notebooks
 
 $(VENV)/.test: $(asked) | $(VENV)/.made
 	@echo "Installing into $(VENV) what the tests need; this takes a minute or two."

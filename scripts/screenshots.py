@@ -1,18 +1,23 @@
-"""The pictures of README, taken of the served page as it is.
+"""The pictures of README, taken of the served page, and of a notebook, as they are.
 
 Run: ``python -m scripts.screenshots [name …]``. They land in ``docs/screenshots/``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import shutil
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page
 
 from scripts.driving import DESKTOP, PHONE, ROOT, chromium, opened, served
+from scripts.lab import jupyterlab, run_all, say, write
 
 FOLDER = ROOT / "docs" / "screenshots"
 LARGEST_BYTES = 250_000
@@ -24,6 +29,9 @@ TO_GRADIENT = """async (root, name) => {
   const at = store.state.scene.stops.findIndex((stop) => stop.box === shown().id && stop.phase === "Backward");
   store.set({ position: at + 1 });
 }"""
+
+
+NOTEBOOK = ("own.ipynb",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +117,22 @@ def vanishing(page: Page) -> None:
     page.locator(".comparing").evaluate("card => scrollTo(0, card.getBoundingClientRect().top + scrollY - 12)")
 
 
+CELLS = (
+    "import explorer\nfrom my_model import loss, loss_args",
+    "view = explorer.show(loss, *loss_args())\nview",
+    "",
+)
+
+
+def in_notebook(page: Page) -> None:
+    """The gradient of a hidden layer, asked for from Python and from the view."""
+    say(page, "view.playhead = 'backward'\nview.selected = 'tanh'\nview.sentence('tanh')")
+    page.locator(".root:has(.explorer)").evaluate(TO_GRADIENT, "tanh")
+    page.locator(".badge.good").first.wait_for(timeout=120_000)
+    page.get_by_title("File Browser").first.click()  # put it away
+    page.locator(".jp-Notebook .jp-Cell").last.evaluate("cell => cell.scrollIntoView({ block: 'end' })")
+
+
 SHOTS = (
     Shot("digits", backward_at("mlp/layer_1")),
     Shot("digits-dark", backward_at("mlp/layer_1"), theme="dark"),
@@ -118,13 +142,28 @@ SHOTS = (
     Shot("vanishing", vanishing),
     Shot("phone", backward_at("mlp/layer_1/add"), window=PHONE),
     Shot("own-function", backward_at("tanh"), target=("docs/my_model.py:loss",)),
+    Shot("notebook", in_notebook, target=NOTEBOOK, window={"width": 1280, "height": 900}),
 )
+
+
+@contextlib.contextmanager
+def reachable(target: tuple[str, ...]) -> Iterator[str]:
+    """The address of the page, or of a notebook about one's own function."""
+    if target != NOTEBOOK:
+        with served(*target) as url:
+            yield url
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(ROOT / "docs" / "my_model.py", folder)
+        write(Path(folder, *NOTEBOOK), *CELLS)
+        with jupyterlab(Path(folder), 5207) as url:
+            yield f"{url}/lab/tree/{NOTEBOOK[0]}?reset"
 
 
 def take(browser: Any, shot: Shot, url: str) -> int:
     """Take one picture; its size in bytes."""
     page = browser.new_page(viewport=shot.window, color_scheme=shot.theme)
-    shot.does(opened(page, url))
+    shot.does(run_all(page, url) if shot.target == NOTEBOOK else opened(page, url))
     page.wait_for_timeout(1500)  # until marching edges and the chart have settled
     path = FOLDER / f"{shot.name}.png"
     page.screenshot(path=path)
@@ -138,7 +177,7 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     large = False
     for target in dict.fromkeys(shot.target for shot in asked):
-        with served(*target) as url, chromium() as browser:
+        with reachable(target) as url, chromium() as browser:
             for shot in (shot for shot in asked if shot.target == target):
                 size = take(browser, shot, url)
                 print(f"{shot.name}.png  {size / 1000:.0f} kB", flush=True)
