@@ -61,6 +61,7 @@ export function createTools(store, canvas, look, actions) {
 export function createLegend(store, look) {
   const bar = make("canvas", { width: "200", height: "1", "aria-hidden": "true" });
   const { low, high, levels } = look.scale;
+  const many = make("span", { hidden: true });
   const element = make(
     "div",
     { class: "legend", title: t("One fixed logarithmic scale for every value and gradient, at every step") },
@@ -68,7 +69,7 @@ export function createLegend(store, look) {
     bar,
     make("span", {}, "10", make("sup", {}, String(high))),
     make("span", { class: "middle" }, "±10", make("sup", {}, String(low).replace("-", "−"))),
-    make("span", { class: "numbers" }, t("under each picture: the root mean square (rms) of its entries")),
+    make("span", { class: "numbers" }, t("under each picture: the root mean square (rms) of its entries"), many),
   );
 
   function paint() {
@@ -82,7 +83,18 @@ export function createLegend(store, look) {
     }
   }
 
-  store.subscribe((changed) => changed.has("theme") && paint());
+  /** What a number on a wire means, where there is one. */
+  function explainMany() {
+    const { scene } = store.state;
+    const counts = scene ? scene.wires.map(({ count }) => count).filter((count) => count > 1) : [];
+    many.hidden = !counts.length;
+    if (counts.length) many.textContent = `; ${t("on a wire, ×{count}: {count} uses", { count: Math.min(...counts) })}`;
+  }
+
+  store.subscribe((changed) => {
+    if (changed.has("theme")) paint();
+    if (changed.has("scene")) explainMany();
+  });
   paint();
   return { element };
 }
