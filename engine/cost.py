@@ -159,11 +159,11 @@ def _ratio(number: int, base: int) -> str:
 
 
 def approximate(number: int) -> str:
-    """A whole number, however large: ``1,234`` or ``3.1e+250``."""
+    """A whole number, however large: ``1,234`` or ``3.1e250``."""
     if number < 10**12:
         return f"{number:,}"
     digits = str(number)
-    return f"{digits[0]}.{digits[1]}e+{len(digits) - 1}"
+    return f"{digits[0]}.{digits[1]}e{len(digits) - 1}"
 
 
 def cost(

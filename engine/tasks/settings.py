@@ -131,6 +131,11 @@ TASKS: dict[str, Task] = {
         "The smallest graph in which a value is used twice.",
         defaults=(("rate", 0.05),),
     ),
+    "corners": Task(
+        "Corners and steps",
+        "A rounding, the same with a straight-through gradient, a kink and a choice: four ways to have no slope.",
+        defaults=(("rate", 0.1),),
+    ),
     "product": Task(
         "f = (x + y) · z",
         "The smallest graph with everything in it: a sum, a product, three inputs.",

@@ -6,7 +6,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 Array = Any
 
@@ -50,9 +53,24 @@ def neuron(w: Array, x: Array, y: Array) -> Array:
     return error**2
 
 
+def corners(w: Array, v: Array, k: Array, c: Array) -> Array:
+    """Four ways to have no slope: a rounding, the same with a straight-through gradient, a kink, a choice."""
+    rounded = (jnp.round(w) - 3) ** 2
+    passed = (straight_through(v) - 3) ** 2
+    bent = jax.nn.relu(k)
+    chosen = jnp.argmax(jnp.stack([c, jnp.float32(0.5)])).astype(jnp.float32)
+    return rounded + passed + bent + chosen
+
+
+def straight_through(v: Array) -> Array:
+    """Rounded on the way forward; on the way back as if nothing had been done (Bengio and others, 2013)."""
+    return v + lax.stop_gradient(jnp.round(v) - v)
+
+
 SMALL: dict[str, Small] = {
     "neuron": Small(neuron, (0.5,), "w = 0.5, x = 2, y = 4 at the start", "loss", (2.0, 4.0)),
     "product": Small(product, (-2.0, 5.0, -4.0), "x = −2, y = 5, z = −4 at the start"),
+    "corners": Small(corners, (1.4, 1.4, 0.0, 0.2), "w = v = 1.4, k = 0, c = 0.2 at the start", "loss"),
     "shared": Small(shared, (3.0, -5.0), "x = 3, y = −5 at the start"),
 }
 """By the name of the task."""

@@ -10,12 +10,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from engine import factors, optimisers
+from engine import factors, optimisers, profile
+from engine.cost import approximate
 from engine.errors import EngineError
 from engine.graph import Node
 from engine.numbers import Numbers, short
+from engine.tasks import Settings
 from engine.training import Step, TrainState
 from explorer.form import typed
+from explorer.lessons import costs
 from explorer.lessons.vocabulary import Reading, literal
 from explorer.room import Room
 
@@ -35,11 +38,25 @@ class Seen:
     named: Mapping[str, Reading]
     """The numbers that readings can refer to."""
     other: Room | None = None
+    changed: Settings | None = None
+    """Of the problem whose costs are read, if they aren't those of the run."""
 
     @property
     def numbers(self) -> Numbers:
         """The numbers of the pass."""
         return Numbers(self.step.reading)
+
+    @property
+    def settings(self) -> Settings:
+        """Of the problem whose costs are read.
+
+        Raises:
+            ReadingError: it is a function of one's own.
+        """
+        found = self.changed or self.room.settings
+        if not isinstance(found, Settings):
+            raise ReadingError("A lesson reads the costs of a task, and this is a function of one's own.")
+        return found
 
     def node(self, name: str) -> Node:
         """A node by its name (:func:`node_of`).
@@ -88,9 +105,17 @@ def read(seen: Seen, reading: Reading) -> Read:
     return _READ[reading.verb](seen, reading)
 
 
+WHOLE, LONG = 1000, 10_000
+"""From here on numbers are told without what follows the point, and in groups of three."""
+
+
 def told(value: Read) -> str:
     """A reading as prose has it."""
-    return value if isinstance(value, str) else short(value)
+    if isinstance(value, str):
+        return value
+    if not WHOLE <= value < math.inf:
+        return short(value)
+    return str(round(value)) if value < LONG else approximate(round(value))
 
 
 # ---- prefixes ------------------------------------------------------------------------------------------------------
@@ -103,7 +128,7 @@ def _at(seen: Seen, step: str) -> Seen:
 def _other(seen: Seen, nothing: str) -> Seen:
     if seen.other is None:
         raise ReadingError("There is no second run here: the beat's position begins one with compare = { … }.")
-    return dataclasses.replace(seen, room=seen.other, step=seen.other.pass_at(seen.other.step), other=None)
+    return dataclasses.replace(seen, room=seen.other, step=seen.other.pass_at(seen.other.step), other=None, changed=None)
 
 
 def _with(seen: Seen, change: str) -> Seen:
@@ -119,7 +144,17 @@ def _with(seen: Seen, change: str) -> Seen:
     )
 
 
-_ELSEWHERE: Mapping[str, Callable[[Seen, str], Seen]] = {"at": _at, "other": _other, "with": _with}
+def _having(seen: Seen, change: str) -> Seen:
+    name, _, text = change.partition("=")
+    return dataclasses.replace(seen, changed=dataclasses.replace(seen.settings, **typed(name, text)).checked())
+
+
+_ELSEWHERE: Mapping[str, Callable[[Seen, str], Seen]] = {
+    "at": _at,
+    "other": _other,
+    "having": _having,
+    "with": _with,
+}
 
 
 # ---- verbs ---------------------------------------------------------------------------------------------------------
@@ -211,6 +246,42 @@ def _factor(seen: Seen, reading: Reading) -> float:
     return float(getattr(found[0], name))
 
 
+def _through(seen: Seen, reading: Reading) -> float:
+    found = profile.through(seen.step.reading)
+    if not found:
+        raise ReadingError("Nothing here goes through time: a network over time has a loop.")
+    back = literal(reading.operands[0])
+    gradient = found[0].gradient[::-1]
+    if back is None or not 0 <= back < len(gradient):
+        raise ReadingError(f"through {reading.operands[0]}: the loop has {len(gradient)} moments, counted back from 0.")
+    return float(gradient[int(back)])
+
+
+def _slope(sides: tuple[int, int]) -> Callable[[Seen, Reading], float]:
+    """The slope along one entry by a difference of losses, computed as one would write it down."""
+
+    def read(seen: Seen, reading: Reading) -> float:
+        size = literal(reading.operands[1])
+        if not size:
+            raise ReadingError(f"{reading.operands[1]} is no size of a step: write one such as 1e-3.")
+        losses = [float(seen.step.evaluate(_moved(seen, reading, side * size))) for side in sides]
+        return (losses[0] - losses[1]) / ((sides[0] - sides[1]) * size)
+
+    return read
+
+
+def _moved(seen: Seen, reading: Reading, by: float) -> TrainState:
+    """The state before the step, one entry of a parameter moved."""
+    place, before = seen.leaf(reading.operands[0]), seen.step.before
+    leaves, tree = jax.tree.flatten(before.params)
+    array = np.array(leaves[place])
+    if not 0 <= len(reading.entry or ()) == array.ndim:
+        raise ReadingError(f"{reading.operands[0]} has the shape {list(array.shape)}: name one of its entries.")
+    array[reading.entry or ()] += array.dtype.type(by)
+    leaves[place] = array
+    return dataclasses.replace(before, params=jax.tree.unflatten(tree, leaves))
+
+
 def _operands(seen: Seen, reading: Reading) -> list[float]:
     """The numbers that a reading is made of."""
     found = []
@@ -267,6 +338,12 @@ _READ: Mapping[str, Callable[[Seen, Reading], Read]] = {
     "setting": _setting,
     "finding": _finding,
     "factor": _factor,
+    "through": _through,
+    "forward_difference": _slope((1, 0)),
+    "central_difference": _slope((1, -1)),
+    "cost": lambda seen, reading: costs.part(seen.settings, reading.operands[0]),
+    "cost_of": lambda seen, reading: costs.inside(seen.settings, *reading.operands),
+    "milliseconds": lambda seen, reading: costs.milliseconds(seen.settings, reading.operands[0]),
     "number": lambda seen, reading: _operands(seen, reading)[0],
     "sum": lambda seen, reading: math.fsum(_operands(seen, reading)),
     "difference": _difference,

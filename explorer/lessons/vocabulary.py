@@ -48,6 +48,12 @@ VERBS: dict[str, Verb] = {
     "setting": Verb("NAME", "a setting, such as `rate`"),
     "finding": Verb("PART", "`kind` or `cause` of what is wrong with the run, or `none`"),
     "factor": Verb("LAYER PART", "what a layer does to the gradient on its way back: `slope`, `weights` or `measured`"),
+    "through": Verb("MOMENTS", "root mean square of the gradient at a loop's state, so many moments before its end"),
+    "forward_difference": Verb("PARAMETER STEP", "its slope, by a loss one step further", entry=True),
+    "central_difference": Verb("PARAMETER STEP", "its slope, by losses a step to either side", entry=True),
+    "cost": Verb("PART", "what a step costs (below)"),
+    "cost_of": Verb("SCOPE PART", "what a scope of the graph costs (below)"),
+    "milliseconds": Verb("PART", "how long it takes on this machine (below)"),
     "number": Verb("NUMBER", "the number itself"),
     "sum": Verb("NUMBER…", "of two or more"),
     "difference": Verb("NUMBER NUMBER", "the first minus the second"),
@@ -63,6 +69,7 @@ VERBS: dict[str, Verb] = {
 PREFIXES = {
     "at": Verb("STEP", "the same at the pass after that many steps: `at 100 loss`"),
     "other": Verb("", "the same of the second run of a comparison: `other loss`"),
+    "having": Verb("NAME=VALUE", "the cost with another setting: `having depth=8 cost kept`"),
     "with": Verb("NAME=VALUE", "the same with another optimiser, rate or clipping: `with optimizer=adam update w`"),
 }
 """What may stand before a reading, several times too."""
@@ -125,8 +132,9 @@ def suggestion(word: str, known: Sequence[str]) -> str:
 def _fitting(prefix: str, operand: str) -> str:
     if prefix == "at" and not operand.isdecimal():
         raise WordingError(f"`at {operand}`: write the number of a step, as in `at 100 loss`.")
-    if prefix == "with" and "=" not in operand:
-        raise WordingError(f"`with {operand}`: write a setting, as in `with optimizer=adam update w`.")
+    if prefix in ("with", "having") and "=" not in operand:
+        example = {"with": "with optimizer=adam update w", "having": "having depth=8 cost kept"}[prefix]
+        raise WordingError(f"`{prefix} {operand}`: write a setting, as in `{example}`.")
     return operand
 
 
