@@ -47,7 +47,7 @@ explorer.seen explorer.room explorer.pair explorer.frames explorer.extras explor
 explorer.looking explorer.slices
 explorer.keeping explorer.edits explorer.checking explorer.session explorer.place
 explorer.followed explorer.follow
-explorer.lessons.marks explorer.lessons.readings explorer.lessons.play
+explorer.lessons.marks explorer.lessons.costs explorer.lessons.readings explorer.lessons.play
 explorer.folding explorer.inspecting explorer.crew
 explorer.options explorer.opening explorer.pace explorer.channel explorer.headless explorer.report
 explorer.recording explorer.lessons.recorded explorer.saved explorer.rasters explorer.tables explorer.exporting

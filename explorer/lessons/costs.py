@@ -9,8 +9,8 @@ from engine.tasks import Problem, Settings, problem
 from engine.tasks.settings import SettingsError
 
 COUNTED = ("forward", "reverse", "forward_mode", "forward_modes", "written_out", "paths", "kept", "peak")
-"""Parts of a cost: operations of the loss, of it with its gradient, of one pass of forward mode, of as many as there are
-parameters, and of the chain rule written out, path by path; the number of paths; bytes kept, and alive at most."""
+"""Parts of a cost: operations of the loss, of it with its gradient, of one pass of forward mode, of as many as there
+are parameters, and of the chain rule written out, path by path; the number of paths; bytes kept, and alive at most."""
 
 MEASURED = ("forward", "reverse", "forward_mode")
 

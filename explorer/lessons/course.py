@@ -12,7 +12,11 @@ from explorer.lessons.load import load
 from explorer.lessons.vocabulary import suggestion
 
 COURSE: dict[str, tuple[str, ...]] = {
-    "One gradient": ("gradient",),
+    "One gradient": ("gradient", "reuse"),
+    "Learning": ("initialisation", "not-smooth"),
+    "Through time and text": ("through-time", "attention"),
+    "What it costs": ("memory", "costs"),
+    "Trust": ("checking",),
 }
 """For each group its lessons, in order; each is a file of the folder ``course``."""
 

@@ -128,7 +128,9 @@ def _at(seen: Seen, step: str) -> Seen:
 def _other(seen: Seen, nothing: str) -> Seen:
     if seen.other is None:
         raise ReadingError("There is no second run here: the beat's position begins one with compare = { … }.")
-    return dataclasses.replace(seen, room=seen.other, step=seen.other.pass_at(seen.other.step), other=None, changed=None)
+    return dataclasses.replace(
+        seen, room=seen.other, step=seen.other.pass_at(seen.other.step), other=None, changed=None
+    )
 
 
 def _with(seen: Seen, change: str) -> Seen:
