@@ -13,7 +13,9 @@ from explorer.lessons import course, marks
 from explorer.lessons.play import ASKING, RIGHT, SHOWN, Player
 from explorer.session import Session
 
-LESSONS = course.names()
+QUICK = {"gradient"}
+LONG = (pytest.mark.slow, pytest.mark.once)
+LESSONS = [pytest.param(name, marks=() if name in QUICK else LONG) for name in course.names()]
 
 
 @pytest.fixture(scope="module")
