@@ -15,6 +15,8 @@ from explorer.channel import Channel
 from explorer.crew import Crew
 from explorer.errors import ExplorerError
 from explorer.folding import Folding
+from explorer.hosting import MESSAGES as OF_CLASS
+from explorer.hosting import Hosting
 from explorer.inspecting import Inspecting
 from explorer.running import Running
 from explorer.showing import FILES, Showing
@@ -72,6 +74,8 @@ class Page:
         self._placing: Any = None
         self._teaching = Teaching(self._known, self.shows, self._running, self._push, self.received)
         self._teaching.own = opening.lesson
+        views = {"graph": self.shows.graph, "room": self.shows.room, "lesson": self.shows.course}
+        self.hosting = Hosting(lambda: self._session, self._crew.ask, document, views, opening.local)
         self._parts: Mapping[str, Callable[[Message], None]] = {
             **dict.fromkeys(("choose", "set"), self._choose),
             "export": self._export,
@@ -86,13 +90,16 @@ class Page:
 
     def close(self) -> None:
         """The tab is gone: finish nothing more."""
+        self.hosting.close()
         self._crew.close()
 
     # ---- from the browser -----------------------------------------------------------------------------------------
 
     def received(self, message: Message) -> None:
         """Do what a message asks, after what was asked before."""
-        if message.get("type") in self._parts:
+        if message.get("type") in OF_CLASS:
+            self.hosting.received(message)
+        elif message.get("type") in self._parts:
             self._crew.ask(partial(self._do, message))
 
     def _do(self, message: Message) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import panel as pn
 from bokeh.document import Document
 
-from explorer import assets, late
+from explorer import assets, joining, late
 from explorer.app import Opening, Page, Soon
 from explorer.errors import ExplorerError
 from explorer.live import LivePage
@@ -71,6 +71,7 @@ def start(opening: Opening, port: int, address: str = "127.0.0.1") -> Any:
         show=False,
         start=False,
         title="Backprop Explorer",
+        extra_patterns=joining.PATTERNS,
         unused_session_lifetime_milliseconds=_LIFETIME_MS,
         check_unused_sessions_milliseconds=1000,
     )
@@ -113,6 +114,7 @@ def make_page(opening: Opening, soon: Soon) -> pn.Template:
     template.add_panel("room", page.shows.room)
     template.add_panel("setup", page.shows.setup)
     template.add_panel("lesson", page.shows.course)
+    template.add_panel("classroom", page.hosting.view)
     _open.add(page)
     pn.state.on_session_destroyed(lambda context: page.close())
     return template

@@ -49,11 +49,13 @@ explorer.keeping explorer.edits explorer.checking explorer.session explorer.plac
 explorer.followed explorer.follow
 explorer.lessons.marks explorer.lessons.costs explorer.lessons.readings explorer.lessons.play
 explorer.folding explorer.inspecting explorer.crew
-explorer.options explorer.opening explorer.pace explorer.channel explorer.headless explorer.report
+explorer.options explorer.opening explorer.pace explorer.channel explorer.classroom explorer.qr
+explorer.headless explorer.report
 explorer.recording explorer.lessons.recorded explorer.saved explorer.rasters explorer.tables explorer.exporting
-explorer.views explorer.views.graph explorer.views.lesson explorer.views.room explorer.views.setup explorer.views.widget
-explorer.drawn explorer.showing explorer.running explorer.teaching explorer.placing explorer.app
-explorer.live explorer.server explorer.watch_page explorer.link explorer.watching
+explorer.views explorer.views.graph explorer.views.lesson explorer.views.room explorer.views.setup
+explorer.views.classroom explorer.views.widget
+explorer.drawn explorer.showing explorer.running explorer.teaching explorer.placing explorer.hosting explorer.app
+explorer.joining explorer.live explorer.server explorer.watch_page explorer.link explorer.watching
 explorer.handle explorer.notebook explorer explorer.commands explorer.cli
 """
 """Every module; each may import those that stand before it."""
@@ -70,6 +72,7 @@ EXITS = {"sys.exit", "os._exit", "os.abort", "exit", "quit", "SystemExit"}
 ENTRIES = (
     *("graphview/main.js", "graphview/setup.js", "graphview/notebook.js"),
     *("room/main.js", "lesson/main.js", "saved/start.js"),
+    *("classroom/main.js", "follow/main.js"),
 )
 
 Found = Callable[[Source], Iterable[str]]

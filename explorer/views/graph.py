@@ -23,6 +23,7 @@ class GraphView(JSComponent):  # type: ignore[misc]
     plain = param.Dict(default={}, doc="The numbers of the boxes without those changes.")
     place = param.Dict(default={}, doc="Where a link leads: ``at`` (phase and box), ``node``, ``entry``, ``said``.")
     hides = param.List(default=[], doc="Parts of the page that a link hides: ``setup``, ``training``.")
+    live = param.Boolean(default=False, doc="Whether it is told at once where the person stands, for those who follow.")
     page = param.Boolean(default=False, doc="Whether keys are listened for on the whole page.")
 
     _esm = assets.module("graphview/main.js")
@@ -31,6 +32,8 @@ class GraphView(JSComponent):  # type: ignore[misc]
     def __init__(self, on_message: Callable[[dict[str, Any]], None], **params: Any) -> None:
         super().__init__(**params)
         self._on_message = on_message
+        self.replied: Callable[[dict[str, Any]], None] = lambda data: None
+        """Hears what is sent to the browser."""
 
     def _handle_msg(self, data: dict[str, Any]) -> None:
         self._on_message(data)
@@ -42,3 +45,4 @@ class GraphView(JSComponent):  # type: ignore[misc]
     def tell(self, **data: Any) -> None:
         """Send a message to the browser."""
         self._send_msg(data)
+        self.replied(data)

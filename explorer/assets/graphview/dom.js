@@ -60,3 +60,8 @@ export function listenToTheme(does) {
   observer.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-vscode-theme-kind"] });
   return () => observer.disconnect();
 }
+
+/** `*word*` is stressed; everything else is text as it stands. */
+export function stressed(text) {
+  return text.split(/\*([^*]+)\*/).map((part, i) => (i % 2 ? make("b", {}, part) : part));
+}

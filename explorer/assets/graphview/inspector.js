@@ -19,12 +19,12 @@ export function createInspector(store, look, actions) {
   const picked = new Map(); // for each box the entry that was chosen in it
   let asking = ""; // the sentence that was asked for, as the changed pass has only one
 
-  function pick(index) {
+  function pick(index, quiet = false) {
     const { state } = store;
     const own = state.figures && state.figures.boxes[state.selected];
     picked.set(state.selected, index);
     store.set({ looked: index });
-    if (own && own.grad) actions.ask(index);
+    if (own && own.grad && !quiet) actions.ask(index);
     show();
   }
 
@@ -244,7 +244,7 @@ export function createInspector(store, look, actions) {
     },
     /** The entry of the selected box that somebody chose; none, if the inspector chooses. */
     entry: () => picked.get(store.state.selected) || null,
-    look: (index) => store.state.selected && pick(index),
+    look: (index, quiet) => store.state.selected && pick(index, quiet),
     closer: (what, { box, node, ...found }) => closer.take(what, box, what === "valley" ? found.valley : { node, ...found.moves }),
     failed() {
       whatif.failed();

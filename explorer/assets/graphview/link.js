@@ -9,7 +9,7 @@ const OF_BROWSER = ["lang", "present"]; // what stands in the address and is no 
 /** Copying the link, keeping the address true, and going where one leads. */
 export function createLink(store, inspector, say) {
   let timer = 0;
-  let shown = null; // the query that the address stands for
+  let shown = ""; // the query that the address stands for
   let wanted = null; // where a link leads, until its scene is there
 
   /** How a link calls a box: by its name, as long as no other has it. */
@@ -51,11 +51,12 @@ export function createLink(store, inspector, say) {
 
   /** Have the address follow once nothing has changed for a while; not while it trains. */
   function follow() {
+    shown = shown || query(); // what the page began with needs no address of its own
     clearTimeout(timer);
     timer = setTimeout(() => {
       const now = query();
       if (!now || store.state.playing || store.state.status.playing) return;
-      if (shown !== null && now !== shown) history.replaceState(null, "", address().own);
+      if (now !== shown) history.replaceState(null, "", address().own);
       shown = now;
     }, ADDRESS_MS);
   }

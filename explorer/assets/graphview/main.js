@@ -7,6 +7,7 @@ import { createExport, download } from "./exporting.js";
 import { createInspector } from "./inspector.js";
 import { createHelp, listen } from "./keys.js";
 import { createLink } from "./link.js";
+import { createLive } from "./live.js";
 import { listenToPointer } from "./pointer.js";
 import { createStore, kept, keptBox, prepared } from "./store.js";
 import { createTable } from "./table.js";
@@ -169,6 +170,7 @@ export function mount(root, look, send, wholePage) {
 
   // ---- changes ----
 
+  const live = createLive(store, inspector, send);
   let painted = 0;
   store.subscribe((changed, state) => {
     root.dataset.theme = state.theme;
@@ -247,6 +249,12 @@ export function mount(root, look, send, wholePage) {
       exporting.done();
       download(file);
     },
+    look: (index) => inspector.look(index, true),
+    /** Tell where one stands whenever that changes, to those who follow. */
+    live(on) {
+      if (on && !live.on) live.tell();
+      live.on = on;
+    },
     fail(text) {
       cover.hidden = Boolean(store.state.scene);
       cover.replaceChildren(make("p", { role: "alert" }, translated(text)));
@@ -315,6 +323,7 @@ export function render({ model, el }) {
   model.on("plain", suppose);
   model.on("status", () => view.status(model.status));
   model.on("place", () => view.place(model.place));
+  model.on("live", () => view.live(model.live));
   model.on("hides", hide);
   model.on("proof", () => view.proof(model.proof));
   model.on("msg:custom", (event) => {

@@ -15,8 +15,8 @@ export function createTools(store, canvas, look, actions) {
     onchange: (event) => find(event.target),
   });
   const plumbing = make("button", { type: "button", class: "text-button needs-server", "aria-pressed": "false", title: t("Show reshapes, broadcasts and casts as boxes of their own"), onclick: () => actions.plumbing(!store.state.plumbing) }, t("Plumbing"));
-  const table = make("button", { type: "button", class: "text-button", "aria-pressed": "false", title: t("The graph as a table"), onclick: () => actions.table() }, t("Table"));
-  const copy = iconButton("link", t("Copy link"), () => actions.copyLink(), { hidden: true });
+  const table = make("button", { type: "button", class: "text-button table", "aria-pressed": "false", title: t("The graph as a table"), onclick: () => actions.table() }, t("Table"));
+  const copy = iconButton("link", t("Copy link"), () => actions.copyLink(), { hidden: true, class: "icon-button needs-server" });
   const element = make(
     "div",
     { class: "tools" },

@@ -1,6 +1,6 @@
 // The card: prose, a question and what is said of the answer, and the way on.
 
-import { make } from "../graphview/dom.js";
+import { make, stressed } from "../graphview/dom.js";
 import { t } from "../texts.js";
 
 const SIGNS = { positive: t("positive"), zero: t("zero"), negative: t("negative") };
@@ -150,11 +150,6 @@ function paragraphs(element, texts) {
   if (element.dataset.text === text) return;
   element.dataset.text = text;
   element.replaceChildren(...texts.map((one) => make("p", {}, ...stressed(one))));
-}
-
-/** `*word*` is stressed; everything else is text as it stands. */
-function stressed(text) {
-  return text.split(/\*([^*]+)\*/).map((part, i) => (i % 2 ? make("b", {}, part) : part));
 }
 
 function shake(element) {
