@@ -48,7 +48,8 @@ class Link:
         self.process = _started(arguments)
         self._sender = threading.Thread(target=self._send, name="watch", daemon=True)
         self._sender.start()
-        threading.Thread(target=self._listen, name="watched", daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, name="watched", daemon=True)
+        self._listener.start()
 
     def offer(self, item: Any) -> None:
         """Have something sent; returns at once."""
@@ -67,6 +68,7 @@ class Link:
             _end_of(self.process.stdin).close()
         try:
             self.process.wait(CLOSE_SECONDS)
+            self._listener.join(CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             _left.append(self.process)
 
@@ -81,8 +83,8 @@ class Link:
                         _write(_end_of(self.process.stdin), piece)
 
     def _listen(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            for line in _end_of(self.process.stdout):
+        with contextlib.suppress(OSError, ValueError), _end_of(self.process.stdout) as said:
+            for line in said:
                 self._heard(line.decode(errors="replace").strip())
         self._heard("")
 
