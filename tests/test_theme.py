@@ -11,6 +11,12 @@ import pytest
 from explorer import theme
 
 LOOKS = ("light", "dark")
+EYES = {
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+"""What eyes without one kind of cone see of light (Machado, Oliveira and Fernandes, 2009)."""
 KINDS = np.ma.MaskedArray([1e-9, 1e-3, 0.0, np.nan, np.inf, -np.inf, -1e-3, -1e-9, 5.0], [0] * 8 + [1])
 
 
@@ -98,6 +104,23 @@ def test_signs_stay_apart_at_every_strength_but_the_weakest(look):
     assert min(difference(palette[step], palette[theme.LEVELS + step]) for step in range(10, 51)) > 15
 
 
+@pytest.mark.parametrize("eyes", EYES)
+@pytest.mark.parametrize("look", LOOKS)
+def test_signs_stay_apart_for_colour_blind_eyes(look, eyes):
+    palette = [seen(colour, eyes) for colour in theme.PALETTES[look]]
+    assert min(difference(palette[step], palette[theme.LEVELS + step]) for step in range(10, 51)) > 15
+
+
+@pytest.mark.parametrize("eyes", EYES)
+@pytest.mark.parametrize("look", LOOKS)
+def test_what_differs_in_kind_is_told_apart_by_colour_blind_eyes(look, eyes):
+    """Kinds that are no magnitudes; and forward from backward, which dashes tell as well."""
+    palette, ink = theme.PALETTES[look], theme.INK[look]
+    special = (theme.ZERO, theme.NAN, theme.PLUS_INFINITY, theme.MINUS_INFINITY, theme.NOT_RUN)
+    pairs = [*itertools.combinations((palette[code] for code in special), 2), (ink["forward"], ink["backward"])]
+    assert min(difference(seen(a, eyes), seen(b, eyes)) for a, b in pairs) > 6
+
+
 @pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("ink", ["text", "quiet", "forward", "backward", "update", "accent", "warn", "changed"])
 def test_text_can_be_read_on_every_ground(look, ink):
@@ -113,6 +136,13 @@ def linear(colour: str) -> np.ndarray:
     """Red, green and blue as light, 0 to 1."""
     parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+
+
+def seen(colour: str, eyes: str) -> str:
+    """A colour as these eyes see it."""
+    light = np.clip(EYES[eyes] @ linear(colour), 0, 1)
+    parts = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return "#" + "".join(f"{round(255 * part):02x}" for part in parts)
 
 
 def contrast(a: str, b: str) -> float:
