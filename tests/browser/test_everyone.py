@@ -45,7 +45,8 @@ DEEP = """(roots) => {
   walk(document);
   return found;
 }"""
-TEXTS = f"""() => ({DEEP})().filter((own) => !["SCRIPT", "STYLE", "TITLE"].includes(own.tagName)).flatMap((own) => [
+TEXTS = f"""() => ({DEEP})().filter((own) => !["SCRIPT", "STYLE", "TITLE"].includes(own.tagName))
+  .filter((own) => !own.closest("[lang='en']") || document.documentElement.lang === "en").flatMap((own) => [
   ...["aria-label", "aria-valuetext", "aria-description", "title", "placeholder"].map((name) => own.getAttribute(name)),
   ...[...own.childNodes].filter((child) => child.nodeType === 3).map((child) => child.textContent.trim()),
 ]).filter(Boolean)"""
@@ -113,6 +114,19 @@ def test_axe_finds_nothing_in_the_table(digits: Page) -> None:
     digits.get_by_role("button", name="Table").click()
     assert serious(digits) == []
     digits.get_by_role("button", name="Table").click()
+
+
+def test_axe_finds_nothing_in_the_list_of_lessons_nor_in_a_lesson(open_page: Opener, url: str) -> None:
+    page = open_page(url, viewport=PHONE)
+    page.get_by_role("button", name="Lessons").click()
+    listed = page.get_by_role("dialog", name="Lessons")
+    expect(listed.get_by_role("listitem").first).to_be_visible()
+    assert serious(page) == []
+    listed.get_by_role("listitem").first.get_by_role("button").click()
+    expect(page.get_by_role("region", name="Lesson").get_by_role("button", name="Next")).to_be_visible()
+    assert serious(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    page.context.close()
 
 
 def test_axe_finds_nothing_in_the_training_room_with_a_finding(room: Page) -> None:
