@@ -126,6 +126,11 @@ TASKS: dict[str, Task] = {
         "What a neuron makes of one number, compared with what it should: as small as learning can be.",
         defaults=(("rate", 0.05),),
     ),
+    "chain": Task(
+        "Three layers, one unit each",
+        "A network so narrow that every number on the way back can be checked in one's head.",
+        defaults=(("rate", 0.05),),
+    ),
     "shared": Task(
         "f = (x + y) · x",
         "The smallest graph in which a value is used twice.",

@@ -67,8 +67,17 @@ def straight_through(v: Array) -> Array:
     return v + lax.stop_gradient(jnp.round(v) - v)
 
 
+def chain(w1: Array, w2: Array, w3: Array, x: Array, y: Array) -> Array:
+    """Three layers with one unit each, and the square of the error."""
+    h1 = jnp.tanh(w1 * x)
+    h2 = jnp.tanh(w2 * h1)
+    error = w3 * h2 - y
+    return error**2
+
+
 SMALL: dict[str, Small] = {
     "neuron": Small(neuron, (0.5,), "w = 0.5, x = 2, y = 4 at the start", "loss", (2.0, 4.0)),
+    "chain": Small(chain, (1.0, -0.5, 2.0), "w1 = 1, w2 = −0.5, w3 = 2, x = 1, y = 1 at the start", "loss", (1.0, 1.0)),
     "product": Small(product, (-2.0, 5.0, -4.0), "x = −2, y = 5, z = −4 at the start"),
     "corners": Small(corners, (1.4, 1.4, 0.0, 0.2), "w = v = 1.4, k = 0, c = 0.2 at the start", "loss"),
     "shared": Small(shared, (3.0, -5.0), "x = 3, y = −5 at the start"),

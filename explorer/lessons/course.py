@@ -12,15 +12,26 @@ from explorer.lessons.load import load
 from explorer.lessons.vocabulary import suggestion
 
 COURSE: dict[str, tuple[str, ...]] = {
-    "One gradient": ("gradient", "reuse"),
-    "Learning": ("initialisation", "not-smooth"),
+    "One gradient": ("gradient", "chain-rule", "fan-out", "reuse", "checking"),
+    "Learning": ("descent", "early-layers", "initialisation"),
+    "When gradients go wrong": ("vanishing", "exploding", "remedies", "not-smooth", "dead-units"),
     "Through time and text": ("through-time", "attention"),
     "What it costs": ("memory", "costs"),
-    "Trust": ("checking",),
 }
 """For each group its lessons, in order; each is a file of the folder ``course``."""
 
-LESSON_OF: dict[str, str] = {}
+LESSON_OF: dict[str, str] = {
+    "vanishing": "vanishing",
+    "exploding": "exploding",
+    "nonfinite": "exploding",
+    "dead": "dead-units",
+    "symmetry": "initialisation",
+    "cut": "not-smooth",
+    "saturated": "vanishing",
+    "update_too_large": "exploding",
+    "update_too_small": "descent",
+    "plateau": "remedies",
+}
 """For each kind of finding the lesson that explains it."""
 
 
