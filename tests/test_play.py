@@ -5,23 +5,28 @@ from __future__ import annotations
 import re
 from functools import cache
 
+import jax
 import pytest
 
 from engine.numbers import short
+from engine.tasks.small import SMALL
 from explorer.dot_process import engine
 from explorer.lessons import course, marks
 from explorer.lessons.play import ASKING, RIGHT, SHOWN, Player
 from explorer.session import Session
 
-QUICK = {"gradient"}
+QUICK = [name for name in course.names() if course.find(name).beats[0].position.settings["task"] in SMALL]
 LONG = (pytest.mark.slow, pytest.mark.once)
 LESSONS = [pytest.param(name, marks=() if name in QUICK else LONG) for name in course.names()]
 
 
 @pytest.fixture(scope="module")
-def session():
+def session(tmp_path_factory):
+    """One for all lessons, and each program is compiled once: lessons share some."""
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
     with engine() as running:
         yield Session(engine=running)
+    jax.config.update("jax_compilation_cache_dir", None)
 
 
 class Played:
