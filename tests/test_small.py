@@ -32,4 +32,5 @@ def test_its_gradients_are_those_worked_out_by_hand(fun, args, wanted):
 def test_its_note_says_how_it_starts(name):
     small = SMALL[name]
     said = small.note.replace("−", "-").replace(" at the start", "")
-    assert [float(part.split("=")[1]) for part in said.split(",")] == [*small.start, *small.given]
+    parts = [part.split("=") for part in said.split(",")]  # `w = v = 1.4` is two of them
+    assert [float(value) for *names, value in parts for _ in names] == [*small.start, *small.given]
