@@ -16,6 +16,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
+from benchmarks.classroom import joined, open_class
 from scripts.driving import DESKTOP, PHONE, ROOT, chromium, opened, served
 from scripts.lab import jupyterlab, run_all, say, write
 
@@ -43,6 +44,8 @@ class Shot:
     target: tuple[str, ...] = ()
     window: Any = dataclasses.field(default_factory=lambda: DESKTOP)
     theme: str = "light"
+    query: str = ""
+    """Of the address: where a link leads."""
 
 
 def backward_at(node: str) -> Callable[[Page], None]:
@@ -117,6 +120,22 @@ def vanishing(page: Page) -> None:
     page.locator(".comparing").evaluate("card => scrollTo(0, card.getBoundingClientRect().top + scrollY - 12)")
 
 
+def taught(page: Page) -> None:
+    """A lesson's question, the class that answers it, and one of its students, whose page is a picture of its own."""
+    code = open_class(page)
+    url = page.url.partition("?")[0]
+    answers = ("it should grow", "it should grow", "it should shrink", "it should grow", "it should stay")
+    browser = page.context.browser
+    for number, answer in enumerate(answers):
+        student = joined(browser.new_context(viewport=PHONE, device_scale_factor=2).new_page(), url, code)
+        student.get_by_role("button", name=answer).click()
+        student.get_by_text("Sent.").wait_for()
+        if number == 0:
+            student.screenshot(path=FOLDER / "class-phone.png")
+    page.get_by_role("button", name="Class").first.click()
+    page.get_by_text("5 people follow").wait_for()
+
+
 CELLS = (
     "import explorer\nfrom my_model import loss, loss_args",
     "view = explorer.show(loss, *loss_args())\nview",
@@ -141,6 +160,7 @@ SHOTS = (
     Shot("training", learning),
     Shot("vanishing", vanishing),
     Shot("phone", backward_at("mlp/layer_1/add"), window=PHONE),
+    Shot("class", taught, query="?lesson=gradient&beat=1"),
     Shot("own-function", backward_at("tanh"), target=("docs/my_model.py:loss",)),
     Shot("notebook", in_notebook, target=NOTEBOOK, window={"width": 1280, "height": 900}),
 )
@@ -163,7 +183,7 @@ def reachable(target: tuple[str, ...]) -> Iterator[str]:
 def take(browser: Any, shot: Shot, url: str) -> int:
     """Take one picture; its size in bytes."""
     page = browser.new_page(viewport=shot.window, color_scheme=shot.theme)
-    shot.does(run_all(page, url) if shot.target == NOTEBOOK else opened(page, url))
+    shot.does(run_all(page, url) if shot.target == NOTEBOOK else opened(page, f"{url}{shot.query}"))
     page.wait_for_timeout(1500)  # until marching edges and the chart have settled
     path = FOLDER / f"{shot.name}.png"
     page.screenshot(path=path)

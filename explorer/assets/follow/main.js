@@ -55,6 +55,7 @@ function follow(wanted, render) {
   let ended = false;
   let applying = false; // what changes now is the teacher's doing
   let away = false;
+  let painted = false;
   let teacher = null; // where the teacher stands
 
   const models = { graph: createModel("graph", lookUp), room: createModel("room", () => refuse()) };
@@ -69,7 +70,8 @@ function follow(wanted, render) {
     views.graph.store.subscribe((changed) => {
       if (!applying && (changed.has("position") || changed.has("selected"))) wander(true);
     });
-    wander(false);
+    // a view that has been painted once can bring a box into sight
+    requestAnimationFrame(() => requestAnimationFrame(() => ((painted = true), wander(false))));
   }
 
   function wander(on) {
@@ -82,7 +84,7 @@ function follow(wanted, render) {
   /** Go where the teacher stands, as far as that is in the graph yet. */
   function stand() {
     const { scene } = views.graph.store.state;
-    if (away || !scene || !teacher) return;
+    if (away || !painted || !scene || !teacher) return;
     const { at, node, entry } = teacher;
     const stop = at ? scene.stops.findIndex((own) => own.phase === at[0] && own.box === at[1]) + 1 : 0;
     quietly(() => {

@@ -2,6 +2,7 @@
 
 import { make } from "./dom.js";
 import { t } from "../texts.js";
+import { clickerKeys, other, present, presenting } from "./present.js";
 
 const HELP = [
   ["→  ←", t("one step forward, one step back")],
@@ -13,6 +14,7 @@ const HELP = [
   ["T", t("train one step")],
   ["+  −  0", t("zoom in, zoom out, fit")],
   ["/", t("find a node")],
+  ["P", t("present: large type; then PageUp and PageDown, B or . for a dark screen, R for the training")],
   ["?", t("this help; Esc closes it")],
 ];
 
@@ -40,8 +42,10 @@ export function listen(target, commands) {
     "?": commands.help,
     "/": commands.find,
     t: commands.train,
+    ...(target === window ? { p: () => present(), r: other } : {}),
     Escape: commands.escape,
   };
+  const clicker = clickerKeys(commands);
   for (const letter of "FLBU") table[letter.toLowerCase()] = () => commands.jump(letter);
 
   function pressed(event) {
@@ -52,12 +56,18 @@ export function listen(target, commands) {
     if (typing && event.key !== "Escape") return;
     const pressing = kind === "BUTTON" || kind === "A" || kind === "SUMMARY";
     if (pressing && (event.key === " " || event.key === "Enter")) return;
-    const command = table[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const command = (target === window && presenting() && clicker[key]) || table[key];
     if (!command) return;
     event.preventDefault();
     command(event);
   }
 
+  const pressedButton = () => present();
   target.addEventListener("keydown", pressed);
-  return () => target.removeEventListener("keydown", pressed);
+  if (target === window) target.addEventListener("present", pressedButton);
+  return () => {
+    target.removeEventListener("keydown", pressed);
+    target.removeEventListener("present", pressedButton);
+  };
 }
