@@ -57,6 +57,21 @@ def test_a_student_trains_nothing(teacher: Page, student: Page) -> None:
     assert teacher.get_by_text("updates made").inner_text() == before
 
 
+ASKED = """(code) => new Promise((resolve) => {
+  const socket = new WebSocket(`ws://${location.host}/join/follow?code=${code}&me=asking`);
+  socket.onopen = () => socket.send(JSON.stringify({ type: "explain", box: "here", node: "mul", index: [] }));
+  socket.onmessage = ({ data }) => {
+    const { reply } = JSON.parse(data);
+    if (reply) (socket.close(), resolve(reply));
+  };
+})"""
+
+
+def test_a_student_asks_for_a_sentence(student: Page, code: str) -> None:
+    reply = student.evaluate(ASKED, code)
+    assert (reply["type"], reply["box"], reply["sentence"]["name"]) == ("explained", "here", "mul")
+
+
 def test_an_answer_is_in_the_teachers_histogram(teacher: Page, student: Page) -> None:
     answers = teacher.get_by_role("region", name="Answers")
     student.get_by_role("button", name="it should grow").click()
