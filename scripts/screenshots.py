@@ -152,6 +152,23 @@ def in_notebook(page: Page) -> None:
     page.locator(".jp-Notebook .jp-Cell").last.evaluate("cell => cell.scrollIntoView({ block: 'end' })")
 
 
+def asking(page: Page) -> None:
+    """A lesson's question, and the hint for a wrong answer to it."""
+    for _ in range(3):
+        page.locator(".lesson-card").get_by_role("button", name="Next").click()
+        page.wait_for_timeout(700)
+        ask = page.locator(".lesson-card").get_by_role("button", name="Show me")
+        if ask.is_visible() and page.locator(".lesson-card .count").inner_text().startswith("4"):
+            break
+        if ask.is_visible():
+            ask.click()
+            page.wait_for_timeout(700)
+    field = page.get_by_label("Your prediction")
+    field.fill("3")
+    field.press("Enter")
+    page.locator(".lesson-card .hint").wait_for()
+
+
 SHOTS = (
     Shot("digits", backward_at("mlp/layer_1")),
     Shot("digits-dark", backward_at("mlp/layer_1"), theme="dark"),
@@ -161,6 +178,7 @@ SHOTS = (
     Shot("vanishing", vanishing),
     Shot("phone", backward_at("mlp/layer_1/add"), window=PHONE),
     Shot("class", taught, query="?lesson=gradient&beat=1"),
+    Shot("lesson", asking, target=("--lesson", "fan-out")),
     Shot("own-function", backward_at("tanh"), target=("docs/my_model.py:loss",)),
     Shot("notebook", in_notebook, target=NOTEBOOK, window={"width": 1280, "height": 900}),
 )

@@ -11,6 +11,7 @@ export function createCourse(lessons, begin) {
   const close = make("button", { type: "button", class: "close", "aria-label": t("Close"), onclick: () => dialog.close() }, "×");
   const lead = make("p", {}, t("Short lessons on this very page. Each asks you to predict before it shows."));
   const dialog = make("dialog", { class: "course", "aria-label": t("Lessons") }, make("header", {}, make("h2", {}, t("Lessons")), close), lead, list);
+  dialog.addEventListener("keydown", (event) => event.stopPropagation()); // the playhead's keys wait until it is closed
   document.body.append(dialog);
 
   function progress() {
