@@ -95,7 +95,10 @@ export function mount(root, look, send) {
   root.append(grid);
 
   const parts = { controls: bar.element, loss: charts.loss.element, accuracy: charts.accuracy.element, findings: findings.element, profile: charts.heat.element, plane, layers: charts.lines.element, spread: charts.spread.element, time: charts.time.element, surface: charts.surface.element, parameters: strip.element };
-  const stopAnswering = answerWhere((kind, name) => ({ rect: kind === "chart" && parts[name] ? rectOf(parts[name]) : null }));
+  const stopAnswering = answerWhere((kind, name) => {
+    if (kind !== "chart" || !parts[name]) return { rect: null };
+    return { rect: rectOf(parts[name]), around: Object.values(parts).map(rectOf).filter(Boolean) };
+  });
 
   /** Which charts there is something for, and which of them a lesson leaves out. */
   function arrange() {
