@@ -16,7 +16,7 @@ export function createCard(send, finish) {
   const then = make("div", { class: "then", role: "status", lang: "en" });
   const before = make("button", { type: "button", class: "before", onclick: () => go(-1) }, t("Back"));
   const next = make("button", { type: "button", class: "next", onclick: () => go(1) });
-  const solve = make("button", { type: "button", class: "solve", onclick: () => send({ type: "solve" }) }, t("Show me"));
+  const solve = make("button", { type: "button", class: "solve", onclick: () => wants({ type: "solve" }) }, t("Show me"));
   const home = make("button", { type: "button", class: "home", hidden: true, onclick: () => back() }, t("Back to the lesson"));
   const row = make("footer", {}, before, home, solve, next);
   const bar = make("div", { class: "done", "aria-hidden": "true" });
@@ -34,18 +34,25 @@ export function createCard(send, finish) {
   let told = null;
   document.body.append(element);
 
+  /** Send what is wanted; the card says that it waits, if that takes a moment. */
+  function wants(message) {
+    element.classList.add("busy");
+    element.setAttribute("aria-busy", "true");
+    send(message);
+  }
+
   function go(by) {
     if (by > 0 && told.beat === told.beats - 1) finish();
-    else if (told.beat + by >= 0) send({ type: "beat", number: told.beat + by });
+    else if (told.beat + by >= 0) wants({ type: "beat", number: told.beat + by });
   }
 
   function back() {
     home.hidden = true;
-    send({ type: "back" });
+    wants({ type: "back" });
   }
 
   function answer(value) {
-    if (String(value).trim()) send({ type: "answer", value: String(value) });
+    if (String(value).trim()) wants({ type: "answer", value: String(value) });
   }
 
   function show(given, moved) {
@@ -54,6 +61,8 @@ export function createCard(send, finish) {
     const open = Boolean(ask) && state === "asking";
     const focused = element.contains(document.activeElement);
     element.hidden = false;
+    element.classList.remove("busy");
+    element.removeAttribute("aria-busy");
     if (moved) home.hidden = true;
     heading.textContent = told.title;
     count.textContent = t("{number} of {count}", { number: told.beat + 1, count: told.beats });

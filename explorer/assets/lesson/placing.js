@@ -21,8 +21,11 @@ export function createPlacing(card) {
 
   function find() {
     if (!at) return { rect: null, around: [] };
-    const page = at.kind === "setup" ? document.querySelector(".page > .setup") : null;
-    return page ? { rect: rectOf(page), around: [] } : whereIs(at.kind, at.name);
+    const setup = document.querySelector(".page > .setup");
+    const own = setup && rectOf(setup);
+    if (at.kind === "setup") return { rect: own, around: [] };
+    const { rect, around } = whereIs(at.kind, at.name);
+    return { rect, around: own ? [own, ...around] : around };
   }
 
   /** Put card, ring and line where they belong now. */
@@ -123,7 +126,7 @@ function best(rect, size, around) {
       const spot = { left, top, ...size };
       const hidden = near.reduce((sum, other) => sum + overlap(spot, other), 0);
       const [a, b] = [middle(spot), middle(rect)];
-      const cost = 40 * overlap(spot, target) + 4 * hidden + 60 * distance(spot, target) + 10 * Math.hypot(a.x - b.x, a.y - b.y);
+      const cost = 40 * overlap(spot, target) + 9 * hidden + 60 * distance(spot, target) + 10 * Math.hypot(a.x - b.x, a.y - b.y);
       if (!found || cost < found.cost) found = { left, top, cost };
     }
   }
