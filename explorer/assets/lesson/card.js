@@ -116,9 +116,10 @@ export function createCard(send, finish) {
     if (place >= 0) answer(ask.options[place]);
   }
 
-  /** Whatever is pressed outside the card may lead away from where the beat is. */
+  /** Whatever is pressed on the page outside the card may lead away from where the beat is. */
   function strays(event) {
-    if (told && !element.hidden && !event.composedPath().includes(element)) home.hidden = false;
+    const onPage = event.type === "keydown" || event.composedPath().includes(document.querySelector("main"));
+    if (told && !element.hidden && onPage && !event.composedPath().includes(element)) home.hidden = false;
   }
 
   function keys(event) {
