@@ -10,13 +10,18 @@ from explorer.lessons import course
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
+COMPILED_MS = 120_000
+"""How long another network may take to be compiled."""
+
+
 def card(page):
     return page.get_by_role("region", name="Lesson", exact=True)
 
 
 def at(page, number, lesson):
     """The card, at this beat."""
-    expect(card(page).locator(".count")).to_have_text(f"{number} of {len(lesson.beats)}")
+    there = f"{number} of {len(lesson.beats)}"
+    expect(card(page).locator(".count")).to_have_text(there, timeout=COMPILED_MS)
     return card(page)
 
 
@@ -74,7 +79,7 @@ def test_each_lesson_is_walked_to_its_end(page, name):
         expect(own.locator("h2")).to_have_text(lesson.title)
         if beat.ask:
             own.get_by_role("button", name="Show me").click()
-            expect(own.locator(".answer")).not_to_be_empty()
+            expect(own.locator(".answer")).not_to_be_empty(timeout=COMPILED_MS)
         if beat.at.kind != "page":
             expect(page.locator(".lesson-ring")).to_be_visible()
         own.get_by_role("button", name="Finish" if number == len(lesson.beats) else "Next").click()
