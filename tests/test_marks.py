@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from explorer.lessons.lesson import Ask, Hint
-from explorer.lessons.marks import Mark, mark, right, typed
+from explorer.lessons.marks import Mark, mark, right, sheet, typed
 
 VALUES = {"slope": -12.0, "half": -6.0, "big": 3.0}
 NUMBER = Ask("number", "?", "slope", "Other.", (Hint("half", "Half."), Hint("12", "Sign.")))
@@ -42,18 +42,18 @@ def test_a_number_is_read_as_people_write_it(text, number):
     ],
 )
 def test_a_number_is_right_within_its_tolerance_and_a_mistake_has_its_hint(given, found):
-    assert mark(NUMBER, given, VALUES) == found
+    assert mark(sheet(NUMBER, VALUES), given) == found
 
 
 @pytest.mark.parametrize(
     ("given", "found"), [("negative", Mark(True)), ("positive", Mark(False, "Up.")), ("zero", Mark(False, "Other."))]
 )
 def test_a_sign(given, found):
-    assert mark(SIGN, given, VALUES) == found
+    assert mark(sheet(SIGN, VALUES), given) == found
 
 
 def test_the_largest_of_some_numbers_is_found_in_the_run():
-    assert (right(CHOICE, VALUES), mark(CHOICE, "b", VALUES).right, mark(CHOICE, "a", VALUES).right) == (
+    assert (right(CHOICE, VALUES), mark(sheet(CHOICE, VALUES), "b").right, mark(sheet(CHOICE, VALUES), "a").right) == (
         "b",
         True,
         False,
@@ -61,4 +61,4 @@ def test_the_largest_of_some_numbers_is_found_in_the_run():
 
 
 def test_zero_is_right_where_nothing_flows():
-    assert mark(Ask("number", "?", "none", "Other."), "0", {"none": 0.0}).right
+    assert mark(sheet(Ask("number", "?", "none", "Other."), {"none": 0.0}), "0").right
