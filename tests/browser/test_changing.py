@@ -85,8 +85,9 @@ def test_the_granularity_unfolds_to_operations(folded: Page) -> None:
 
 
 def test_the_export_is_a_drawing_of_the_whole_graph(folded: Page) -> None:
+    folded.get_by_role("button", name="Export").click()
     with folded.expect_download() as download:
-        folded.get_by_role("button", name="Export").click()
+        folded.get_by_role("button", name="A picture: SVG").click()
     assert download.value.suggested_filename == "loss.svg"
     drawing = ElementTree.fromstring(Path(download.value.path()).read_text(encoding="utf-8"))
     assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
