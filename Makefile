@@ -41,7 +41,9 @@ explore: $(VENV)/.explore
 check: style
 	$(tests) -m "not slow"
 
+test: export TESTS_CACHE = $(abspath $(VENV))/.compiled
 test: style
+	rm -rf $(TESTS_CACHE)
 	$(tests) $(marked)
 	$(browser) && $(run) pytest -n $(WORKERS) --maxprocesses 2 --dist loadfile $(marked) tests/browser
 

@@ -73,7 +73,12 @@ def session_of(target: str, chosen: Mapping[str, Any], graphviz: str = "bundled"
 
 
 def remember_compiled() -> None:
-    """Keep compiled steps between runs, in the user's cache folder: the second start needs no compiler."""
+    """Keep compiled steps between runs, in the user's cache folder: the second start needs no compiler.
+
+    Who has told JAX a folder of their own keeps it.
+    """
+    if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        return
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     # compiled for this very machine: a home folder may be shared with others
     folder = os.path.join(base, "backprop-explorer", f"{platform.node()}-{platform.machine()}-jax{jax.__version__}")

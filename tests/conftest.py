@@ -13,8 +13,10 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
 
 # A program is compiled once in a run, whichever process needs it: of a page, of a command, of another worker.
 if "PYTEST_XDIST_WORKER" not in os.environ:
-    _folder = tempfile.mkdtemp(prefix="backprop-explorer-tests-")
-    atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+    _folder = os.environ.get("TESTS_CACHE", "")
+    if not _folder:
+        _folder = tempfile.mkdtemp(prefix="backprop-explorer-tests-")
+        atexit.register(shutil.rmtree, _folder, ignore_errors=True)
     os.environ["XDG_CACHE_HOME"] = _folder
     os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(_folder, "jax")
     os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "true"
