@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from functools import cache
 
-import jax
 import pytest
 
 from engine.numbers import short
@@ -21,12 +20,10 @@ LESSONS = [pytest.param(name, marks=() if name in QUICK else LONG) for name in c
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory):
-    """One for all lessons, and each program is compiled once: lessons share some."""
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
+def session():
+    """One for all lessons: they share some programs."""
     with engine() as running:
         yield Session(engine=running)
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 class Played:
