@@ -113,13 +113,13 @@ def band(columns: Columns) -> dict[str, str]:
 
 
 def _tests(room: Seen, columns: Columns) -> dict[str, Any]:
-    """What was measured on fixed examples, where there are any."""
+    """What was measured on fixed examples, in the columns in which it was; NaN in the others."""
     found = {}
     names = {"test_loss": "test_loss", "accuracy": "train_accuracy", "test_accuracy": "test_accuracy"}
     for name, recorded in names.items():
         tested = room.history.tested(recorded)
         if np.isfinite(tested.last).any():
-            last = encoded(_held(_placed(tested.final - 1, tested.last[:, None], columns)[0]))
+            last = encoded(_placed(tested.final - 1, computed(tested.last)[:, None], columns)[0])
             found[name] = {"low": last, "high": last, "last": last}
     return found
 
@@ -132,12 +132,6 @@ def _placed(steps: Array, numbers: Array, columns: Columns) -> Array:
         inside = places < len(columns)
         found[:, places[inside]] = numbers[inside].T
     return found
-
-
-def _held(numbers: Array) -> Array:
-    """Each number kept until the next one was recorded."""
-    known = np.where(np.isnan(numbers), 0, np.arange(len(numbers)))
-    return numbers[np.maximum.accumulate(known)]
 
 
 def _of_nodes(room: Seen, what: str, statistic: str, ids: Sequence[str]) -> tuple[Columns, Array]:

@@ -20,6 +20,9 @@ PAD = 24.0
 
 CAPTION = 30.0
 
+DIGIT = 0.64
+"""How wide a digit is at most, in its size: a value never touches the gradient beside it."""
+
 
 def render(
     scene: Scene,
@@ -107,7 +110,8 @@ def _small(picture: Picture | None, box: SceneBox, x: float, width: float, look:
     if picture is None:
         return
     if picture.rows * picture.columns == 1:
-        yield _text(x, top + height / 2 + 6, picture.rms, ink["text"], 15, "600")
+        size = min(15, width / (DIGIT * len(picture.rms)))
+        yield _text(x, top + height / 2 + 6, picture.rms, ink["text"], round(size, 1), "600")
         return
     yield (
         f'<image x="{x:g}" y="{top:g}" width="{width:g}" height="{height:g}" preserveAspectRatio="none" '

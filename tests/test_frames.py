@@ -87,10 +87,13 @@ def test_the_profile_is_the_layers_part_of_the_frame(room, frame):
     np.testing.assert_array_equal(frames.profile(room).T, what(frame, "gradient")[:3])
 
 
-def test_the_test_set_is_looked_at_now_and_then_and_held(room, frame):
-    shown = array(frame["series"]["test_loss"]["last"])
-    assert shown[0] == np.float32(room.run.history.tested("test_loss").last[0])
-    assert (shown == shown[0]).all()
+@pytest.mark.parametrize(("name", "recorded"), [("test_loss", "test_loss"), ("accuracy", "train_accuracy")])
+def test_what_is_measured_now_and_then_stands_where_it_was_measured(room, frame, name, recorded):
+    measured = room.run.history.tested(recorded)
+    expected = np.full(STEPS, np.nan, np.float32)
+    expected[np.maximum(measured.final - 1, 0)] = measured.last
+    np.testing.assert_array_equal(array(frame["series"][name]["last"]), expected)
+    assert 0 < np.isfinite(expected).sum() < STEPS
 
 
 def test_more_steps_than_columns_lose_no_extreme(room):

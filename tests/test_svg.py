@@ -184,3 +184,15 @@ def test_open_scopes_and_the_three_kinds_of_wires_are_drawn(layouts):
     assert found.count('stroke-dasharray="7 4"') == 1
     assert found.count('stroke-dasharray="2 4"') >= 1
     assert {"while", "scan × 3"} & set(texts(found))
+
+
+def test_a_long_value_leaves_room_for_the_gradient_beside_it(layouts):
+    args = tuple(np.float32(value) for value in (-2.117e-8, 5, -4))
+    seen = sheet(product, *args)
+    found = svg.render(drawn(seen, layouts), figures(seen, numbers(seen, product, *args, argnums=(0, 1, 2))))
+    bold = [item for item in ET.fromstring(found).iter(f"{SVG}text") if item.get("font-weight") == "600"]
+    numbers_of = {item.text: item for item in bold}
+    value, gradient = numbers_of["−2.12e−8"], numbers_of["−4"]
+    assert float(value.get("x")) + svg.DIGIT * float(value.get("font-size")) * len(value.text) <= float(
+        gradient.get("x")
+    )

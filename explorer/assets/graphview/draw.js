@@ -254,14 +254,21 @@ function drawNumbers(context, box, own, { reached, moved, plain }, look, { theme
       const texts = before ? [beforeAfter(picture, before)] : scale < 1 ? [picture.rms] : [`rms ${picture.rms}`, picture.rms];
       if (type.captions) caption(context, texts, x, box.y + lines.caption, type.caption, before ? ink.changed : ink.quiet, half);
     } else if (scale > 0.3) {
-      context.fillStyle = before ? ink.changed : colour;
-      context.font = `600 ${type.number}px ${FONT}`;
       const middle = (top + bottom) / 2;
-      context.fillText(picture.rms, x, middle + 0.4 * type.number, half + 6);
+      number(context, picture.rms, x, middle + 0.4 * type.number, type.number, before ? ink.changed : colour, half);
       if (before && before.rms !== picture.rms) caption(context, [`${before.rms} →`], x, middle - 9, type.caption, ink.quiet, half);
       if (type.captions) caption(context, [name], x, box.y + lines.caption, type.caption, ink.quiet, half);
     }
   }
+}
+
+/** A number alone: in smaller type, then in narrower letters, before it touches the one beside it. */
+function number(context, text, x, y, size, colour, width) {
+  context.fillStyle = colour;
+  context.font = `600 ${size}px ${FONT}`;
+  const long = context.measureText(text).width;
+  if (long > width) context.font = `600 ${Math.max((size * width) / long, 0.75 * size)}px ${FONT}`;
+  context.fillText(text, x, y, width);
 }
 
 /** A small text: the first of these that has room, or the last, made to fit. */

@@ -9,6 +9,7 @@ import { runsOf, stepOf, stepsOf } from "./state.js";
 const DASH = { train: [], test: [2, 3], "train second": [7, 4], "test second": [7, 3, 2, 3] };
 const PARTS = { train: t("train"), test: t("test") };
 const NAMED = { loss: t("loss"), accuracy: t("accuracy") };
+const MARKED = 24; // measurements that have a dot each, at most
 const APART = 100; // how many times the smallest loss the largest may be on a linear scale
 
 /** The loss: linear, or logarithmic where it spans too much, unless one is chosen. */
@@ -136,11 +137,12 @@ function paintLines(context, area, plot, lines, ink) {
     for (let i = 0; i < run.count; i++) {
       const value = values.last[i];
       if (Number.isFinite(value)) points.push([plot.x.at(run.middle(i)), plot.y.at(value)]);
-      else if (part === "train" || !Number.isNaN(value)) points.push(null); // a test that wasn't made is no gap
+      else if (!Number.isNaN(value)) points.push(null); // what wasn't measured is no gap: the line goes on to what was
     }
     drawLine(context, points, colour, { width: part === "train" ? 2 : 1.6, dash: DASH[kind] });
-    const near = (run.last - run.first + 1) / run.count > 1 ? Infinity : run.count;
-    if (near <= 24) for (const point of points) if (point) drawDot(context, point, colour, part === "train" ? "round" : "square", 2.6);
+    const sparse = points.length < run.count;
+    const near = !sparse && run.last - run.first + 1 > run.count ? Infinity : points.length;
+    if (near <= MARKED) for (const point of points) if (point) drawDot(context, point, colour, part === "train" ? "round" : "square", 2.6);
     if (part === "train") paintMissing(context, area, plot, line, ink);
   }
   context.restore();
@@ -161,9 +163,9 @@ function paintBand(context, plot, { run, values, colour, kind }) {
 /** Where the number isn't finite there is no height to draw it at: hatched from top to bottom, and said. */
 function paintMissing(context, area, plot, { run, values }, ink) {
   for (let i = 0; i < run.count; i++) {
-    if (Number.isFinite(values.last[i])) continue;
+    if (!spoilt(values.last[i])) continue;
     const begin = i;
-    while (i + 1 < run.count && !Number.isFinite(values.last[i + 1])) i++;
+    while (i + 1 < run.count && spoilt(values.last[i + 1])) i++;
     const [left, right] = [plot.x.edge(run.starts[begin]), plot.x.edge(run.ends[i] + 1)];
     context.fillStyle = hatch(context, ink.warn);
     context.fillRect(left, area.y, Math.max(right - left, 2), area.h);
@@ -177,6 +179,11 @@ function paintMissing(context, area, plot, { run, values }, ink) {
     context.textBaseline = "middle";
     context.fillText(words, at + 6, area.y + 13.5);
   }
+}
+
+/** Measured, and not finite. */
+function spoilt(value) {
+  return !Number.isFinite(value) && !Number.isNaN(value);
 }
 
 /** What the update that was just made did to the loss, on the same examples; while steps are few enough to see it. */
@@ -233,10 +240,10 @@ function extent({ values }, column) {
   return high > low && high < Infinity ? [t("between {low} and {high}", { low: told(low), high: told(high) })] : [];
 }
 
-/** The value of a column; a test is made now and then, and its last one speaks until the next. */
-function spokenValue({ values, part }, column) {
+/** The value of a column; what is measured now and then speaks until the next time, and says of which step it is. */
+function spokenValue({ run, values }, column) {
   let i = column;
-  while (part === "test" && i > 0 && Number.isNaN(values.last[i])) i--;
-  const value = values.last[i];
-  return part === "train" && Number.isNaN(value) ? "NaN" : told(value);
+  while (i > 0 && Number.isNaN(values.last[i])) i--;
+  const aged = i === column || Number.isNaN(values.last[i]) ? "" : ` (${t("of step {step}", { step: stepsOf(run, i) })})`;
+  return told(values.last[i]) + aged;
 }
