@@ -21,7 +21,7 @@ BUDGET = 800_000
 EXPLAINED = 12
 """Entries of each box, those with the largest gradients, whose sentences are recorded."""
 
-BESIDE = {"run": 0, "playing": False, "busy": "", "local": False}
+BESIDE = {"run": 0, "playing": False, "busy": "", "local": False, "alone": True}
 """What the status of a page says of itself, on one that only shows what was recorded."""
 
 _POOLED = frozenset({"codes", "data", "sentence"})

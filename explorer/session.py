@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -328,6 +329,7 @@ class Session(Looking, Pair):
             "plumbing": self.plumbing,
             "step": self.step.before.step,
             "trained": self.trained,
+            "loss": before if math.isfinite(before) else None,
             "before": short(before),
             "after": short(after),
             "on": self.problem.note,

@@ -25,6 +25,7 @@ def lesson(text):
         (HEAD, r"it has no beats; write \[\[beats\]\]"),
         (HEAD.replace('"T"', "1") + BEAT, "'title' is 1, and must be text in quotes"),
         (HEAD + "[[beats]]\nprosa = 'x'", "own.toml, beat 1: 'prose' is missing"),
+        ("charts_from = 2\n" + HEAD + BEAT, "charts_from is 2; it must be one of the beats, 1 to 1"),
         (HEAD + BEAT + "colour = 'red'", "beat 1: 'colour' is no key here; there are"),
         (HEAD + BEAT.replace("{z}", "{y}"), r"beat 1: \{y\} is no number of \[numbers\]; there are z"),
         (HEAD + BEAT + "at = 'nod z'", "'at' is 'nod z'; did you mean 'node'"),

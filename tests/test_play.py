@@ -123,6 +123,17 @@ def _texts(told):
     return [*told.get("prose", []), *told.get("then", []), *filter(None, [ask.get("question"), told.get("hint")])]
 
 
+def test_what_a_beat_asks_for_does_not_stand_in_a_chart_yet(session):
+    player = Player(session, course.find("gradient"))
+    shown = []
+    for number in range(len(player.lesson.beats)):
+        player.go(number)
+        player.prepare()
+        player.arrive()
+        shown.append(player.told()["charts"])
+    assert shown == [[]] * 7 + [["controls", "loss"]]
+
+
 def test_a_solution_can_be_seen_without_an_answer(session):
     player = Player(session, course.find("gradient"))
     player.go(1)

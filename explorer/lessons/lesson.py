@@ -128,5 +128,7 @@ class Lesson:
     """Settings that may be turned; the set-up is hidden without."""
     charts: tuple[str, ...] = ()
     """Parts of the training room that are shown, some of :data:`CHARTS`."""
+    charts_from: int = 1
+    """The beat, counted from 1, from which on they are: what is asked before needn't stand there as a number."""
     file: str = ""
     """Where it was read from, for messages."""

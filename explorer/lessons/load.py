@@ -83,12 +83,15 @@ def read(text: str, name: str, file: str) -> Lesson:
         numbers=numbers,
         controls=top.words("controls"),
         charts=top.words("charts", CHARTS),
+        charts_from=top.take("charts_from", int, 1),
         file=file,
     )
     beats = tuple(_beats(top.tables("beats"), settings, numbers, file))
     top.end()
     if not beats:
         raise top.wrong('it has no beats; write [[beats]], and below it at least prose = "…".')
+    if not 1 <= lesson.charts_from <= len(beats):
+        raise top.wrong(f"charts_from is {lesson.charts_from}; it must be one of the beats, 1 to {len(beats)}.")
     return dataclasses.replace(lesson, beats=beats)
 
 

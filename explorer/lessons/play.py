@@ -163,7 +163,7 @@ class Player:
             "tries": self.tries,
             "then": self.filled(ask.then).split("\n") if over and ask and ask.then else [],
             "controls": list(self.lesson.controls),
-            "charts": list(self.lesson.charts),
+            "charts": list(self.lesson.charts) if self.number + 1 >= self.lesson.charts_from else [],
         }
 
     def standing(self) -> dict[str, Any]:

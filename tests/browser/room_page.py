@@ -21,7 +21,7 @@ GRADIENT = (1e-6, 1e-3, 0.5, 0.03, 4e-5, 0.2, 7e-7, 0.0, COMPUTED_NAN)
 """At every step, of each layer and then of each parameter."""
 
 STATUS = {"title": "A run", "step": STEPS - 1, "trained": True, "before": "0.5", "after": "0.4", "measure": "loss"}
-STATUS |= {"on": "made up", "rate": "0.1", "losses_after": None, "playing": False, "busy": ""}
+STATUS |= {"on": "made up", "rate": "0.1", "loss": 0.5, "playing": False, "busy": ""}
 KNOBS = [{"name": "rate", "label": "Learning rate", "value": 0.1, "low": 0, "high": 10, "step": "any"}]
 FINDING = {
     "kind": "vanishing",

@@ -55,7 +55,8 @@ function drawAcross(context, area, x, ink) {
     const place = sharp(x.at(value));
     context.moveTo(place, bottom);
     context.lineTo(place, bottom + 4);
-    context.fillText(text, place, bottom + 6);
+    const half = context.measureText(text).width / 2;
+    context.fillText(text, Math.min(place, area.width - half), bottom + 6); // the last one is not cut off
   }
   context.stroke();
 }

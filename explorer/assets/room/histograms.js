@@ -2,11 +2,11 @@
 
 import { make } from "../graphview/dom.js";
 import { t } from "../texts.js";
-import { drawAxes, drawEmpty, drawSteps } from "./axes.js";
-import { alongSteps, createPlot, FACE } from "./plot.js";
+import { drawAxes, drawEmpty, drawSteps, hatch } from "./axes.js";
+import { alongSteps, createPlot, FACE, showLegend } from "./plot.js";
 import { pixel } from "./quantities.js";
-import { logarithmic, power, stepScale } from "./scales.js";
-import { decoder, stepOf } from "./state.js";
+import { grouped, logarithmic, power, stepScale } from "./scales.js";
+import { decoder } from "./state.js";
 
 const SPREADS = [
   { quantity: "gradient", title: t("Gradient"), name: t("gradient"), hue: "backward" },
@@ -38,9 +38,10 @@ export function createHistograms(room) {
       showNames();
       const row = rowShown();
       const shown = SPREADS.filter(({ quantity }) => open.arrays[quantity]);
-      parts = layOut(area, shown, state.run);
+      parts = layOut(area, shown, { first: state.run.first, last: Math.max(state.run.last, open.steps[open.steps.length - 1]) });
       parts.forEach((part) => paintSpread(context, part, row, ink));
       plot.x = parts[0].x;
+      showLegend(plot.legend, open.steps.length < state.run.count ? [[t("not recorded"), ink.pale, "hatched"]] : []);
     },
     over(context, area, plot) {
       if (!parts.length) return;
@@ -82,7 +83,7 @@ export function createHistograms(room) {
     return open.arrays[quantity].subarray(row * each, (row + 1) * each);
   }
 
-  function layOut(area, shown, run) {
+  function layOut(area, shown, steps) {
     const across = area.w > 460 ? shown.length : 1;
     const down = Math.ceil(shown.length / across);
     const width = (area.w - BETWEEN * (across - 1)) / across;
@@ -92,20 +93,22 @@ export function createHistograms(room) {
       const x = area.x + (i % across) * (width + BETWEEN);
       const own = { ...area, x, y: area.y + Math.floor(i / across) * (height + 62), w: width, h: Math.max(height, 1) };
       const { edges, bins } = open;
-      return { ...spread, area: own, x: stepScale([run], own.x, own.x + own.w), y: logarithmic(edges[0], edges[bins], own.y + own.h, own.y) };
+      return { ...spread, area: own, x: stepScale([steps], own.x, own.x + own.w), y: logarithmic(edges[0], edges[bins], own.y + own.h, own.y) };
     });
   }
 
   function paintSpread(context, { quantity, title, hue, area, x, y }, row, ink) {
     drawAxes(context, area, { x, y: { ...y, ticks: (count) => y.ticks(Math.min(count, 4)) }, across: t("training step") }, ink);
+    context.fillStyle = hatch(context, ink.line);
+    context.fillRect(area.x, area.y, area.w, area.h);
     context.imageSmoothingEnabled = false;
-    const { steps } = open;
+    context.fillStyle = ink.panel;
     const picture = pictureOf(quantity, row, ink[hue]);
-    for (const [begin, end, from, to] of even(steps, Math.max(room.state.run.last, steps[steps.length - 1]) + 1)) {
-      const right = Math.round(x.edge(to)); // whole pixels: half ones leave seams
-      const left = Math.min(Math.round(x.edge(from)), right - LEAST * (end - begin));
-      context.drawImage(picture, begin, 0, end - begin, open.bins, left, area.y, right - left, area.h);
-    }
+    open.steps.forEach((step, i) => {
+      const [left, right] = stripe(x, step);
+      context.fillRect(left, area.y, right - left, area.h);
+      context.drawImage(picture, i, 0, 1, open.bins, left, area.y, right - left, area.h);
+    });
     context.textAlign = "left";
     context.textBaseline = "alphabetic";
     context.font = `600 11.5px ${FACE}`;
@@ -118,6 +121,26 @@ export function createHistograms(room) {
     context.fillText(none ? t("none on this scale") : area.w > 210 ? t("magnitude of its entries") : t("magnitude"), after, area.y - 8);
   }
 
+  /** From where to where a pass that was looked at is drawn: as wide as its column is elsewhere. */
+  function stripe(x, step) {
+    const { run } = room.state;
+    const column = run.columnOf(step);
+    const [from, to] = step > run.last ? [step, step] : [run.starts[column], run.ends[column]];
+    const right = Math.round(x.edge(to + 1)); // whole pixels: half ones leave seams
+    return [Math.min(Math.round(x.edge(from)), right - LEAST), right];
+  }
+
+  /** The pass that is spoken of: the one under the pointer, if it was looked at, else the one on the graph, or the last. */
+  function passShown() {
+    const { run, hover, status } = room.state;
+    if (hover === null) return stepColumn(open.steps, status.playing ? Infinity : (run.frame.shown ?? Infinity));
+    const { x } = parts[0];
+    return open.steps.findLastIndex((step) => {
+      const [left, right] = stripe(x, step);
+      return x.at(hover) >= left && x.at(hover) <= right;
+    });
+  }
+
   /** Steps × bins as a picture: the more of the entries of a step, the stronger. */
   function pictureOf(quantity, row, hue) {
     const key = `${quantity} ${row} ${hue}`;
@@ -126,27 +149,16 @@ export function createHistograms(room) {
   }
 
   function spokenSpreads(row) {
-    const column = stepColumn(open.steps, stepOf(room.state));
+    const column = passShown();
+    if (column < 0) return `${t("step {step}", { step: grouped(room.state.hover) })} · ${t("not recorded")}`;
     const texts = parts.map(({ quantity, name }) => {
       const own = counts(quantity, row).subarray(column * open.bins, (column + 1) * open.bins);
       return t("{name} mostly {middle}", { name, middle: middleOf(own, open.edges) });
     });
-    return `${t("step {step}", { step: open.steps[column] })} · ${texts.join(" · ")}`;
+    return `${t("step {step}", { step: grouped(open.steps[column]) })} · ${texts.join(" · ")}`;
   }
 
   return plot;
-}
-
-/** Stretches of steps that are equally far apart: `[begin, end, first step, step after]`, drawn at once each. */
-function even(steps, after) {
-  const at = (i) => (i < steps.length ? steps[i] : after);
-  const found = [];
-  for (let begin = 0, i = 1; i <= steps.length; i++) {
-    if (i < steps.length && at(i + 1) - at(i) === at(begin + 1) - at(begin)) continue;
-    found.push([begin, i, at(begin), at(i)]);
-    begin = i;
-  }
-  return found;
 }
 
 function densities(counts, steps, bins, hue) {

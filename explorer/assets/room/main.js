@@ -119,6 +119,7 @@ export function mount(root, look, send) {
       surface: Boolean(extras.histograms && !state.status.follows),
     };
     for (const [name, shown] of Object.entries(has)) charts[name].element.hidden = !shown;
+    charts.loss.element.hidden = Boolean(state.status.alone && !run); // nothing will ever be drawn there
     const rows = Boolean(run && run.rows.length);
     const layers = rows && run.rows.some(({ kind }) => kind === "layer");
     charts.heat.element.hidden = !rows;

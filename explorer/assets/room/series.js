@@ -3,7 +3,7 @@
 import { t, translated } from "../texts.js";
 import { drawAxes, drawDot, drawEmpty, drawLine, drawSteps, hatch } from "./axes.js";
 import { alongSteps, choice, createPlot, showLegend } from "./plot.js";
-import { linear, logarithmic, stepScale, told } from "./scales.js";
+import { grouped, linear, logarithmic, stepScale, told } from "./scales.js";
 import { runsOf, stepOf, stepsOf } from "./state.js";
 
 const DASH = { train: [], test: [2, 3], "train second": [7, 4], "test second": [7, 3, 2, 3] };
@@ -62,11 +62,11 @@ function createSeries(room, { name, title, parts, up, scale }) {
       const lines = linesOf(state, parts, ink);
       if (!lines.length) return drawEmpty(context, area, t("Train a step, and it is drawn here."), ink);
       plot.x = stepScale(runsOf(state), area.x, area.x + area.w);
-      const [low, high] = bounds(lines, name === "loss" ? after(state) : null);
+      const [low, high] = bounds(lines, name === "loss" ? next(state) : null);
       plot.y = scale(low, high, area.y + area.h, area.y);
       drawAxes(context, area, { x: plot.x, y: plot.y, across: t("training step"), up: up || translated(state.status.measure) || NAMED[name] }, ink);
       paintLines(context, area, plot, lines, ink);
-      if (name === "loss") drawAfter(context, plot, state, ink);
+      if (name === "loss") drawNext(context, plot, state, ink);
       drawEvents(context, area, plot, state, ink);
       showLegend(plot.legend, legendOfSeries(state, lines, ink));
     },
@@ -75,7 +75,9 @@ function createSeries(room, { name, title, parts, up, scale }) {
       const lines = linesOf(state, parts, room.ink());
       if (!plot.x || !state.run || !lines.length) return;
       drawSteps(context, area, plot.x, state, room.ink());
-      plot.say(spokenSeries(state, lines, (name === "loss" && translated(state.status.measure)) || NAMED[name]));
+      const coming = name === "loss" && state.hover === null && lines.length === 1 ? next(state) : null;
+      const words = spokenSeries(state, lines, (name === "loss" && translated(state.status.measure)) || NAMED[name]);
+      plot.say(coming === null ? words : `${words} · ${t("next, step {step}: {loss}", { step: grouped(state.status.step), loss: told(coming) })}`);
       if (state.hover === null) return;
       for (const { run, values, colour, kind } of lines) {
         const column = run.columnOf(state.hover);
@@ -186,21 +188,21 @@ function spoilt(value) {
   return !Number.isFinite(value) && !Number.isNaN(value);
 }
 
-/** What the update that was just made did to the loss, on the same examples; while steps are few enough to see it. */
-function after(state) {
+/** The loss of the pass on the graph, while that is the next one to be trained: measured, and not in the run yet. */
+function next(state) {
   const { status, run } = state;
-  const value = status.trained && !status.playing && !state.second ? status.losses_after : null;
-  return Number.isFinite(value) && run && run.last === status.step && run.count <= 60 ? value : null;
+  const beyond = !status.playing && !state.second && run && status.step === run.last + 1;
+  return beyond && Number.isFinite(status.loss) ? status.loss : null;
 }
 
-function drawAfter(context, plot, state, ink) {
-  const value = after(state);
+function drawNext(context, plot, state, ink) {
+  const value = next(state);
   const { run } = state;
   const last = run && run.series("loss").last[run.count - 1];
   if (value === null || !Number.isFinite(last)) return;
-  const [from, to] = [[plot.x.at(run.last), plot.y.at(last)], [plot.x.at(run.last + 0.5), plot.y.at(value)]];
-  drawLine(context, [from, to], ink.update, { dash: [4, 3] });
-  drawDot(context, to, ink.panel, "round", 3, ink.update);
+  const [from, to] = [[plot.x.at(run.last), plot.y.at(last)], [plot.x.at(run.last + 1), plot.y.at(value)]];
+  drawLine(context, [from, to], ink.accent, { dash: [4, 3] });
+  drawDot(context, to, ink.panel, "round", 3, ink.accent);
 }
 
 /** A mark above each step at which a setting was changed. */
@@ -221,13 +223,16 @@ function drawEvents(context, area, plot, state, ink) {
 function spokenSeries(state, lines, measure) {
   const step = stepOf(state);
   const at = (line) => line.run.columnOf(step);
+  const ages = lines.map((line) => ageOf(line, at(line)));
+  const same = ages.every((age) => age === ages[0]); // then it is said once
   const several = new Set(lines.map(({ part }) => part)).size > 1;
   const parts = lines
     .filter(({ kind, part }) => kind === part)
     .map((line) => {
-      const values = lines.filter(({ part }) => part === line.part).map((own) => spokenValue(own, at(own)));
+      const values = lines.filter(({ part }) => part === line.part).map((own) => told(lastOf(own, at(own))[0]) + (same ? "" : ageOf(own, at(own))));
       return `${several ? PARTS[line.part] : measure} ${values.join(" vs ")}`;
     });
+  if (same) parts[parts.length - 1] += ages[0];
   const run = lines[0].run;
   const column = run.columnOf(step);
   const events = run.events.filter(([when]) => when >= run.starts[column] && when <= run.ends[column]).map(([, what]) => translated(what));
@@ -240,10 +245,15 @@ function extent({ values }, column) {
   return high > low && high < Infinity ? [t("between {low} and {high}", { low: told(low), high: told(high) })] : [];
 }
 
-/** The value of a column; what is measured now and then speaks until the next time, and says of which step it is. */
-function spokenValue({ run, values }, column) {
+/** What is measured now and then speaks until the next time: the last value at or before a column, and its column. */
+function lastOf({ values }, column) {
   let i = column;
   while (i > 0 && Number.isNaN(values.last[i])) i--;
-  const aged = i === column || Number.isNaN(values.last[i]) ? "" : ` (${t("of step {step}", { step: stepsOf(run, i) })})`;
-  return told(values.last[i]) + aged;
+  return [values.last[i], i];
+}
+
+/** Of which step a value is, where it isn't of its column's own. */
+function ageOf(line, column) {
+  const [value, i] = lastOf(line, column);
+  return i === column || Number.isNaN(value) ? "" : ` (${t("of step {step}", { step: stepsOf(line.run, i) })})`;
 }

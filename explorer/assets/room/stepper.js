@@ -68,7 +68,7 @@ export function createStepper(room) {
     const share = (at) => `${last > first ? (100 * (at - first)) / (last - first) : 0}%`;
     thumb.style.left = share(step);
     done.style.width = share(state.status.playing ? last : Math.min(run.frame.shown ?? last, last));
-    const text = t("step {step} of {last}", { step: grouped(step), last: grouped(last) });
+    const text = first === last ? t("step {step}, the first", { step: grouped(step) }) : t("step {step} of {first}–{last}", { step: grouped(step), first: grouped(first), last: grouped(last) });
     if (label.textContent !== text) label.textContent = text;
     slider.setAttribute("aria-valuemin", String(first));
     slider.setAttribute("aria-valuemax", String(last));
