@@ -63,7 +63,7 @@ def test_the_course_is_opened_and_a_lesson_chosen_and_ended(page):
     expect(dialog.get_by_role("button", name="Used twice")).to_contain_text("2 of 6")
     dialog.get_by_role("button", name="What a gradient says").click()
     at(page, 1, course.find("gradient"))
-    expect(page.get_by_role("region", name="Training", exact=True)).to_be_visible()
+    expect(page.get_by_role("region", name="Training", exact=True)).to_be_hidden()
     card(page).get_by_role("button", name="End the lesson").click()
     expect(card(page)).to_be_hidden()
     expect(page.locator("#task")).to_be_visible()
