@@ -10,6 +10,7 @@ const MANY = 40; // wires that can be painted again within a frame
 const SETTLE_MS = 250;
 const FINGER = 24;
 const EDGE = { top: 54, bottom: 46, side: 26 }; // the tools and the scale of colours lie there
+const CLEAR = 10; // between the scale of colours, as many lines as it takes, and the graph
 
 /** The two canvases, and zoom and pan over them. */
 export function createCanvas(host, store, look) {
@@ -30,8 +31,16 @@ export function createCanvas(host, store, look) {
   let frame = 0;
   let hovered = null;
   let settling = 0;
+  let bottom = EDGE.bottom;
+
+  /** Room that is kept below the graph. */
+  function measureBottom() {
+    const legend = host.querySelector(".legend");
+    bottom = Math.max(EDGE.bottom, legend && legend.offsetHeight ? host.clientHeight - legend.offsetTop + CLEAR : 0);
+  }
 
   function measure() {
+    measureBottom();
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
     const { clientWidth: width, clientHeight: height } = host;
     if (!width || !height || (width === view.width && height === view.height && ratio === view.ratio)) return false;
@@ -231,7 +240,8 @@ export function createCanvas(host, store, look) {
   function fit() {
     const { scene } = store.state;
     if (!scene || !view.width) return;
-    const room = { width: view.width - 2 * EDGE.side, height: view.height - EDGE.top - EDGE.bottom };
+    measureBottom();
+    const room = { width: view.width - 2 * EDGE.side, height: view.height - EDGE.top - bottom };
     const scale = Math.min(room.width / scene.width, room.height / scene.height, 1.35);
     const y = EDGE.top + (room.height - scene.height * scale) / 2;
     view.fitted = scale;
@@ -267,7 +277,7 @@ export function createCanvas(host, store, look) {
     const { scene } = store.state;
     const across = scene.direction === "TB" ? [0.5, along] : [along, 0.5];
     view.x = across[0] * view.width - (box.x + box.w / 2) * view.scale;
-    const tall = view.height - EDGE.top - EDGE.bottom;
+    const tall = view.height - EDGE.top - bottom;
     view.y = EDGE.top + across[1] * tall - (box.y + box.h / 2) * view.scale;
     // what fits one way stays in the middle that way: following a long line doesn't bob
     if (scene.width * view.scale < view.width - 2 * EDGE.side) view.x = (view.width - scene.width * view.scale) / 2;
@@ -282,7 +292,7 @@ export function createCanvas(host, store, look) {
     const [w, h] = [box.w * view.scale, box.h * view.scale];
     const near = 6; // the outermost boxes of a graph that fits stand at the edges
     const across = x >= EDGE.side - near && x + w <= view.width - EDGE.side + near;
-    if (across && y >= EDGE.top - near && y + h <= view.height - EDGE.bottom + near) return false;
+    if (across && y >= EDGE.top - near && y + h <= view.height - bottom + near) return false;
     centre(box);
     return true;
   }

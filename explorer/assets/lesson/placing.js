@@ -9,6 +9,7 @@ const GAP = 22;
 const EDGE = 10;
 const GRID = 26; // between two places that are tried
 const MOST = 150; // boxes that are kept free
+const CROSSING = 5000; // what it costs if the line runs through one
 
 /** Keeps a card beside what it points at. */
 export function createPlacing(card) {
@@ -45,7 +46,7 @@ export function createPlacing(card) {
     const spot = best(rect, size, around);
     card.style.left = `${spot.left + scrollX}px`;
     card.style.top = `${spot.top + scrollY}px`;
-    lead(rect, { ...spot, ...size });
+    lead(rect, { ...spot, ...size }, around);
   }
 
   function outline(rect) {
@@ -54,14 +55,14 @@ export function createPlacing(card) {
     Object.assign(ring.style, { left: `${rect.left + scrollX - 7}px`, top: `${rect.top + scrollY - 7}px`, width: `${rect.width + 14}px`, height: `${rect.height + 14}px` });
   }
 
-  /** A line from the card's edge to what it speaks of; none where they touch. */
-  function lead(rect, own) {
+  /** A line from the card's edge to what it speaks of; none where they touch, or where it would run through something else. */
+  function lead(rect, own, around) {
     line.hidden = !rect;
     if (!rect) return;
-    const [from, to] = [nearest(own, middle(rect)), nearest(grown(rect, 7), nearest(own, middle(rect)))];
+    const [from, to] = ends(own, rect);
     const [dx, dy] = [to.x - from.x, to.y - from.y];
     const length = Math.hypot(dx, dy);
-    line.hidden = length < 6;
+    line.hidden = length < 6 || crossed(own, rect, around) > 0;
     Object.assign(line.style, { left: `${from.x + scrollX}px`, top: `${from.y + scrollY}px`, width: `${length}px`, rotate: `${Math.atan2(dy, dx)}rad` });
   }
 
@@ -115,7 +116,7 @@ function best(rect, size, around) {
   if (!rect) return { left: right - 8, top: 120 };
   const target = grown(rect, 8);
   const [low, high] = [Math.min(EDGE, rect.top), Math.max(innerHeight - EDGE - size.height, EDGE)];
-  const near = around.slice(0, MOST);
+  const others = around.slice(0, MOST);
   const beside = [rect.left + rect.width + GAP, rect.left - size.width - GAP, rect.left + rect.width / 2 - size.width / 2];
   const level = [rect.top + rect.height / 2 - size.height / 2, rect.top + rect.height + GAP, rect.top - size.height - GAP];
   const across = [...beside, ...every(EDGE, right)].map((x) => clamp(x, EDGE, right));
@@ -124,9 +125,11 @@ function best(rect, size, around) {
   for (const left of across) {
     for (const top of down) {
       const spot = { left, top, ...size };
-      const hidden = near.reduce((sum, other) => sum + overlap(spot, other), 0);
+      const hidden = others.reduce((sum, other) => sum + overlap(spot, other), 0);
       const [a, b] = [middle(spot), middle(rect)];
-      const cost = 40 * overlap(spot, target) + 9 * hidden + 60 * distance(spot, target) + 10 * Math.hypot(a.x - b.x, a.y - b.y);
+      const near = 40 * overlap(spot, target) + 9 * hidden + 60 * distance(spot, target) + 10 * Math.hypot(a.x - b.x, a.y - b.y);
+      if (found && near >= found.cost) continue;
+      const cost = near + CROSSING * crossed(spot, rect, others);
       if (!found || cost < found.cost) found = { left, top, cost };
     }
   }
@@ -136,6 +139,33 @@ function best(rect, size, around) {
 function every(low, high) {
   const count = Math.max(Math.floor((high - low) / GRID), 0);
   return Array.from({ length: count + 1 }, (_, i) => low + i * GRID);
+}
+
+/** Where the line from a card to what it speaks of begins and ends. */
+function ends(card, rect) {
+  const from = nearest(card, middle(rect));
+  return [from, nearest(grown(rect, 7), from)];
+}
+
+/** How many other things that line would run through. */
+function crossed(card, rect, around) {
+  const [from, to] = ends(card, rect);
+  return around.filter((other) => other !== rect && !inside(rect, other) && through(from, to, grown(other, -3))).length;
+}
+
+function inside(a, b) {
+  return a.left >= b.left - 1 && a.top >= b.top - 1 && a.left + a.width <= b.left + b.width + 1 && a.top + a.height <= b.top + b.height + 1;
+}
+
+/** Whether a line runs through a rectangle: the part of it that lies between both pairs of sides isn't empty. */
+function through(from, to, { left, top, width, height }) {
+  let [begin, end] = [0, 1];
+  for (const [at, along, low, high] of [[from.x, to.x - from.x, left, left + width], [from.y, to.y - from.y, top, top + height]]) {
+    const [one, other] = along ? [(low - at) / along, (high - at) / along] : at > low && at < high ? [0, 1] : [1, 0];
+    begin = Math.max(begin, along ? Math.min(one, other) : one);
+    end = Math.min(end, along ? Math.max(one, other) : other);
+  }
+  return begin < end;
 }
 
 /** How far two rectangles are from each other. */
