@@ -8,6 +8,7 @@ little to either side.
 from __future__ import annotations
 
 import dataclasses
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from engine.differences import Bracket, settled
 from engine.errors import EngineError
 from engine.grad import value_and_grad
 from engine.graph import Graph, Node
@@ -33,6 +35,9 @@ GRADIENT_TOLERANCE = 2000.0
 NUMERIC_TOLERANCE = 0.05
 """How far a central difference may be off, relative to the derivative; it rounds much more."""
 
+KINKED = "the loss bends too sharply within the step, as at a kink: differences can't tell"
+DECLARED = "declared: a stop_gradient or a rule of its own lies ahead"
+NOISE = " Below noise: a step there moves the loss too little, beside its rounding, for differences to tell."
 
 ROUNDINGS = 6
 """How often rounding is imitated to learn how far it moves the loss."""
@@ -54,6 +59,8 @@ class NodeCheck:
     declared: bool = False
     """Whether a ``stop_gradient`` or a rule of its own lies ahead: then JAX's gradient is what the program declares,
     and need not be the slope that differences see."""
+    kinked: bool = False
+    """Whether the differences settle on no slope, as where a kink lies within their steps: then they can't tell."""
 
     @property
     def numeric_ok(self) -> bool:
@@ -64,14 +71,16 @@ class NodeCheck:
     def ok(self) -> bool:
         """Whether everything agrees that must."""
         exact = self.gradient_error <= self.tolerance and self.sum_error <= self.tolerance
-        return exact and (self.numeric_ok or self.declared)
+        return exact and (self.numeric_ok or self.kinked or self.declared)
 
     @property
     def verdict(self) -> str:
         """A mark for a table: nothing where all is well."""
         if not self.ok:
             return "✗"
-        return "" if self.numeric_ok else "declared: a stop_gradient or a rule of its own lies ahead"
+        if self.numeric_ok:
+            return ""
+        return KINKED if self.kinked else DECLARED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,9 +121,10 @@ class Report:
     @property
     def _summary(self) -> str:
         verdict = "agrees" if self.ok else "DOES NOT AGREE"
+        unseen = any(node.numeric_error is None for node in self.nodes)
         return (
             f"{self.name} {verdict}: {len(self.nodes)} nodes; loss off by {self.value_error:.1e}, gradients of the "
-            f"arguments by {self.argument_error:.1e} (relative)."
+            f"arguments by {self.argument_error:.1e} (relative).{NOISE if unseen else ''}"
         )
 
     def __str__(self) -> str:
@@ -220,8 +230,8 @@ class _Point:
         sinks = checker.sinks
         roundings = [_rounding(sinks, reading, rng) for _ in range(ROUNDINGS)]
         self.exact, self.rough = (checker.slope(arrays, nudge) for nudge in (sinks, roundings[0]))
-        here, *moved = (float(checker.loss(arrays, nudge)) for nudge in (sinks, *roundings))
-        self.noise = max(abs(loss - here) for loss in moved) + abs(here) * _epsilon(jnp.float32)
+        self.here, *moved = (float(checker.loss(arrays, nudge)) for nudge in (sinks, *roundings))
+        self.noise = max(abs(loss - self.here) for loss in moved) + abs(self.here) * _epsilon(jnp.float32)
 
     def check(self, id: str, declared: bool) -> NodeCheck:
         """One node's gradient against the slopes and the differences."""
@@ -232,24 +242,48 @@ class _Point:
         total = _total(self.reading, node)
         sums = float("inf") if id in self.lost else relative_error(total, gradient, floor)
         errors = relative_error(gradient, exact, floor), sums
-        return NodeCheck(id, node.name, *errors, self._numeric(id, gradient), self.tolerance, declared)
+        numeric, kinked = self._numeric(id, gradient)
+        return NodeCheck(id, node.name, *errors, numeric, self.tolerance, declared, kinked)
 
-    def _numeric(self, id: str, gradient: Array) -> float | None:
-        """Relative error of the slope along a random direction, by central differences: the best of three steps."""
+    def _numeric(self, id: str, gradient: Array) -> tuple[float | None, bool]:
+        """Relative error of the slope along a random direction, by central differences: the best of three steps. And
+        where it is large, whether that is no fault of the slope's.
+        """
         if not gradient.size or not np.isfinite(gradient.astype(np.complex128)).all() or np.iscomplexobj(gradient):
-            return None
+            return None, False
         direction = self.rng.choice([-1.0, 1.0], size=gradient.shape)
-        slope = float(np.sum(gradient.astype(np.float64) * direction))
-        errors = []
-        for step in _epsilon(gradient.dtype) ** np.array([1 / 4, 1 / 3, 1 / 2]):
-            rise = self._loss_at(id, direction * step) - self._loss_at(id, -direction * step)
-            if np.isfinite(rise) and abs(slope) * step > 100 * self.noise:
-                errors.append(abs(rise / (2 * step) - slope) / abs(slope))
-        return min(errors, default=None)
+        slope = _along(gradient, direction)
+        seen = self._around(id, direction, slope, _epsilon(gradient.dtype) ** np.array([1 / 4, 1 / 3, 1 / 2]))
+        error = min((abs(bracket.slope - slope) / abs(slope) for bracket in seen), default=None)
+        if error is None or error <= NUMERIC_TOLERANCE:
+            return error, False
+        steepest = np.where(
+            gradient == 0, direction, np.sign(gradient.astype(np.float64))
+        )  # where rounding and bends matter least
+        return error, not any(self._wrong(id, gradient, towards) for towards in (direction, steepest))
+
+    def _wrong(self, id: str, gradient: Array, direction: Array) -> bool:
+        """Whether the differences along a direction settle on another slope than the gradient's."""
+        slope, epsilon = _along(gradient, direction), _epsilon(gradient.dtype)
+        halved = epsilon ** (1 / 4) * 2.0 ** np.arange(2, math.log2(epsilon) / 4, -1)
+        return settled(self._around(id, direction, slope, halved), slope, NUMERIC_TOLERANCE)
+
+    def _around(self, id: str, direction: Array, slope: float, steps: Array) -> list[Bracket]:
+        """The loss to either side, by each step that rounding leaves standing."""
+        usable = (step for step in steps if abs(slope) * step > 100 * self.noise)
+        found = [
+            Bracket(step, self._loss_at(id, -direction * step), self.here, self._loss_at(id, direction * step))
+            for step in usable
+        ]
+        return [bracket for bracket in found if np.isfinite(bracket.slope)]
 
     def _loss_at(self, id: str, nudge: Array) -> float:
         sinks = self.checker.sinks
         return float(self.checker.loss(self.arrays, sinks | {id: jnp.asarray(nudge, sinks[id].dtype)}))
+
+
+def _along(gradient: Array, direction: Array) -> float:
+    return float(np.sum(gradient.astype(np.float64) * direction))
 
 
 def _tolerance(graph: Graph) -> float:
@@ -278,9 +312,9 @@ _DECLARED = frozenset({"stop_gradient", "cholesky", "eigh"})
 
 def _before_declarations(graph: Graph) -> frozenset[str]:
     """Nodes from which some path leads through a ``stop_gradient`` or a custom rule."""
-    found = {node.id for node in graph.nodes if node.kind == "custom" or node.op in _DECLARED}
+    found: set[str] = set()
     for node in reversed(graph.nodes):
-        if node.id in found:
+        if node.id in found or node.kind == "custom" or node.op in _DECLARED:
             found.update(graph.sources(node.id))
     return frozenset(found)
 

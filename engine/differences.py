@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -197,3 +199,51 @@ def verdict(samples: Samples) -> tuple[str, str]:
         f"{says}, differences say {short(found.right)} from both sides: a stop_gradient, or a derivative rule of its "
         "own, stands between."
     )
+
+
+# ---- whether they may accuse -----------------------------------------------------------------------------------------
+
+STEADY = 0.1
+"""By what part of itself an error may change, over three steps, each half the one before, and count as one error."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Bracket:
+    """A loss at a place and a step to either side of it."""
+
+    step: float
+    below: float
+    here: float
+    above: float
+
+    @property
+    def slope(self) -> float:
+        """By the central difference."""
+        return (self.above - self.below) / (2 * self.step)
+
+    @property
+    def bend(self) -> float:
+        """The forward difference less the backward one: with half the step it halves, unless there is a kink."""
+        return (self.above - 2 * self.here + self.below) / self.step
+
+
+def settled(halved: Sequence[Bracket], slope: float, tolerance: float) -> bool:
+    """Whether differences settle on another slope than this.
+
+    What a wrong slope is off by stays, however small the step; what a kink within the step adds shrinks with the step,
+    unless the kink lies at the very place: then the bend stays.
+
+    Args:
+        halved: the loss around one place, each step half the one before.
+        slope: what backpropagation says.
+        tolerance: how far off it may be, relative.
+    """
+    least = tolerance * abs(slope)
+    return any(_steady(halved[at : at + 3], slope, least) for at in range(len(halved) - 2))
+
+
+def _steady(three: Sequence[Bracket], slope: float, least: float) -> bool:
+    errors = [bracket.slope - slope for bracket in three]
+    left_over = [2 * small.bend - large.bend for large, small in itertools.pairwise(three)]
+    error = min(map(abs, errors))
+    return error > least and max(np.ptp(errors), *map(abs, left_over)) <= STEADY * error

@@ -23,9 +23,9 @@ LISTED = """
 engine.version engine.errors engine.text engine.graph engine.ops engine.names engine.compat engine.program
 engine.calls engine.scopes engine.build engine.trace
 engine.exposure engine.stats engine.kernel engine.build_kernel engine.probe
-engine.packing engine.reading engine.tape engine.grad engine.check
+engine.packing engine.reading engine.tape engine.grad engine.numbers engine.differences engine.check
 engine.operations engine.expansion engine.residuals engine.cost engine.timing
-engine.fold engine.use engine.moves engine.rules engine.numbers engine.explain
+engine.fold engine.use engine.moves engine.rules engine.explain
 engine.layers engine.slopes engine.factors engine.profile
 engine.health.finding engine.health.evidence engine.health.remedies engine.health.broken engine.health.units
 engine.health.scale engine.health.motion engine.health.diagnosis engine.health
@@ -35,7 +35,7 @@ engine.tasks.models engine.tasks.settings engine.tasks.data engine.tasks.plane e
 engine.tasks.small engine.tasks.problem engine.tasks.catalogue engine.tasks
 engine.optimisers engine.magnitudes engine.flat engine.loop engine.training
 engine.track engine.history engine.evaluate engine.snapshots engine.runs engine.store engine.saving
-engine.whatif engine.sweep engine.surface engine.paths engine.differences engine.valley
+engine.whatif engine.sweep engine.surface engine.paths engine.valley
 engine.sampling engine.wire engine.events engine
 
 explorer.errors explorer.late explorer.theme explorer.target explorer.assets

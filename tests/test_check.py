@@ -13,7 +13,7 @@ from jax import lax
 
 import engine
 from engine import grad
-from engine.check import Checker, largest, relative_error
+from engine.check import DECLARED, KINKED, Checker, largest, relative_error
 from engine.tape import Tape
 
 X = np.array([0.5, -1.0, 2.0], np.float32)
@@ -188,6 +188,68 @@ def test_a_custom_rule_that_lies_shows_against_differences_and_is_called_declare
     assert report.node("lie").verdict == ""
 
 
+def test_the_slope_behind_a_rule_of_its_own_has_no_excuse():
+    report = engine.check(lambda x: jnp.sum(jnp.sin(lax.stop_gradient(jax.nn.relu(x)) * x)), X)
+    declared = {node.name for node in report.nodes if node.declared}
+    assert declared == {"x", "relu"}
+
+
+# ---- kinks: differences accuse only where they can tell --------------------------------------------------------------
+
+
+def rectified(p, x, y, act=lambda z: jnp.maximum(z, 0)):
+    h = act(x @ p["W1"] + p["b1"])
+    return jnp.mean(((h @ p["W2"])[:, 0] - y) ** 2)
+
+
+def drawn(seed):
+    k = jax.random.split(jax.random.key(seed), 3)
+    p = {"W1": jax.random.normal(k[0], (2, 6)), "b1": jnp.zeros(6), "W2": jax.random.normal(k[1], (6, 1)) * 0.4}
+    x = jax.random.normal(k[2], (32, 2))
+    return p, x, jnp.sin(x[:, 0])
+
+
+def reports(fun, seeds):
+    mine, exact = (jax.jit(made(fun)) for made in (engine.value_and_grad, jax.value_and_grad))
+    checker = Checker.of(fun, (drawn(0), {}), mine(*drawn(0))[2])
+    for seed in seeds:
+        args = drawn(seed)
+        yield checker.report((args, {}), mine(*args), exact(*args))
+
+
+@pytest.mark.slow
+def test_a_kink_within_the_step_is_no_false_alarm():
+    found = list(reports(rectified, range(30)))
+    assert [str(report) for report in found if not report.ok] == []
+    kinked = [node for report in found for node in report.nodes if node.kinked]
+    assert kinked
+    assert {node.verdict for node in kinked} == {KINKED}
+
+
+@jax.custom_vjp
+def overstated(value):
+    return value
+
+
+overstated.defvjp(lambda value: (value, None), lambda _, g: (1.1 * g,))
+
+
+def test_a_smooth_loss_is_not_excused_by_a_kink():
+    """A rule that is off by a tenth: everything before it is called declared, so differences did accuse."""
+    found = list(reports(lambda *args: overstated(rectified(*args, act=jnp.tanh)), range(4)))
+    off = [node for report in found for node in report.nodes if not node.numeric_ok]
+    assert len(off) > 4 * 10
+    assert {node.verdict for node in off} == {DECLARED}
+
+
+def test_a_kink_is_not_excused_as_declared():
+    """The rule of ``relu`` lies ahead as well, but is what differences see."""
+    found = reports(partial(rectified, act=jax.nn.relu), range(12))
+    off = [node for report in found for node in report.nodes if not node.numeric_ok]
+    assert off
+    assert {node.verdict for node in off} == {KINKED}
+
+
 # ---- the table -------------------------------------------------------------------------------------------------------
 
 
@@ -203,6 +265,13 @@ def test_the_report_marks_what_is_wrong(prove, healthy):
     lines = str(prove(changed(healthy, grads=grads | {"%4": 2 * grads["%4"]}))).splitlines()
     assert [line.endswith("✗") for line in lines[1:-1]] == [False] * 4 + [True] + [False] * 3
     assert lines[-1].startswith("loss DOES NOT AGREE: 8 nodes; ")
+
+
+def test_below_noise_explains_itself(prove, healthy):
+    report = prove(healthy)
+    unseen = tuple(dataclasses.replace(node, numeric_error=None) for node in report.nodes)
+    assert "Below noise" not in str(report)
+    assert "Below noise: a step there" in str(dataclasses.replace(report, nodes=unseen)).splitlines()[-1]
 
 
 def test_nodes_that_read_forward_only_are_not_checked():

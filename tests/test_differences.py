@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from engine.differences import STEPS, Samples, differences, sides, verdict
+from engine.differences import STEPS, Bracket, Samples, differences, settled, sides, verdict
 
 
 def samples(loss, slope, at=0.0, dtype="float64"):
@@ -129,3 +129,42 @@ def test_one_sided_slopes():
     found = sides(samples(lambda x: np.where(x > 0, 3 * x, x), 1.0))
     assert (found.left, found.right) == (pytest.approx(1), pytest.approx(3))
     assert (found.bends, found.jumps, found.still) == (True, False, False)
+
+
+# ---- whether they may accuse -----------------------------------------------------------------------------------------
+
+
+def halved(loss, at, first=0.1, count=6):
+    steps = first / 2.0 ** np.arange(count)
+    return [Bracket(step, *(float(loss(at + move)) for move in (-step, 0, step))) for step in steps]
+
+
+def test_a_bracket_has_a_slope_and_a_bend():
+    found = Bracket(0.5, 1.0, 2.0, 5.0)
+    assert (found.slope, found.bend) == (4.0, 4.0)
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.9, 1.1, 2.0, -1.0])
+def test_a_wrong_slope_of_a_smooth_loss_is_told(wrong):
+    assert settled(halved(np.exp, 1.0), wrong * np.e, 0.05)
+
+
+@pytest.mark.parametrize("away", [0.0, 1e-4, 1e-3, 4e-3, 1e-2, 3e-2])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_kink_that_is_near_accuses_nobody(away, side):
+    def loss(x):
+        return np.exp(x) + np.maximum(side * x - away, 0)
+
+    assert not settled(halved(loss, 0.0), 1.0, 0.05)
+
+
+def test_a_jump_accuses_nobody():
+    assert not settled(halved(lambda x: x + (x > 1e-3), 0.0), 1.0, 0.05)
+
+
+def test_a_right_slope_is_not_told_wrong():
+    assert not settled(halved(np.exp, 1.0), np.e, 0.05)
+
+
+def test_two_steps_are_too_few():
+    assert not settled(halved(np.exp, 1.0, count=2), 0.0, 0.05)
