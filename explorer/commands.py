@@ -74,7 +74,10 @@ def trace(arguments: Arguments) -> int:
     target = _load(arguments.target)
     drawing = late.load("explorer.drawing")
     form = next((name for name in ("json", "dot", "svg") if getattr(arguments, name)), "text")
-    return _told(lambda: _write(drawing.draw(target, form, arguments.operations, arguments.graphviz), arguments.output))
+    _told(lambda: _write(drawing.draw(target, form, arguments.operations, arguments.graphviz), arguments.output))
+    if doubt := drawing.doubt(target):
+        print(f"backprop-explorer: this graph has no loss: {doubt}", file=sys.stderr)
+    return 0
 
 
 def check(arguments: Arguments) -> int:

@@ -7,11 +7,12 @@ import json
 import os
 
 from engine import Graph, value_and_grad
-from engine.errors import EngineError
+from engine.errors import EngineError, NotScalarError
 from engine.fold import Folded, fold, in_parts, layers, operations
+from engine.grad import check_returned
 from engine.graph import shape_text
 from engine.numbers import Numbers
-from engine.trace import trace
+from engine.trace import program, trace
 from explorer import dot, svg
 from explorer.dot_process import engine
 from explorer.figures import Figures, figures
@@ -40,6 +41,15 @@ def draw(target: Target, form: str, unfolded: bool, graphviz: str) -> str:
     opened = operations(graph) if unfolded else layers(graph, parameters)
     folded = fold(graph, opened, parameters)
     return dot.document(folded) if form == "dot" else _picture(target, folded, graphviz)
+
+
+def doubt(target: Target) -> str:
+    """Why a function that can be drawn is no loss; nothing if it is one."""
+    try:
+        check_returned(program(target.fun, target.args, {}), has_aux=False)
+    except NotScalarError as error:
+        return str(error)
+    return ""
 
 
 def _parameters(graph: Graph) -> tuple[str, ...]:

@@ -178,6 +178,12 @@ def test_trace_as_svg_goes_to_a_file(say, folder):
     assert any(text.startswith("rms ") for text in texts)
 
 
+def test_a_graph_without_a_loss_says_so(say):
+    status, out, err = say("trace", "cli_model:vector")
+    assert (status, out.startswith("vector: ")) == (0, True)
+    assert err.startswith("backprop-explorer: this graph has no loss: vector returned float32[")
+
+
 def test_a_function_that_is_no_loss_is_drawn_without_numbers(say):
     status, out, _ = say("trace", "cli_model:vector", "--svg")
     assert status == 0
