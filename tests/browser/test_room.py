@@ -7,12 +7,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from explorer.extras import EDGES
+from explorer.frames import encoded
 from scripts.driving import PHONE, answering
 from tests.browser.conftest import PORT, Opener, watch
-from tests.browser.room_page import PARAMETERS, STEPS
+from tests.browser.room_page import LAYERS, PARAMETERS, STEPS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.once]
 
@@ -270,3 +273,16 @@ def test_a_phone_has_room_for_all_of_it(open_room: Any) -> None:
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= PHONE["width"]
+
+
+def test_a_spread_is_said_of_the_pass_that_was_looked_at_and_of_no_other(room: Page) -> None:
+    counts = np.zeros((len(LAYERS), 2, len(EDGES) - 1))
+    counts[:, :, 30] = 5
+    parts = dict.fromkeys(("gradient", "value", "weight"), encoded(counts))
+    told = {"rows": LAYERS, "edges": encoded(EDGES), "steps": [0, STEPS - 1], **parts}
+    own = "(root, histograms) => root.room.set({ extras: { ...root.room.state.extras, histograms } })"
+    room.locator(".root").evaluate(own, told)
+    spread = chart(room, "How the entries spread")
+    expect(spread).to_have_accessible_name(re.compile(rf"step {STEPS - 1} · gradient mostly"))
+    spread.hover(position=at(spread, 0.15, 0.5))
+    expect(spread).to_have_accessible_name(re.compile(r"step \d+ · not recorded$"))

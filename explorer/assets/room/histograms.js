@@ -33,7 +33,7 @@ export function createHistograms(room) {
       const { state } = room;
       const ink = room.ink();
       parts = [];
-      if (!state.run || !state.extras.histograms) return drawEmpty(context, area, t("Nothing recorded yet."), ink);
+      if (!state.run || !state.extras.histograms || !state.extras.histograms.steps.length) return drawEmpty(context, area, t("Nothing recorded yet."), ink);
       openSpreads(state.extras);
       showNames();
       const row = rowShown();
