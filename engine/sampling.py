@@ -8,7 +8,7 @@ Three ways lead here, and :meth:`Sampler.value_and_grad` finds out which:
 
 - inside :meth:`Sampler.jit`, which counts the calls, the reading is one more output of the step. This is the cheapest.
 - Inside a step that was compiled otherwise, or deeper in one's own, in a loop say, it leaves by a callback. In the
-  steps between a callback without data counts, which costs a fifth of a millisecond or so.
+  steps between a callback without data counts, which every step pays for.
 - Without any compilation the call itself is counted.
 """
 
