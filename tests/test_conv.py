@@ -13,6 +13,8 @@ from engine.tasks.conv import init_conv, max_pool
 from engine.tasks.norms import batch_norm
 from engine.tasks.parts import Design, step_key
 
+pytestmark = pytest.mark.once
+
 conv = jax.jit(model.conv, static_argnums=2)
 conv_layer = jax.jit(model.conv_layer, static_argnums=2)
 DESIGN = Design(given=(8, 8, 1), answers=10, depth=3, width=4)

@@ -17,6 +17,8 @@ from explorer.errors import ExplorerError
 from explorer.exporting import Order, export
 from explorer.session import Session
 
+pytestmark = pytest.mark.once
+
 MAGIC = {
     "html": b"<!DOCTYPE html>",
     "svg": b"<svg",

@@ -13,6 +13,8 @@ from engine.tasks import problem, usual
 from explorer.extras import EDGES, GRID, SMALL, extras, planes, spreads
 from explorer.room import Room
 
+pytestmark = pytest.mark.once
+
 
 def room_of(task, **changes):
     settings = usual(task, **changes)

@@ -12,6 +12,8 @@ from engine.tasks import problem, usual
 from explorer import frames
 from explorer.room import Room
 
+pytestmark = pytest.mark.once
+
 STEPS = 30
 
 

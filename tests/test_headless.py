@@ -20,6 +20,8 @@ from explorer import frames, headless, room
 from explorer.errors import ExplorerError
 from explorer.headless import Order, plain, train
 
+pytestmark = pytest.mark.once
+
 SMALL = {"task": "xor", "depth": 1, "width": 4, "batch": 8}
 MODEL = """
 import jax.numpy as jnp

@@ -10,6 +10,8 @@ import pytest
 from engine import health
 from tests.runs import run
 
+pytestmark = pytest.mark.once
+
 DEEP = {"depth": 20, "width": 16}
 
 SICK = {

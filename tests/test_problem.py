@@ -13,6 +13,8 @@ from engine.tasks.mlp import mlp
 from engine.tasks.parts import Design
 from engine.tasks.problem import rows
 
+pytestmark = pytest.mark.once
+
 SMALL = {"depth": 1, "width": 4, "batch": 8}
 
 

@@ -12,6 +12,8 @@ from explorer.lessons.play import Player
 from explorer.lessons.recorded import record_lesson
 from explorer.session import Session
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def lesson():

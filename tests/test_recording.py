@@ -15,6 +15,8 @@ from explorer.dot_process import engine
 from explorer.recording import Where, packed, record, steps_of
 from explorer.session import Session
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def session():

@@ -13,6 +13,8 @@ from engine.tasks.models import MODELS
 from engine.tasks.parts import Design, step_key
 from engine.tasks.recurrent import GATES, init_recurrent, rnn_cell
 
+pytestmark = pytest.mark.once
+
 APPLY = {kind: jax.jit(MODELS[kind].apply, static_argnums=2) for kind in ("rnn", "gru", "lstm")}
 layer_over_time = jax.jit(recurrent.layer_over_time, static_argnames=("cell", "design"))
 KINDS = ("rnn", "gru", "lstm")

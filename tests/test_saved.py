@@ -11,6 +11,8 @@ import pytest
 
 from explorer import saved
 
+pytestmark = pytest.mark.once
+
 RECORD = {"title": "<script>alert(1)</script>", "passes": []}
 
 

@@ -25,6 +25,8 @@ from engine.tasks import Settings, problem
 from engine.tasks.catalogue import Problem
 from engine.track import FIELDS
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[1]
 SETTINGS = Settings(task="spiral", depth=1, width=4, batch=10, rate=0.3)
 ADAM = Controls(optimizer="adam", rate=0.01)

@@ -7,6 +7,8 @@ import pytest
 
 from engine.tasks.sequences import TEXT, adding, letters, text
 
+pytestmark = pytest.mark.once
+
 
 def test_the_text_is_a_few_thousand_letters_of_a_small_alphabet():
     read = letters()

@@ -12,6 +12,8 @@ from engine.tasks import Settings, problem
 from explorer.room import Room
 from explorer.slices import GRID, POINTS, Slices, way
 
+pytestmark = pytest.mark.once
+
 SETTINGS = Settings(task="spiral", depth=1, width=3, batch=16)
 
 

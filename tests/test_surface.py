@@ -10,6 +10,8 @@ import pytest
 from engine import surface
 from engine.surface import Plane, SurfaceError
 
+pytestmark = pytest.mark.once
+
 RNG = np.random.default_rng(1)
 PARAMS = {"b": RNG.normal(size=4).astype(np.float32), "w": RNG.normal(size=(3, 4)).astype(np.float32)}
 X = RNG.normal(size=(6, 3)).astype(np.float32)

@@ -12,6 +12,8 @@ from engine.tasks import table as module
 from engine.tasks.settings import SettingsError
 from engine.tasks.table import table
 
+pytestmark = pytest.mark.once
+
 ROWS = [f"{i},{10 * i},{'yes' if i % 2 else 'no'}" for i in (*range(1, 10), 0)]
 
 

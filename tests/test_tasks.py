@@ -16,6 +16,8 @@ from engine.tasks.initialisers import INITIALISERS
 from engine.tasks.norms import NORMS
 from engine.tasks.small import SMALL as GRAPHS
 
+pytestmark = pytest.mark.once
+
 SMALL = {"depth": 1, "width": 4, "batch": 4}
 MODELS = TASKS["digits"].models
 

@@ -13,6 +13,8 @@ from engine.tasks import transformer as model
 from engine.tasks.parts import Design, step_key
 from engine.tasks.transformer import heads, init_transformer
 
+pytestmark = pytest.mark.once
+
 transformer = jax.jit(model.transformer, static_argnums=2)
 block = jax.jit(model.block, static_argnums=2)
 attention = jax.jit(model.attention)

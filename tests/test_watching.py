@@ -19,6 +19,8 @@ from engine.grad import Asked
 from explorer.watching import Watcher
 from tests.sources import ROOT
 
+pytestmark = pytest.mark.once
+
 LOOPS = ["plain", "optax_loop", "linen", "nnx_loop", "equinox_loop"]
 
 
