@@ -45,7 +45,7 @@ def measure() -> dict[str, Any]:
     """Train for some seconds, clicking now and then."""
     with served() as url, chromium() as browser:
         page = browser.new_page(viewport=DESKTOP)
-        graph = opened(page, url).locator(".root").first
+        graph = opened(page, url).locator(".root:has(.explorer)")
         for name, value in SETTINGS.items():
             _choose(page, name, value)
         page.get_by_role("button", name="Train", exact=True).click()

@@ -50,7 +50,7 @@ WATCHED = 128
 ENTRIES = 4_000_000
 """Entries that a full reading takes at most, as it is to travel: of a larger program the largest arrays stay away."""
 
-A_SECOND, AT_ONCE = 5.0, 100
+A_SECOND, AT_ONCE = 2.5, 100
 """Samples a second that are taken in the long run, and how many may follow each other faster: short steps by the
 thousand would cost more to be looked at than anybody can see."""
 
