@@ -88,7 +88,7 @@ export function write(element, text) {
 /** Of a loop in another process: which of its steps is shown, and whether it goes on. */
 function followed({ step, follows }) {
   const shown = t("the graph shows step {step} of your own loop", { step: grouped(step) });
-  return `${shown} · ${follows.ended ? t("it has ended") : t("read every {count} steps", { count: grouped(follows.every) })}`;
+  return `${shown} · ${follows.ended ? t("it has ended") : t("read every {count} steps, short ones more seldom", { count: grouped(follows.every) })}`;
 }
 
 function accuracyOf(state, run) {
