@@ -15,6 +15,7 @@ from explorer import assets, rasters, recording, saved, svg, tables
 from explorer.errors import ExplorerError
 from explorer.lessons.lesson import Lesson
 from explorer.lessons.recorded import record_lesson
+from explorer.looking import Looking
 from explorer.recording import Where
 from explorer.session import Session
 from explorer.target import Target
@@ -40,7 +41,7 @@ class Order:
     language: str = "en"
 
 
-def export(session: Session, order: Order) -> bytes:
+def export(session: Looking, order: Order) -> bytes:
     """The file's bytes; the session stays as it is.
 
     Raises:
@@ -66,7 +67,7 @@ def lesson_page(lesson: Lesson, session: Session, language: str = "en") -> bytes
     return saved.page(record_lesson(session, lesson), about, language).encode("utf-8")
 
 
-def answer(session: Session, message: Mapping[str, Any], lesson: Lesson | None = None) -> dict[str, Any]:
+def answer(session: Looking, message: Mapping[str, Any], lesson: Lesson | None = None) -> dict[str, Any]:
     """What a page is sent that asks for a file.
 
     Args:
@@ -138,7 +139,7 @@ def _endings() -> str:
 # ---- the forms -----------------------------------------------------------------------------------------------------
 
 
-def _page(session: Session, order: Order) -> bytes:
+def _page(session: Looking, order: Order) -> bytes:
     record = recording.record(session, order.where)
     steps = session.room.step
     about = f"{steps} steps of training, as the jitted step computed them." if steps else _ONE
@@ -148,25 +149,25 @@ def _page(session: Session, order: Order) -> bytes:
 _ONE = "One step, as the jitted step computed it."
 
 
-def _svg(session: Session, order: Order) -> bytes:
+def _svg(session: Looking, order: Order) -> bytes:
     return session.picture(order.where.position, order.look).encode("utf-8")
 
 
-def _png(session: Session, order: Order) -> bytes:
+def _png(session: Looking, order: Order) -> bytes:
     return rasters.png(session.picture(order.where.position, order.look))
 
 
-def _gif(session: Session, order: Order) -> bytes:
+def _gif(session: Looking, order: Order) -> bytes:
     if order.of == TRAINING:
         return rasters.gif(_training(session, order.look), FRAME_SECONDS / 2)
     return rasters.gif(_pass(session, order.look), FRAME_SECONDS)
 
 
-def _table(session: Session, order: Order) -> tables.Table:
+def _table(session: Looking, order: Order) -> tables.Table:
     return tables.of_training(session.room) if order.of == TRAINING else tables.of_pass(session)
 
 
-def _pass(session: Session, look: str) -> list[str]:
+def _pass(session: Looking, look: str) -> list[str]:
     """A picture of each stop of the playhead; of many, as many as a film can have."""
     scene, figures = session.scene, session.figures
     names = {box.id: box.name for box in scene.boxes}
@@ -176,11 +177,11 @@ def _pass(session: Session, look: str) -> list[str]:
     return [svg.render(scene, figures, position, look, texts[position]) for position in shown]
 
 
-def _training(session: Session, look: str) -> list[str]:
+def _training(session: Looking, look: str) -> list[str]:
     """A picture of the whole pass at steps of the training, closer together at the start."""
     twin = copy.copy(session)
     frames = []
-    for step in recording.steps_of(session):
+    for step in session.room.passes_at(recording.MOST):
         twin.rewind(step)
         caption = f"Step {step} · loss {short(float(twin.step.loss))}"
         frames.append(svg.render(twin.scene, twin.figures, None, look, caption))
@@ -192,7 +193,7 @@ class Form:
     """One kind of file."""
 
     mime: str
-    makes: Callable[[Session, Order], bytes]
+    makes: Callable[[Looking, Order], bytes]
 
 
 FORMS: Mapping[str, Form] = {

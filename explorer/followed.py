@@ -103,6 +103,11 @@ class Followed(Seen):
         except EngineError:  # not everything was read of it
             return
 
+    def passes_at(self, most: int) -> list[int]:
+        """Steps of the passes that are kept whole."""
+        kept = [each.before.step for each in self.passes]
+        return [kept[place] for place in sorted({*np.linspace(0, len(kept) - 1, most).astype(int).tolist()})]
+
     def pass_at(self, step: int) -> Step:
         """The whole pass that was taken last before a step, or at it; the first one if there is none."""
         earlier = [each for each in self.passes if each.before.step <= step]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,7 @@ from engine.training import Step
 from explorer import svg
 from explorer.errors import ExplorerError
 from explorer.figures import Figures, figures, picture, read, sentence
+from explorer.seen import Seen
 from explorer.sheet import Sheet
 
 
@@ -30,6 +31,33 @@ class Looking(Sheet):
     @property
     def numbers(self) -> Numbers:
         """Its numbers, on the host."""
+        raise NotImplementedError
+
+    room: Seen
+    """The training that the step is of."""
+
+    def rewind(self, step: int) -> None:
+        """Show the pass of an earlier step."""
+        raise NotImplementedError
+
+    def status(self) -> dict[str, Any]:
+        """The training as text and numbers."""
+        raise NotImplementedError
+
+    def frame(self) -> dict[str, Any]:
+        """The training as columns of steps."""
+        raise NotImplementedError
+
+    def extras(self) -> dict[str, Any]:
+        """What the pass that is shown has besides its graph."""
+        raise NotImplementedError
+
+    def findings(self) -> list[dict[str, Any]]:
+        """What is wrong with the training, as plain data."""
+        raise NotImplementedError
+
+    def proof(self, box: str = "") -> Callable[[], dict[str, Any]]:
+        """What proves the gradients that are shown."""
         raise NotImplementedError
 
     @property

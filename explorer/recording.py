@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from explorer import assets, frames
-from explorer.session import Session
+from explorer import assets
+from explorer.looking import Looking
 from explorer.sheet import LAYER, OPERATION
 
 BUDGET = 800_000
@@ -23,6 +23,9 @@ EXPLAINED = 12
 
 BESIDE = {"run": 0, "playing": False, "busy": "", "local": False, "alone": True}
 """What the status of a page says of itself, on one that only shows what was recorded."""
+
+MOST = 24
+"""Passes that are recorded, or that a film of a training shows."""
 
 _POOLED = frozenset({"codes", "data", "sentence"})
 
@@ -37,7 +40,7 @@ class Where:
     """Id of a box."""
 
 
-def record(session: Session, where: Where = Where(), budget: int = BUDGET) -> dict[str, Any]:
+def record(session: Looking, where: Where = Where(), budget: int = BUDGET) -> dict[str, Any]:
     """Everything that a page needs to be walked without a server.
 
     As many passes of the training come along as fit: the one that is shown, the first and the last, and then as many as
@@ -61,15 +64,14 @@ def record(session: Session, where: Where = Where(), budget: int = BUDGET) -> di
         if left < 0 and passes:
             break
         passes[step] = own
-    frame = frames.of_run(session.room, session.step.before.step)
     return {
-        "title": session.problem.title,
+        "title": session.status()["title"],
         "scenes": scenes,
         "grain": grains[0],
         "passes": [passes[step] for step in sorted(passes)],
         "pool": pool.kept,
         "at": dataclasses.asdict(where) | {"step": session.step.before.step},
-        "frame": frame,
+        "frame": session.frame(),
         "findings": session.findings() if session.room.step else None,
         "proof": _proof(session, twin, grains),
         "look": assets.look(),
@@ -81,25 +83,19 @@ def packed(record: Mapping[str, Any]) -> bytes:
     return _compressed(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
 
 
-def steps_of(session: Session, most: int = 24) -> list[int]:
-    """Steps of the run from the first to the last, closer together at the start."""
-    last = session.room.step
-    return sorted({0, *np.geomspace(1, last, most).round().astype(int).tolist()}) if last else [0]
-
-
-def _by_weight(session: Session) -> Iterator[int]:
+def _by_weight(session: Looking) -> Iterator[int]:
     """Steps of the run, those that matter most first."""
-    steps = steps_of(session)
+    steps = session.room.passes_at(MOST)
     halves = [*steps[::4], *steps[2::4], *steps[1::2]]
     yield from dict.fromkeys((session.step.before.step, steps[0], steps[-1], *halves))
 
 
-def _folded(twin: Session, grain: str) -> Session:
+def _folded(twin: Looking, grain: str) -> Looking:
     twin.set_granularity(grain)
     return twin
 
 
-def _pass(twin: Session, step: int, grains: tuple[str, ...]) -> dict[str, Any]:
+def _pass(twin: Looking, step: int, grains: tuple[str, ...]) -> dict[str, Any]:
     """One pass: its numbers in each granularity, and what the training room shows of it."""
     if twin.step.before.step != step or twin.supposes:
         twin.rewind(step)
@@ -114,7 +110,7 @@ def _pass(twin: Session, step: int, grains: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def sentences(session: Session, most: int = EXPLAINED) -> dict[str, dict[str, Any]]:
+def sentences(session: Looking, most: int = EXPLAINED) -> dict[str, dict[str, Any]]:
     """For each node that is seen the sentences of its largest entries, by their place."""
     found: dict[str, dict[str, Any]] = {}
     graded = session.step.reading.plan.grads
@@ -131,7 +127,7 @@ def place_of(index: tuple[int, ...]) -> str:
     return ",".join(map(str, index))
 
 
-def _proof(session: Session, twin: Session, grains: tuple[str, ...]) -> dict[str, Any]:
+def _proof(session: Looking, twin: Looking, grains: tuple[str, ...]) -> dict[str, Any]:
     """The badges of the pass that is shown, in each granularity."""
     if twin.step.before.step != session.step.before.step:
         twin.rewind(session.step.before.step)

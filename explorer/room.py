@@ -132,6 +132,10 @@ class Room(Seen):
 
     # ---- full passes ----------------------------------------------------------------------------------------------
 
+    def passes_at(self, most: int) -> list[int]:
+        """Steps of the run, closer together at the start, where most happens."""
+        return sorted({0, *np.geomspace(1, self.step, most).round().astype(int).tolist()}) if self.step else [0]
+
     def pass_at(self, step: int) -> Step:
         """The full pass that starts from the state after that many steps, and the update that was made of it."""
         event = [event for event in self.run.events if event.step <= step][-1]

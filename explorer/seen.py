@@ -50,6 +50,10 @@ class Seen:
         """Ids of the leaves that are trained."""
         raise NotImplementedError
 
+    def passes_at(self, most: int) -> list[int]:
+        """Steps whose full pass can be shown, from the first to the latest, at most so many."""
+        raise NotImplementedError
+
     @property
     def history(self) -> History:
         """What was recorded."""

@@ -29,6 +29,7 @@ from explorer.target import Target
 class Session(Looking, Pair):
     """One page's state: the settings, the run, the step that is shown, and how its graph is folded."""
 
+    room: Room
     problem: Problem
     settings: Settings
     target: Target | None

@@ -15,8 +15,8 @@ from engine.graph import Node
 from engine.reading import Reading
 from explorer import late
 from explorer.errors import ExplorerError
-from explorer.room import Room
-from explorer.session import Session
+from explorer.looking import Looking
+from explorer.seen import Seen
 
 STATISTICS = ("rms", "mean", "std", "min", "max", "zero_fraction", "nonfinite")
 
@@ -29,7 +29,7 @@ class Table:
     rows: Sequence[Sequence[Any]]
 
 
-def of_pass(session: Session) -> Table:
+def of_pass(session: Looking) -> Table:
     """The pass that is shown: a row for each node of the graph, with statistics of its value and its gradient."""
     reading = session.numbers.reading
     told = ("id", "name", "operation", "kind", "scope", "shape", "dtype", "source")
@@ -37,12 +37,12 @@ def of_pass(session: Session) -> Table:
     return Table((*told, *measured), [_node(reading, node) for node in reading.graph.nodes])
 
 
-def of_training(room: Room) -> Table:
+def of_training(room: Seen) -> Table:
     """The training: a row for each step recorded, with its loss and the gradient (rms) at each layer's output.
 
     A long run is recorded in columns of several steps: a row tells the last one of them.
     """
-    history = room.run.history
+    history = room.history
     losses, gradients = history.loss(), history.measured("grad", "rms")
     places = {id: place for place, id in enumerate(history.nodes)}
     layers = [layer for layer in room.layers if layer.output in places]

@@ -91,6 +91,13 @@ def test_every_module_has_a_place_in_the_list() -> None:
     assert sorted(source.module for source in sources.product()) == sorted(ROOMS)
 
 
+def test_the_house_on_one_page_names_every_module() -> None:
+    said = set(re.findall(r"`([\w./]+)`", (sources.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
+    rooms = [room for room in ROOMS if room.count(".") and not room.endswith("version")]
+    named = lambda room: {room.rpartition(".")[2], room.partition(".")[2]} & said or f"{room.split('.')[1]}/" in said
+    assert [room for room in rooms if not named(room)] == []
+
+
 def test_imports_run_one_way() -> None:
     assert offenders(lambda source: _rooms(source) - {source.module, *ROOMS[: ROOMS.index(source.module)]}) == {}
 

@@ -6,7 +6,10 @@ import io
 
 import pytest
 
+from explorer import exporting
+from explorer.exporting import Order, export
 from explorer.follow import Follow
+from explorer.recording import record
 from tests.test_followed import as_bytes, taken, train
 
 
@@ -58,3 +61,15 @@ def test_columns_of_the_charts_reach_to_each_other(follow):
 
 def test_an_update_that_was_not_seen_is_not_told(follow):
     assert follow.status()["updates"] == {}
+
+
+def test_it_is_recorded_pass_by_pass(follow):
+    recorded = record(follow)
+    assert [each["step"] for each in recorded["passes"]] == [0, 8, 12]
+    assert recorded["at"]["step"] == follow.step.before.step == 12
+
+
+@pytest.mark.parametrize("form", exporting.FORMS)
+@pytest.mark.parametrize("of", [exporting.PASS, exporting.TRAINING])
+def test_it_is_exported_like_any_other_training(follow, form, of):
+    assert export(follow, Order(form, of))

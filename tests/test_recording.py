@@ -12,7 +12,7 @@ import pytest
 from engine.numbers import short
 from engine.tasks.settings import usual
 from explorer.dot_process import engine
-from explorer.recording import Where, packed, record, steps_of
+from explorer.recording import Where, packed, record
 from explorer.session import Session
 
 pytestmark = pytest.mark.once
@@ -86,5 +86,5 @@ def test_a_record_is_packed_as_compressed_json(recorded):
 
 
 def test_steps_lie_closer_together_at_the_start(session):
-    steps = np.diff(steps_of(session))
+    steps = np.diff(session.room.passes_at(24))
     assert steps[0] <= steps[-1]
