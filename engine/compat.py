@@ -29,6 +29,13 @@ _WRAPPERS = frozenset({"new_fun"})
 """What JAX calls the function that it traces in place of one with static arguments, as ``checkpoint`` may have."""
 
 
+def on_cpu() -> bool:
+    """Whether programs are compiled for the CPU. There a branch not taken costs nothing, and what lies in the cache
+    is cheap to read again; an accelerator has the host decide which branch it takes, and waits meanwhile.
+    """
+    return jax.default_backend() == "cpu"
+
+
 def form(eqn: jex.JaxprEqn) -> str:
     """What kind of equation: ``jit remat scan cond while custom``, or ``op`` for one that is run whole."""
     name = eqn.primitive.name

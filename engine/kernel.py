@@ -18,6 +18,7 @@ import jax
 import jaxlib.version
 import numpy as np
 
+from engine import compat
 from engine.stats import WIDTH
 
 Array = Any
@@ -51,7 +52,7 @@ def loaded() -> bool:
 
 def available() -> bool:
     """Whether statistics are made by it: on one CPU. Arrays spread over several devices it can't take in parts."""
-    return jax.default_backend() == "cpu" and jax.device_count() == 1 and loaded()
+    return compat.on_cpu() and jax.device_count() == 1 and loaded()
 
 
 def measure(tables: Sequence[Array]) -> Array:

@@ -1,8 +1,8 @@
 """Euclidean norms of parameters, updates and gradients, recorded at every step.
 
 The square of 1e-25 is zero in float32, and that of 1e25 infinite. A dot product is what a processor does fastest, so it
-is tried first; only where a square left the range is everything scaled and summed once more. (XLA takes numbers below
-the smallest normal one, 1.2e-38, for zero.)
+is tried first on a CPU; only where a square left the range is everything scaled and summed once more. (XLA takes
+numbers below the smallest normal one, 1.2e-38, for zero.)
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from engine import stats
+from engine import compat, stats
 
 Array = Any
 
@@ -40,6 +40,8 @@ def norms(arrays: list[Array]) -> Array:
     """The Euclidean norm of each of several real arrays, ``(arrays,)``, over the whole range of their type."""
     if not arrays:
         return jnp.zeros(0, jnp.float32)
+    if not compat.on_cpu():
+        return jnp.stack(list(map(_scaled, arrays)))
     squares = jnp.stack([jnp.vdot(array, array) for array in arrays])
     limits = jnp.finfo(squares.dtype)
     # below this, what a square lost by rounding to zero could be seen

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from engine import kernel, stats
+from engine import compat, kernel, stats
 
 Array = Any
 K = TypeVar("K")
@@ -128,9 +128,9 @@ def pack(found: Mapping[Key, Found]) -> tuple[dict[str, Array], Layout]:
 
 def _joined(parts: list[Array]) -> Array:
     """Vectors one behind the other, each written where it belongs: in one concatenation of many XLA would share out
-    among its threads what takes longer to share out than to do.
+    among a CPU's threads what takes longer to share out than to do.
     """
-    if len(parts) == 1 or any(map(_sharded, parts)):
+    if len(parts) == 1 or not compat.on_cpu() or any(map(_sharded, parts)):
         return jnp.concatenate(parts)
     starts = np.cumsum([0, *(part.size for part in parts)])
     whole = jnp.zeros(starts[-1], parts[0].dtype)

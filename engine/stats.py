@@ -6,7 +6,8 @@ array that is nearly constant has the spread that it has.
 
 On the device that is done only where an array needs it. Of most, the sum and the sum of squares tell the same: five
 reductions in a form that XLA's CPU back end hands to its library of vectorised kernels. Comparisons it compiles to
-loops of its own, and a number that two reductions use it lays out as a whole array first.
+loops of its own, and a number that two reductions use it lays out as a whole array first. Other devices read memory
+so fast that the careful way costs less than to ask which is needed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+
+from engine import compat
 
 Array = Any
 
@@ -66,7 +69,7 @@ def measure(array: Array, xp: ModuleType = jnp, lead: int = 0) -> Array:
         return xp.broadcast_to(xp.asarray(_EMPTY, dtype=values.dtype), (*values.shape[:lead], WIDTH))
     over = _Over(xp, tuple(range(lead, values.ndim)))
     low, high = over(xp.min, values), over(xp.max, values)
-    if xp is np:
+    if xp is np or not compat.on_cpu():
         return _carefully(values, low, high, over)
     quick, regular = _quickly(values, low, high, over)
     return lax.cond(jnp.all(regular), lambda *_: quick, partial(_carefully, over=over), values, low, high)

@@ -23,6 +23,7 @@ examples:
   backprop-explorer check my_model:loss          every gradient against JAX and against differences
   backprop-explorer train --task spiral --json   a training run without a page: losses, gradients, findings
   backprop-explorer export -o page.html          a page in one file, to be read without Python and without a network
+  backprop-explorer doctor                       what it runs on, what is missing and how to get it
 
 your own function brings its example arguments in one way: beside `loss` stands `loss_args`,
 a tuple of arguments or a function that returns one. The first argument is differentiated.
@@ -140,6 +141,8 @@ def parser(command: str = "") -> argparse.ArgumentParser:
     _add_training(train)
     export = commands.add_parser("export", help="a page that works offline, a picture, a film, or the numbers")
     _add_export(export)
+    doctor = commands.add_parser("doctor", help="versions, devices, Graphviz; what is missing and how to get it")
+    doctor.add_argument("--json", action="store_true", help="as JSON")
     for trained in (train, export):
         if command == trained.prog.split()[-1]:
             late.load("explorer.options").add(trained)

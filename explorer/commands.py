@@ -66,6 +66,14 @@ def _lesson(text: str) -> Any:
     return found[0]
 
 
+def doctor(arguments: Arguments) -> int:
+    """Say what there is here, and what is missing; status 1 where something is that the page can't do without."""
+    own = late.load("explorer.doctor")
+    found = own.examined()
+    print(json.dumps(found, ensure_ascii=False, indent=1) if arguments.json else own.report(found))
+    return 0 if found["ok"] else 1
+
+
 def trace(arguments: Arguments) -> int:
     """Print the graph of a function."""
     if arguments.open:
@@ -83,6 +91,7 @@ def trace(arguments: Arguments) -> int:
 def check(arguments: Arguments) -> int:
     """Print the proof for a function; status 1 where something doesn't agree."""
     target = _load(arguments.target)
+    late.load("engine.devices").settle()
     checker = late.load("engine.check")
     report: list[Any] = []
     _told(lambda: report.append(checker.check(target.fun, *target.args)))
@@ -99,7 +108,7 @@ def train(arguments: Arguments) -> int:
 
 def _train(arguments: Arguments) -> int:
     headless, options = late.load("explorer.headless"), late.load("explorer.options")
-    late.load("explorer.opening").remember_compiled()
+    late.load("explorer.opening").prepare()
     if arguments.devices != 1:
         raise Refused(f"--devices is {arguments.devices}: so far a run is trained on one device. Leave it out.")
     folders = {"open": arguments.open, "save": arguments.save}
@@ -188,4 +197,5 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "train": train,
     "lessons": lessons,
     "export": export,
+    "doctor": doctor,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from engine import devices
 from engine.graph import closest
 from engine.tasks.settings import CHOICES, LIMITS, TASKS, Settings, SettingsError, brought
 
@@ -53,7 +54,7 @@ def fields(settings: Settings, own: str = "") -> dict[str, Any]:
     found += [_field(name, settings) for name in (("rate",) if own else ("csv", *task.uses))]
     found += [{"name": "run", "label": "Open a saved run, its folder", "value": "", "text": True}]
     words = "Your own loss function, on its example arguments." if own else task.words
-    return {"fields": found, "words": words, "error": ""}
+    return {"fields": found, "words": words, "error": "", "device": devices.sentence()}
 
 
 def typed(name: str, value: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from engine import devices
 from engine.errors import EngineError
 from explorer.dot_process import open_engine, shared_engine
 from explorer.options import only_dials, settings
@@ -33,7 +34,7 @@ def follow(
         graphviz: which Graphviz lays the graph out.
         local: whether only people at this machine see the page: then a link can name a file.
     """
-    remember_compiled()
+    prepare()
     engine = shared_engine() if graphviz == "bundled" else open_engine(graphviz)
     own = target if isinstance(target, Target) else load(target) if target else None
     place = read(query, own.name if own else "")
@@ -63,7 +64,7 @@ def session_of(target: str, chosen: Mapping[str, Any], graphviz: str = "bundled"
         EngineError, ExplorerError: one sentence about what can't be.
     """
     if not target:
-        remember_compiled()
+        prepare()
         engine = shared_engine() if graphviz == "bundled" else open_engine(graphviz)
         return Session(settings(chosen), engine=engine)
     session = open_session(target, graphviz)
@@ -72,7 +73,13 @@ def session_of(target: str, chosen: Mapping[str, Any], graphviz: str = "bundled"
     return session
 
 
-def remember_compiled() -> None:
+def prepare() -> None:
+    """What a process does before it compiles the first step."""
+    devices.settle()
+    _remember_compiled()
+
+
+def _remember_compiled() -> None:
     """Keep compiled steps between runs, in the user's cache folder: the second start needs no compiler.
 
     Who has told JAX a folder of their own keeps it.

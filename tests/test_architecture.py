@@ -20,8 +20,8 @@ from tests import sources
 from tests.sources import Function, Source
 
 LISTED = """
-engine.version engine.errors engine.text engine.graph engine.ops engine.names engine.compat engine.program
-engine.calls engine.scopes engine.build engine.trace
+engine.version engine.errors engine.text engine.graph engine.ops engine.names engine.compat engine.devices
+engine.program engine.calls engine.scopes engine.build engine.trace
 engine.exposure engine.stats engine.kernel engine.build_kernel engine.probe
 engine.packing engine.reading engine.tape engine.grad engine.numbers engine.differences engine.check
 engine.operations engine.expansion engine.residuals engine.cost engine.timing
@@ -56,7 +56,7 @@ explorer.views explorer.views.graph explorer.views.lesson explorer.views.room ex
 explorer.views.classroom explorer.views.widget
 explorer.drawn explorer.showing explorer.running explorer.teaching explorer.placing explorer.hosting explorer.app
 explorer.joining explorer.live explorer.server explorer.watch_page explorer.link explorer.watching
-explorer.handle explorer.notebook explorer explorer.commands explorer.cli
+explorer.handle explorer.notebook explorer explorer.doctor explorer.commands explorer.cli
 """
 """Every module; each may import those that stand before it."""
 

@@ -322,3 +322,9 @@ def test_opening_a_trace_serves_the_page(say, monkeypatch):
 
 def test_the_program_name_is_that_of_the_command():
     assert cli.parser().prog == "backprop-explorer"
+
+
+def test_doctor_prints_what_there_is(say):
+    status, out, _ = say("doctor", "--json")
+    assert status == 0
+    assert json.loads(out)["ok"]

@@ -14,7 +14,7 @@ from explorer import assets
 class SetupView(JSComponent):  # type: ignore[misc]
     """Shows a form that is given as data; what is chosen arrives at ``on_message``."""
 
-    form = param.Dict(default={"fields": [], "words": "", "error": ""})
+    form = param.Dict(default={"fields": [], "words": "", "error": "", "device": ""})
 
     _esm = assets.module("graphview/setup.js")
     _stylesheets: ClassVar[list[str]] = [assets.variables(), assets.text("setup.css")]

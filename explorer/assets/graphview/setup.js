@@ -29,11 +29,11 @@ export function render({ model }) {
   }
 
   function show() {
-    const { fields, words, error } = model.form;
+    const { fields, words, error, device } = model.form;
     problem.hidden = !error;
     problem.textContent = translated(error || "");
     const rows = fields.map((field) => make("div", { class: "row" }, make("label", { for: field.name }, translated(field.label)), control(field)));
-    root.replaceChildren(...rows.slice(0, 1), make("p", { class: "words" }, translated(words)), ...rows.slice(1), problem);
+    root.replaceChildren(...rows.slice(0, 1), make("p", { class: "words" }, translated(words)), ...rows.slice(1), problem, make("p", { class: "words device" }, translated(device || "")));
   }
 
   model.on("form", show);
