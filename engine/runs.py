@@ -69,7 +69,7 @@ class Run:
         """
         first = (controls or Controls(rate=problem.rate)).checked()
         first.dials(Loop(problem).names)
-        self.loop = Loop(problem, nodes)
+        self.loop = problem.once(("loop", nodes), lambda: Loop(problem, nodes))
         self.test_every = _checked(test_every)
         self._begin(Event(0, first, _checked(every)))
 
@@ -86,8 +86,9 @@ class Run:
     def _ids(self) -> tuple[str, ...]:
         if self.loop.nodes == ():
             return ()
-        problem = self.problem
-        return watched(trace(problem.fun, *problem.params, *problem.batch(0)), self.loop.nodes)
+        problem, nodes = self.problem, self.loop.nodes
+        graph = problem.once("graph", lambda: trace(problem.fun, *problem.params, *problem.batch(0)))
+        return watched(graph, nodes)
 
     @property
     def problem(self) -> Problem:
@@ -135,7 +136,8 @@ class Run:
 
     @cached_property
     def _evaluator(self) -> Any:
-        return evaluator(self.problem)
+        problem = self.problem
+        return problem.once("evaluator", lambda: evaluator(problem))
 
     def _piece(self, state: TrainState, end: int) -> tuple[TrainState, Records]:
         """As many steps as can be taken at once: to the end, the next change or the next look at the test set."""

@@ -92,6 +92,7 @@ class Page:
         """The tab is gone: finish nothing more."""
         self.hosting.close()
         self._crew.close()
+        self._running.close()
 
     # ---- from the browser -----------------------------------------------------------------------------------------
 
@@ -110,6 +111,7 @@ class Page:
             self._placing.leave()
         if self._must_wait(message["type"]):
             self._held.append(message)
+            self._running.rest()
         else:
             self._parts[message["type"]](message)
 

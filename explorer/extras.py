@@ -14,6 +14,7 @@ from engine import profile
 from engine.grad import value_and_grad
 from engine.numbers import Numbers
 from engine.probe import Probe
+from engine.tasks import Problem
 from engine.training import Step
 from explorer.frames import encoded
 from explorer.room import Room
@@ -60,9 +61,9 @@ def planes(room: Room) -> Callable[[Any], Extras] | None:
     predict = room.problem.predict
     inputs = np.shape(room.problem.examples[0])[1:] if predict else ()
     if predict and inputs == (1,):
-        return partial(_curve, room, jax.jit(predict))
+        return partial(_curve, room.problem, jax.jit(predict))
     if predict and inputs == (2,):
-        return partial(_plane, room, jax.jit(partial(_scores, predict)), _units(room))
+        return partial(_plane, room.problem, jax.jit(partial(_scores, predict)), _units(room))
     return None
 
 
@@ -89,14 +90,14 @@ def _points(given: tuple[Any, ...]) -> Array:
     return np.concatenate([x, np.argmax(y, axis=-1)[:, None]], axis=1)
 
 
-def _plane(room: Room, scores: Callable[..., Array], units: Callable[..., Any], params: Any) -> Extras:
-    span = _span(room.problem.examples[0])
+def _plane(problem: Problem, scores: Callable[..., Array], units: Callable[..., Any], params: Any) -> Extras:
+    span = _span(problem.examples[0])
     found = {
         "size": [GRID, GRID],
         "range": span,
         "scores": encoded(scores(params, _grid(span, GRID))),
-        "points": encoded(_points(room.problem.examples)),
-        "held": encoded(_points(room.problem.held_out)),
+        "points": encoded(_points(problem.examples)),
+        "held": encoded(_points(problem.held_out)),
         "units": units(params, span),
     }
     return {"boundary": found}
@@ -125,13 +126,11 @@ def _units(room: Room) -> Callable[[Any, Sequence[float]], list[dict[str, Any]]]
     return pictures
 
 
-def _curve(room: Room, predict: Callable[..., Array], params: Any) -> Extras:
-    x = room.problem.examples[0]
+def _curve(problem: Problem, predict: Callable[..., Array], params: Any) -> Extras:
+    x = problem.examples[0]
     margin = MARGIN * float(np.ptp(x)) / 2
     line = np.linspace(float(x.min()) - margin, float(x.max()) + margin, 200, dtype=np.float32)
-    points, held = (
-        np.concatenate([given[0], given[1]], axis=1) for given in (room.problem.examples, room.problem.held_out)
-    )
+    points, held = (np.concatenate([given[0], given[1]], axis=1) for given in (problem.examples, problem.held_out))
     answers = predict(params, line[:, None])[:, 0]
     found = {"x": encoded(line), "y": encoded(answers), "points": encoded(points), "held": encoded(held)}
     return {"fit": found}

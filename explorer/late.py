@@ -26,9 +26,12 @@ def hurry() -> None:
 
 
 def calm() -> None:
-    """The start is over: what is there stays, and garbage is collected as usual."""
-    gc.freeze()
-    gc.enable()
+    """The start is over: what is there stays, and garbage is collected as usual. Only the first time: what comes later,
+    another page say, will go.
+    """
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def begin(name: str) -> threading.Thread:

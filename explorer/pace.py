@@ -38,12 +38,18 @@ class Pace:
         elif seconds > PIECE_SECONDS:
             self.count = max(self.count // 2, 1)
 
-    def show(self, what: str, does: Callable[[], None]) -> bool:
-        """Show something if it is time for it; whether it was."""
+    def show(self, what: str, does: Callable[[], None], among: int = 1) -> bool:
+        """Show something if it is time for it; whether it was.
+
+        Args:
+            what: a name of :data:`EVERY_SECONDS`.
+            does: shows it.
+            among: how many train by turns: what takes long for one of them takes its time from all.
+        """
         start = self._clock()
         if start < self._next.get(what, start):
             return False
         does()
         end = self._clock()
-        self._next[what] = max(start + EVERY_SECONDS[what], end + SHARE * (end - start))
+        self._next[what] = max(start + EVERY_SECONDS[what], end + SHARE * among * (end - start))
         return True

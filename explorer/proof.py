@@ -5,6 +5,7 @@ A proof compiles the program twice more, so it is made beside the page: nothing 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ class Proofs:
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         self._checkers: dict[frozenset[str], Checker] = {}
+        self._compiling = threading.Lock()
 
     def badges(self, step: Step, shown: Mapping[str, str]) -> dict[str, Badge]:
         """The badge of each box.
@@ -38,11 +40,12 @@ class Proofs:
             return {}
         problem = self._trainer.problem
         given: tuple[Any, Any] = (*step.before.params, *problem.batch(step.before.step)), {}
-        checker = self._checkers.get(nodes)
-        if checker is None:
-            checker = self._checkers[nodes] = Checker.of(problem.fun, given, step.reading, nodes)
         mine = (step.loss, step.grads, step.reading)
-        report = checker.report(given, mine, self._trainer.untouched(step.before))
+        with self._compiling:  # whoever trains the same shares it
+            checker = self._checkers.get(nodes)
+            if checker is None:
+                checker = self._checkers[nodes] = Checker.of(problem.fun, given, step.reading, nodes)
+            report = checker.report(given, mine, self._trainer.untouched(step.before))
         checks = {check.id: _badge(check) for check in report.nodes}
         return {box: checks[node] for box, node in shown.items() if node in checks}
 

@@ -42,9 +42,9 @@ class Room(Seen):
         super().__init__()
         self.problem = problem
         self.settings = settings
-        self.graph: Graph = trace(problem.fun, *problem.params, *problem.batch(0))
+        self.graph: Graph = problem.once("graph", lambda: trace(problem.fun, *problem.params, *problem.batch(0)))
         first = Controls(rate=problem.rate) if settings is None else controls(settings)
-        self.trainer: Trainer = trainer(problem, first)
+        self.trainer: Trainer = problem.once("trainer", lambda: trainer(problem, first))
         self.run = Run(problem, first, nodes=self.watched)
         self.broken: int | None = None
         """The first step whose loss is not finite."""

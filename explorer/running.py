@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from explorer.crew import Crew
 from explorer.pace import SENT_SECONDS, Pace
 from explorer.showing import Showing
+from explorer.turns import TURNS
 
 if TYPE_CHECKING:
     from explorer.session import Session
@@ -53,6 +54,14 @@ class Running:
         """Whether it trains on by itself."""
         return bool(self._shows.told["playing"])
 
+    def rest(self) -> None:
+        """Let others train, for a while or for good."""
+        TURNS.done(self)
+
+    def close(self) -> None:
+        """The page is gone."""
+        TURNS.leave(self)
+
     def stop(self) -> None:
         """Train no further by itself."""
         self._play_on(False)
@@ -86,19 +95,31 @@ class Running:
         if not self.playing and not self._known().ended:
             self._play_on(True)
             self._shows.running()
-            self._piece({})
+            self._next()
 
     def _pause(self, message: Message) -> None:
         if self.playing:
             self.stop()
             self._come_to_rest()
 
+    def _next(self) -> None:
+        """Go on when it is this page's turn, and after whatever was asked for meanwhile."""
+        TURNS.ask(self, lambda: self._again({"type": "piece"}))
+
     def _piece(self, message: Message) -> None:
-        """Train a little, show what is due, and go on after whatever was asked for meanwhile."""
-        session = self._known()
-        if not self.playing:
-            return
-        self._shows.sent(SENT_SECONDS)
+        """Train a little, show what is due, and ask for another turn."""
+        try:
+            if self.playing:
+                self._train_on()
+        finally:
+            self.rest()
+        if self.playing:
+            self._next()
+
+    def _train_on(self) -> None:
+        session, among = self._known(), TURNS.among
+        if among == 1:  # else there was time enough
+            self._shows.sent(SENT_SECONDS)
         start, behind = time.monotonic(), session.behind
         session.advance(self._pace.count)
         self._pace.took(time.monotonic() - start)
@@ -109,8 +130,8 @@ class Running:
         if not self._crew.waiting:  # a click comes first
             shows = {"frame": self._shows.running, "pass": self._catch_up}
             shows |= {"extras": self._shows.extras, "judge": self._judge}
-            any(self._pace.show(what, does) for what, does in shows.items())  # one at a time: a click may come
-        self._again({"type": "piece"})
+            # one at a time: a click may come
+            any(self._pace.show(what, does, among) for what, does in shows.items())
 
     def _catch_up(self) -> None:
         self._known().catch_up()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
 from engine.numbers import Numbers, short
-from engine.tasks import Problem, Settings, problem
+from engine.tasks import Problem, Settings
 from engine.training import Step, Trainer
 from explorer import form, frames
 from explorer.dot_process import Engine, shared_engine
@@ -19,8 +20,9 @@ from explorer.figures import Figures, figures
 from explorer.keeping import Keeper
 from explorer.looking import Looking
 from explorer.pair import Pair
+from explorer.problems import PROBLEMS
 from explorer.proof import MOST, Proofs
-from explorer.room import DIALS, Room, own_problem
+from explorer.room import DIALS, Room
 from explorer.seen import told
 from explorer.slices import Slices, way
 from explorer.target import Target
@@ -42,7 +44,7 @@ class Session(Looking, Pair):
         self.said: tuple[str, ...] = ()
         """What one should know of the run that was opened."""
         chosen = settings or Settings()
-        self._start(_problem(chosen, target), chosen, target)
+        self._start(PROBLEMS.find(chosen, target), chosen, target)
 
     # ---- what is trained ------------------------------------------------------------------------------------------
 
@@ -62,7 +64,7 @@ class Session(Looking, Pair):
             self._turn(changes)
             return
         target = None if "task" in changes else self.target
-        self._start(_problem(settings, target), settings, target)
+        self._start(PROBLEMS.find(settings, target), settings, target)
 
     def choose_text(self, name: str, value: str) -> None:
         """Change one setting to what was typed, or open the run that was named.
@@ -162,7 +164,7 @@ class Session(Looking, Pair):
             SettingsError: they can't be.
         """
         settings = dataclasses.replace(self.settings, **change).checked()
-        self.other = Room(_problem(settings, self.target), None if self.target else settings)
+        self.other = Room(PROBLEMS.find(settings, self.target), None if self.target else settings)
         self._others: list[dict[str, Any]] | None = None
         self.compared = settings, title
 
@@ -179,9 +181,9 @@ class Session(Looking, Pair):
         self.other = None
         self.compared = settings, ""
         self.trainer: Trainer = self.room.trainer
-        self._proofs = Proofs(self.trainer)
-        self._editors = Editors(self.trainer)
-        self._slices = Slices(chosen)
+        self._proofs = chosen.once("proofs", lambda: Proofs(self.trainer))
+        self._editors = chosen.once("editors", lambda: Editors(self.trainer))
+        self._slices = chosen.once("slices", lambda: Slices(chosen))
         self.trained, self._back = False, None
         self._forget("step", "edits", "numbers", "_planes")
         self._spread_out(self.room.graph, self.room.parameters)
@@ -204,7 +206,7 @@ class Session(Looking, Pair):
     @property
     def begin(self) -> Callable[[], Step]:
         """What compiles and takes the step to show; takes long, and may be called in any thread."""
-        return partial(self.room.pass_at, self.room.step)
+        return partial(_alone, self.problem, partial(self.room.pass_at, self.room.step))
 
     def take(self, step: Step) -> None:
         """Show a step that was compiled elsewhere."""
@@ -233,7 +235,7 @@ class Session(Looking, Pair):
             if plane:
                 plane(params)
 
-        return work
+        return partial(_alone, self.problem, work)
 
     # ---- what if ---------------------------------------------------------------------------------------------------
 
@@ -267,7 +269,7 @@ class Session(Looking, Pair):
 
     @cached_property
     def _planes(self) -> Callable[[Any], Extras] | None:
-        return planes(self.room)
+        return self.problem.once("planes", lambda: planes(self.room))
 
     def extras(self) -> Extras:
         """What the pass that is shown has besides its graph: the plane, the spread of entries, gradients in time."""
@@ -341,5 +343,7 @@ class Session(Looking, Pair):
         }
 
 
-def _problem(settings: Settings, target: Target | None) -> Problem:
-    return own_problem(target, settings.checked().rate) if target else problem(settings)
+def _alone(problem: Problem, work: Callable[[], Any]) -> Any:
+    """Work that compiles, one at a time for each problem: who comes next finds it compiled."""
+    with problem.once("compiling", threading.Lock):
+        return work()

@@ -24,7 +24,7 @@ CONVENTION = """Put its example arguments beside it, in the same module:
         return params, x, y        # whatever {name} is called with; the first argument is differentiated"""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Target:
     """A function of the user's and example arguments."""
 

@@ -43,12 +43,12 @@ explorer.geometry explorer.dot explorer.dot_worker explorer.dot_process explorer
 explorer.steps explorer.scene explorer.figures explorer.svg explorer.drawing
 explorer.lessons explorer.lessons.vocabulary explorer.lessons.lesson explorer.lessons.table explorer.lessons.load
 explorer.lessons.course
-explorer.seen explorer.room explorer.pair explorer.frames explorer.extras explorer.form explorer.proof explorer.sheet
+explorer.seen explorer.room explorer.problems explorer.pair explorer.frames explorer.extras explorer.form explorer.proof explorer.sheet
 explorer.looking explorer.slices
 explorer.keeping explorer.edits explorer.checking explorer.session explorer.place
 explorer.followed explorer.follow
 explorer.lessons.marks explorer.lessons.costs explorer.lessons.readings explorer.lessons.play
-explorer.folding explorer.inspecting explorer.crew
+explorer.folding explorer.inspecting explorer.crew explorer.turns
 explorer.options explorer.opening explorer.pace explorer.channel explorer.classroom explorer.qr
 explorer.headless explorer.report
 explorer.recording explorer.lessons.recorded explorer.saved explorer.rasters explorer.tables explorer.exporting

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Hashable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +20,7 @@ from engine.tasks.parts import Design, Params, step_key
 from engine.tasks.settings import Settings, SettingsError
 
 Array = Any
+Made = TypeVar("Made")
 
 REFERENCE = 512
 """How many of the examples to learn from tell batch normalisation, once trained, what is usual."""
@@ -50,6 +52,24 @@ class Problem:
     accuracy: Callable[[tuple[Any, ...], Array, Array], Array] | None = None
     """``accuracy(params, x, y)``: the share that is right; none where the answers are values."""
     classes: tuple[str, ...] = ()
+    _made: dict[Hashable, Any] = dataclasses.field(default_factory=dict, init=False, repr=False)
+    _making: Any = dataclasses.field(default_factory=threading.RLock, init=False, repr=False)
+
+    def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What is made of this problem once, whoever asks for it, and kept as long as the problem is.
+
+        Everybody who trains the same problem shares what is compiled for it. So nothing that belongs to one run may
+        lie in it.
+
+        Args:
+            key: what it is kept under.
+            make: makes it; others who ask wait meanwhile.
+        """
+        with self._making:
+            if key not in self._made:
+                self._made[key] = make()
+            found: Made = self._made[key]
+            return found
 
     def batch(self, step: int) -> tuple[Any, ...]:
         """What the loss is called on, besides its parameters, at this step (counted from 0)."""

@@ -1,0 +1,77 @@
+"""Who trains next: among the pages of this process turns go round, so that each gets as much time as the others.
+
+A page trains a short piece at a time. Pages that all trained at once would only take the interpreter from one another,
+and from whoever has clicked.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Hashable
+
+
+class Turns:
+    """Gives turns, to whoever waits and has had the least time so far. May be used in any thread."""
+
+    def __init__(self, at_once: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin, with nobody waiting.
+
+        Args:
+            at_once: pages that may train at the same time; as many as there are cores, unless given.
+            clock: tells seconds.
+        """
+        self.at_once = at_once or os.cpu_count() or 1
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._waiting: dict[Hashable, Callable[[], None]] = {}
+        self._since: dict[Hashable, float] = {}
+        self._had: dict[Hashable, float] = {}
+        self._least = 0.0
+
+    @property
+    def among(self) -> int:
+        """How many train by turns at the moment."""
+        return max(1, len({*self._waiting, *self._since}))
+
+    def ask(self, who: Hashable, go: Callable[[], None]) -> None:
+        """Ask for a turn; ``go`` is called when it comes, at once or later, and should only start what is to be done."""
+        with self._lock:
+            self._had[who] = max(self._had.get(who, 0.0), self._least)  # who was away doesn't catch up
+            self._waiting[who] = go
+        self._give()
+
+    def done(self, who: Hashable) -> None:
+        """Give a turn back; nothing happens if there was none."""
+        with self._lock:
+            since = self._since.pop(who, None)
+            if since is not None and who in self._had:
+                self._had[who] += self._clock() - since
+        self._give()
+
+    def leave(self, who: Hashable) -> None:
+        """Ask no more, and give back what there is."""
+        with self._lock:
+            self._waiting.pop(who, None)
+        self.done(who)
+        with self._lock:
+            self._had.pop(who, None)
+
+    def _give(self) -> None:
+        while go := self._next():
+            go()
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._lock:
+            ready = self._waiting.keys() - self._since.keys()
+            if not ready or len(self._since) >= self.at_once:
+                return None
+            who = min(ready, key=self._had.__getitem__)
+            self._least = self._had[who]
+            self._since[who] = self._clock()
+            return self._waiting.pop(who)
+
+
+TURNS = Turns()
+"""Of this process."""
