@@ -15,8 +15,7 @@ import numpy as np
 from engine import stats
 from engine.errors import NotExecutedError, UnknownNodeError
 from engine.graph import Graph
-from engine.loop import Records
-from engine.reading import Reading
+from engine.loop import Records, Statistics
 from engine.track import Columns, Track
 
 Array = Any
@@ -137,7 +136,7 @@ def rows(records: Records) -> Array:
     return np.concatenate([records.loss[:, None], records.weights, records.updates, records.gradients, ratios], axis=1)
 
 
-def measured(reading: Reading, nodes: Sequence[str], steps: int) -> Array:
+def measured(reading: Statistics, nodes: Sequence[str], steps: int) -> Array:
     """Statistics of some steps: ``(steps, nodes, 2, 7)``; NaN for what a step didn't run, or that has none."""
     found = np.full((steps, len(nodes), len(PARTS), stats.WIDTH), np.nan)
     for place, node in enumerate(nodes):
@@ -147,7 +146,7 @@ def measured(reading: Reading, nodes: Sequence[str], steps: int) -> Array:
     return found
 
 
-def _stats(reading: Reading, node: str) -> Mapping[str, Mapping[str, Any]]:
+def _stats(reading: Statistics, node: str) -> Mapping[str, Mapping[str, Any]]:
     try:
         return reading.stats(node)
     except (NotExecutedError, UnknownNodeError):

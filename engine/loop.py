@@ -8,9 +8,9 @@ again at any step goes on as it did.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -45,6 +45,13 @@ class TrainState:
     step: int = 0
 
 
+class Statistics(Protocol):
+    """What tells the statistics of a node: a :class:`Reading`, or several made one (:mod:`engine.parallel`)."""
+
+    def stats(self, key: str) -> Mapping[str, Mapping[str, Any]]:
+        """As :meth:`Reading.stats`."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Records:
     """What was recorded of consecutive steps, on the host; the first axis is the step."""
@@ -61,8 +68,8 @@ class Records:
     """``(steps, parameters)``: norm of the gradient of the loss, before any clipping or freezing."""
     watched: Array
     """``(readings,)``: numbers of the steps that were watched."""
-    reading: Reading | None
-    """Statistics of these, its arrays with one axis in front; ``None`` if none was."""
+    reading: Statistics | None
+    """Those of these, its arrays with one axis in front; ``None`` if none was."""
 
     @property
     def steps(self) -> Array:
@@ -183,14 +190,20 @@ class Loop:
             step = start + index
             batch = self._batches.batch(arrays, rows[index], step)
             loss, grads, row = self._measured(params, batch, step % every == 0, every > 0)
-            after = optimisers.update(method, dials, step, (params, memory), grads)
-            record = magnitudes.record(loss, params, after[0], grads)
+            after = self._moved(method, dials, step, (params, memory), grads)
+            record = self._recorded(loss, params, after[0], grads)
             write = partial(lax.dynamic_update_index_in_dim, index=index, axis=0)
             kept = jax.tree.map(lambda kept, new: write(kept, new.astype(kept.dtype)), (numbers, packed), (record, row))
             return after, kept
 
         numbers = jnp.zeros((len(rows), 1 + 3 * len(self.names)), magnitudes.precision(state[0]))
         return lax.fori_loop(0, count, one, (state, (numbers, self._packed.zeros(len(rows)))))
+
+    def _moved(self, method: Any, dials: Any, step: Array, state: Any, grads: Any) -> Any:
+        return optimisers.update(method, dials, step, state, grads)
+
+    def _recorded(self, loss: Array, before: Any, after: Any, grads: Any) -> Array:
+        return magnitudes.record(loss, before, after, grads)
 
     def _measured(self, params: Any, batch: tuple[Any, ...], asked: Array, always: Array) -> Any:
         """Loss, gradients, and the packed statistics: zeros where they weren't asked for.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from engine import magnitudes
@@ -17,6 +17,8 @@ from engine.evaluate import evaluator
 from engine.history import History, history, watched
 from engine.loop import Loop, Records, TrainState
 from engine.optimisers import Controls
+from engine.parallel import ParallelLoop
+from engine.shares import WHOLE, Split
 from engine.snapshots import Snapshots
 from engine.tasks.problem import Problem
 from engine.trace import trace
@@ -41,6 +43,8 @@ class Event:
     """Watched nodes are measured at steps whose number is a multiple of this."""
     text: str = ""
     """What was changed, for people; empty if it was only how often one looks."""
+    split: Split = WHOLE
+    """Over which devices a step is divided."""
 
 
 class Run:
@@ -70,6 +74,7 @@ class Run:
         first = (controls or Controls(rate=problem.rate)).checked()
         first.dials(Loop(problem).names)
         self.loop = problem.once(("loop", nodes), lambda: Loop(problem, nodes))
+        self._loops = {WHOLE: self.loop}
         self.test_every = _checked(test_every)
         self._begin(Event(0, first, _checked(every)))
 
@@ -142,9 +147,22 @@ class Run:
     def _piece(self, state: TrainState, end: int) -> tuple[TrainState, Records]:
         """As many steps as can be taken at once: to the end, the next change or the next look at the test set."""
         event = [event for event in self.events if event.step <= state.step][-1]
+        loop = self._divided(event.split)
         ahead = [event.step for event in self.events if event.step > state.step]
         stop = min(end, *ahead, state.step - state.step % self.test_every + self.test_every)
-        return self.loop.advance(state, event.controls, min(stop - state.step, self.loop.room), event.every)
+        return loop.advance(state, event.controls, min(stop - state.step, loop.room), event.every)
+
+    def _divided(self, split: Split) -> Loop:
+        """The loop for so many devices; one is the ordinary one."""
+        if split not in self._loops:
+            make = partial(ParallelLoop, self.problem, self.loop.nodes, split)
+            self._loops[split] = self.problem.once(("loop", self.loop.nodes, split), make)
+        return self._loops[split]
+
+    @property
+    def current(self) -> Loop:
+        """The loop that takes the next step."""
+        return self._divided(self.events[-1].split)
 
     def _changed(self, state: TrainState) -> TrainState:
         """The state after the changes that were made at its step: another method begins with an empty memory."""
@@ -168,7 +186,8 @@ class Run:
         before = self.controls
         after = before.changed(**changes)
         after.dials(self.loop.names)
-        return self._record(Event(self.state.step, after, self.events[-1].every, before.difference(after)))
+        text = before.difference(after)
+        return self._record(dataclasses.replace(self.events[-1], step=self.state.step, controls=after, text=text))
 
     def freeze(self, *names: str) -> Event:
         """Keep parameters as they are: by name, or by that of what they lie in (``params.layers.0``)."""
@@ -180,11 +199,24 @@ class Run:
 
     def watch(self, every: int) -> Event:
         """Measure the watched nodes at steps whose number is a multiple of this."""
-        return self._record(Event(self.state.step, self.controls, _checked(every)))
+        return self._record(dataclasses.replace(self.events[-1], step=self.state.step, every=_checked(every), text=""))
+
+    def divide(self, split: Split) -> Event:
+        """Divide each step over so many devices from the next one on; what is trained goes on as it is.
+
+        Raises:
+            ParallelError: there aren't so many, or a step can't be divided.
+        """
+        last = self.events[-1]
+        loop = self._divided(split.checked())
+        if isinstance(loop, ParallelLoop):
+            _ = loop.mesh  # whether there are so many
+        text = last.split.difference(split)
+        return self._record(dataclasses.replace(last, step=self.state.step, split=split, text=text))
 
     def _record(self, event: Event) -> Event:
         last = self.events[-1]
-        if (event.controls, event.every) == (last.controls, last.every):
+        if (event.controls, event.every, event.split) == (last.controls, last.every, last.split):
             return last
         self.events.append(event)
         if event.controls.method != last.controls.method:

@@ -4,7 +4,7 @@ The folder is described in :mod:`engine.store`. Its values are
 
 - ``settings``: what the problem was made of; ``step``; ``title``;
 - ``parameters``: name, shape and type of each parameter's leaf; ``data``: SHA-256 of the examples;
-- ``nodes``: what is measured; ``events``: step, controls, ``every``, text;
+- ``nodes``: what is measured; ``events``: step, controls, ``every``, text, split;
 - ``tracks``: the stride of each; ``snapshots``: their steps; ``gap``: between them; ``test_every``;
 - ``versions``: of JAX, Optax and NumPy;
 
@@ -29,6 +29,7 @@ from engine import store
 from engine.loop import TrainState
 from engine.optimisers import Controls
 from engine.runs import Event, Run
+from engine.shares import Split
 from engine.snapshots import Snapshots
 from engine.store import Arrays, StoreError
 from engine.tasks.catalogue import problem
@@ -178,7 +179,8 @@ def _run(values: Mapping[str, Any], parts: Mapping[str, Arrays], given: Problem)
 
 def _event(found: Mapping[str, Any]) -> Event:
     controls = {**found["controls"], "frozen": tuple(found["controls"]["frozen"])}
-    return Event(found["step"], Controls(**controls).checked(), found["every"], found["text"])
+    split = Split(**found.get("split", {})).checked()
+    return Event(found["step"], Controls(**controls).checked(), found["every"], found["text"], split)
 
 
 def _check_same(run: Run, values: Mapping[str, Any]) -> None:

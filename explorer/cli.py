@@ -183,4 +183,10 @@ def _add_training(train: argparse.ArgumentParser) -> None:
     train.add_argument("--json", action="store_true", help="as one JSON object")
     train.add_argument("--save", default="", metavar="FOLDER", help="save the run")
     train.add_argument("--open", default="", metavar="FOLDER", help="go on with a run that was saved")
-    train.add_argument("--devices", type=_whole, default=1, metavar="N", help="so far 1")
+    train.add_argument(
+        "--devices",
+        type=_whole,
+        default=1,
+        metavar="N",
+        help="divide each step over so many devices, virtual ones where there are no others (default 1)",
+    )

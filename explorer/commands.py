@@ -108,11 +108,13 @@ def train(arguments: Arguments) -> int:
 
 def _train(arguments: Arguments) -> int:
     headless, options = late.load("explorer.headless"), late.load("explorer.options")
+    if arguments.devices:
+        late.load("engine.shares").prepare(arguments.devices)
     late.load("explorer.opening").prepare()
-    if arguments.devices != 1:
-        raise Refused(f"--devices is {arguments.devices}: so far a run is trained on one device. Leave it out.")
     folders = {"open": arguments.open, "save": arguments.save}
-    order = headless.Order(arguments.steps, options.given(arguments), arguments.target, **folders)
+    order = headless.Order(
+        arguments.steps, options.given(arguments), arguments.target, **folders, devices=arguments.devices
+    )
     trained = headless.train(order)
     for note in trained.notes:
         print(f"backprop-explorer: {note}", file=sys.stderr)

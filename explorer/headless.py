@@ -3,6 +3,7 @@
 What is printed with ``--json`` is one object, in strict JSON:
 
 - ``title``; ``settings``: all of them, empty for a function of one's own; ``step``: how many were taken;
+  ``devices``: over how many each was divided at last;
 - ``loss``: of every step from number ``start`` on, each on its own batch, before its update. ``start`` is 0, but for a
   run that was opened with more than 1,000 steps: then it is where it was opened;
 - ``accuracy``: ``train`` and ``test``, after the last step;
@@ -74,6 +75,8 @@ class Order:
     """Folder of a run to go on with."""
     save: str = ""
     """Folder to save the run in."""
+    devices: int | None = None
+    """Over how many each step is divided; unless given, as it was, or one."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -134,6 +137,8 @@ def train(order: Order) -> Trained:
     if order.save:
         _refuse_another(order.save, order.open)
     room, notes = begin(order)
+    if order.devices is not None:
+        room.run.divide(dataclasses.replace(room.run.events[-1].split, devices=order.devices))
     if order.save:
         save(room, order.save)  # whether it can be is known before, not after, the training
     start, known = _known(room)
@@ -221,6 +226,7 @@ def plain(trained: Trained) -> dict[str, Any]:
         "title": room.problem.title,
         "settings": {} if room.settings is None else dataclasses.asdict(room.settings),
         "step": room.step,
+        "devices": room.run.events[-1].split.devices,
         "start": trained.start,
         "loss": numbers(trained.losses),
         "accuracy": {name: tests[f"{name}_accuracy"][-1] for name in ("train", "test")},

@@ -83,7 +83,7 @@ class Room(Seen):
 
     def warm(self) -> None:
         """Compile what trains and what tests. Changes nothing, so it may be called in another thread."""
-        self.run.loop.advance(self.run.state, self.run.controls, 1)
+        self.run.current.advance(self.run.state, self.run.controls, 1)
         self.run.evaluate()
 
     def advance(self, count: int) -> None:

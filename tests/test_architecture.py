@@ -33,7 +33,7 @@ engine.tasks.activations engine.tasks.initialisers engine.tasks.norms engine.tas
 engine.tasks.parts engine.tasks.mlp engine.tasks.conv engine.tasks.recurrent engine.tasks.transformer
 engine.tasks.models engine.tasks.settings engine.tasks.data engine.tasks.plane engine.tasks.sequences engine.tasks.table
 engine.tasks.small engine.tasks.problem engine.tasks.catalogue engine.tasks
-engine.optimisers engine.magnitudes engine.flat engine.loop engine.training
+engine.optimisers engine.magnitudes engine.flat engine.loop engine.shares engine.parallel engine.training
 engine.track engine.history engine.evaluate engine.snapshots engine.runs engine.store engine.saving
 engine.whatif engine.sweep engine.surface engine.paths engine.valley
 engine.sampling engine.wire engine.events engine

@@ -98,10 +98,30 @@ def thrifty(fun: Callable[..., Array], design: Design, *static: int) -> Callable
     return jax.checkpoint(fun, static_argnums=static) if design.remat else fun
 
 
-def dropout(x: Array, share: float, key: Array, place: int) -> Array:
+def dropout(x: Array, share: float, key: Array | PartKey, place: int) -> Array:
     """Set this share of the entries to zero, others each step, and raise the rest so that the mean stays."""
-    kept = jax.random.bernoulli(jax.random.fold_in(key, place), 1 - share, x.shape)
+    if isinstance(key, PartKey):
+        kept = key.kept(1 - share, place, x.shape)
+    else:
+        kept = jax.random.bernoulli(jax.random.fold_in(key, place), 1 - share, x.shape)
     return x * (kept.astype(x.dtype) / (1 - share))
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["key", "first"], meta_fields=["whole"])
+@dataclasses.dataclass(frozen=True, eq=False)
+class PartKey:
+    """What some of a step's examples draw from: each what it would draw among all of them."""
+
+    key: Array
+    first: Array
+    """Place of the first of them in the whole batch."""
+    whole: int
+    """Examples of the whole batch."""
+
+    def kept(self, share: float, place: int, shape: tuple[int, ...]) -> Array:
+        """Which entries of theirs a layer keeps: true for this share of all."""
+        drawn = jax.random.bernoulli(jax.random.fold_in(self.key, place), share, (self.whole, *shape[1:]))
+        return jax.lax.dynamic_slice_in_dim(drawn, self.first, shape[0])
 
 
 def step_key(seed: int, step: Array) -> Array:

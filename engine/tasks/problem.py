@@ -16,7 +16,7 @@ from engine.tasks.data import Data
 from engine.tasks.initialisers import INITIALISERS
 from engine.tasks.losses import LOSSES, accuracy, l1_penalty, l2_penalty
 from engine.tasks.models import MODELS, Model
-from engine.tasks.parts import Design, Params, step_key
+from engine.tasks.parts import Design, Params, PartKey, step_key
 from engine.tasks.settings import Settings, SettingsError
 
 Array = Any
@@ -39,6 +39,11 @@ class Problem:
     """Which examples a step is taken on; none for the examples as they are."""
     noisy: bool = False
     """Whether ``fun`` takes the number of the step last, and draws from it what to drop."""
+    part: Callable[[int], Callable[..., Any]] | None = None
+    """``part(whole)``: the loss of some of a step's ``whole`` examples, which is given the place of their first one
+    last, and draws for each what ``fun`` draws for it; none where nothing is drawn, and ``fun`` itself will do."""
+    apart: bool = True
+    """Whether the loss of a batch is the mean of the losses of its examples, so that it can be divided."""
     rate: float = 0.1
     note: str = ""
     """What one step is taken on: ``32 of 1,438 images``."""
@@ -104,6 +109,8 @@ def learning(settings: Settings, data: Data, title: str, things: str) -> Problem
         (x, y),
         rows(len(x), taken, settings.seed),
         noisy=bool(settings.dropout),
+        part=(lambda whole: _noisy_loss(settings, model, design, whole)) if settings.dropout else None,
+        apart=settings.norm != "batch",
         rate=settings.rate,
         note=f"{taken} of {len(x):,} {things}",
         image=data.image,
@@ -171,12 +178,14 @@ def _loss(settings: Settings, model: Model, design: Design) -> Callable[..., Arr
     return loss
 
 
-def _noisy_loss(settings: Settings, model: Model, design: Design) -> Callable[..., Array]:
+def _noisy_loss(settings: Settings, model: Model, design: Design, whole: int | None = None) -> Callable[..., Array]:
+    """Of a part of ``whole`` examples, the loss is given the place of the first one last."""
     distance, penalties = LOSSES[settings.loss], _penalties(settings)
 
-    def loss(params: Params, x: Array, y: Array, step: Array) -> Array:
+    def loss(params: Params, x: Array, y: Array, step: Array, *first: Array) -> Array:
         key = step_key(settings.seed, step)
-        value = distance(model.apply(params, x.reshape(len(x), *design.given), design, key), y)
+        drawn = key if whole is None else PartKey(key, first[0], whole)
+        value = distance(model.apply(params, x.reshape(len(x), *design.given), design, drawn), y)
         for weight, penalty in penalties:
             value = value + weight * penalty(params)
         return value
