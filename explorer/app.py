@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bokeh.document import Document
 
 from explorer import folding, inspecting, late, running, teaching
-from explorer.channel import Channel
+from explorer.channel import Channel, Soon
 from explorer.crew import Crew
 from explorer.errors import ExplorerError
 from explorer.folding import Folding
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from explorer.target import Target
 
 Message = dict[str, Any]
-Soon = Callable[[Callable[[], Any]], Any]
-"""Has something done once the page is on its way: two threads that compute take turns, and the page comes first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Page:
 
     def __init__(self, opening: Opening, document: Document, soon: Soon) -> None:
         self._opening = opening
-        self.channel = Channel(document)
+        self.channel = Channel(document, soon)
         self._crew = Crew(self._failed)
         self._held: list[Message] = []
         self._compiling: Any = None
@@ -75,7 +73,7 @@ class Page:
         self._teaching = Teaching(self._known, self.shows, self._running, self._push, self.received)
         self._teaching.own = opening.lesson
         views = {"graph": self.shows.graph, "room": self.shows.room, "lesson": self.shows.course}
-        self.hosting = Hosting(lambda: self._session, self._crew.ask, document, views, opening.local)
+        self.hosting = Hosting(lambda: self._session, self._crew.ask, self.channel.later, views, opening.local)
         self._parts: Mapping[str, Callable[[Message], None]] = {
             **dict.fromkeys(("choose", "set"), self._choose),
             "export": self._export,

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from bokeh.document import Document
-
 from explorer import late
 from explorer.classroom import CLASSES, Class, Follower
 from explorer.errors import ExplorerError
@@ -44,7 +42,7 @@ class Hosting:
         self,
         known: Callable[[], Session | None],
         ask: Callable[[Callable[[], Any]], None],
-        document: Document,
+        later: Callable[..., None],
         views: Mapping[str, Any],
         local: bool,
     ) -> None:
@@ -53,11 +51,11 @@ class Hosting:
         Args:
             known: the page's session, once there is one.
             ask: does a job after those that were asked for before.
-            document: of the page.
+            later: does something in the page's own thread.
             views: what followers see of it: ``graph``, ``room``, ``lesson``.
             local: whether only this machine can reach the server.
         """
-        self._known, self._ask, self._document, self._local = known, ask, document, local
+        self._known, self._ask, self._later, self._local = known, ask, later, local
         self._views = views
         views["graph"].replied = self._replied
         self.view = ClassView(self.received)
@@ -130,7 +128,7 @@ class Hosting:
         """Tell the teacher how the class stands."""
         if self._class is not None:
             told = {**self._class.told(), **self._fixed}
-            self._document.add_next_tick_callback(lambda: setattr(self.view, "told", told))
+            self._later(lambda: setattr(self.view, "told", told))
 
     # ---- what the class sees ----------------------------------------------------------------------------------------
 

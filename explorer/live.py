@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from bokeh.document import Document
 
 from explorer import folding, late
-from explorer.app import Message, Opening, Page, Soon
+from explorer.app import Message, Opening, Page
+from explorer.channel import Soon
 from explorer.errors import ExplorerError
 from explorer.pace import Pace
 

@@ -17,7 +17,8 @@ import panel as pn
 from bokeh.document import Document
 
 from explorer import assets, joining, late
-from explorer.app import Opening, Page, Soon
+from explorer.app import Opening, Page
+from explorer.channel import FIRST_SECONDS, Soon
 from explorer.errors import ExplorerError
 from explorer.live import LivePage
 
@@ -30,8 +31,6 @@ _TURN_SECONDS = 0.0005
 
 _GRACE_SECONDS = 1.5
 """How long JAX waits to be imported for a first page to be asked for: served first, it is painted while JAX comes."""
-
-_FIRST_SECONDS = 0.02
 
 _LIFETIME_MS = 4000
 """How long a tab may be away (a reload, a sleeping phone) before its session ends."""
@@ -60,9 +59,9 @@ def serve(opening: Opening, port: int, address: str = "127.0.0.1", browser: bool
 def start(opening: Opening, port: int, address: str = "127.0.0.1") -> Any:
     """A server that listens but whose loop doesn't run yet."""
 
-    def soon(does: Callable[[], Any]) -> None:
+    def soon(does: Callable[[], Any], seconds: float = FIRST_SECONDS) -> None:
         # pages are made in other threads, too, and only this way of asking is safe from them
-        server.io_loop.add_callback(server.io_loop.call_later, _FIRST_SECONDS, does)
+        server.io_loop.add_callback(server.io_loop.call_later, seconds, does)
 
     server = pn.io.server.get_server(
         {"/": lambda: make_page(opening, soon)},

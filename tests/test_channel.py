@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 
 from explorer.channel import Channel
 
 
-class Document:
-    """Callbacks that wait until the page's thread comes to them."""
+class Page:
+    """A document, and the server's loop: what is asked for waits until it comes to it."""
 
     def __init__(self):
         self.waiting = []
+        self.touched = set()
 
-    def add_next_tick_callback(self, call):
-        self.waiting.append(call)
+    def soon(self, does, seconds):
+        self.waiting.append(does)
 
-    def tick(self):
+    @property
+    def session_context(self):
+        self.touched.add(threading.current_thread())
+        return self
+
+    async def with_locked_document(self, does):
+        await does(self)
+
+    def turn(self):
         calls, self.waiting = self.waiting, []
         for call in calls:
-            call()
+            asyncio.run(call())
+
+    def tick(self):
+        while self.waiting:
+            self.turn()
 
 
 @pytest.fixture
-def document():
-    return Document()
+def page():
+    return Page()
 
 
 @pytest.fixture
-def channel(document):
-    return Channel(document)
+def channel(page):
+    return Channel(page, page.soon)
 
 
 @pytest.fixture
@@ -37,53 +53,91 @@ def done():
     return []
 
 
-def test_nothing_is_done_before_the_browser_has_the_page(channel, document, done):
+def test_nothing_is_done_before_the_browser_has_the_page(channel, page, done):
     channel.later(lambda: done.append("first"))
-    document.tick()
+    page.tick()
     assert done == []
     channel.opened()
-    document.tick()
+    page.tick()
     assert done == ["first"]
 
 
-def test_what_was_asked_for_is_done_in_that_order(channel, document, done):
+def test_what_was_asked_for_is_done_in_that_order(channel, page, done):
     for number in range(3):
         channel.later(lambda number: done.append(number), number=number)
     channel.opened()
     channel.later(lambda: done.append("last"))
-    document.tick()
+    page.tick()
     assert done == [0, 1, 2, "last"]
 
 
-def test_of_what_repeats_only_the_newest_is_done(channel, document, done):
+def test_between_two_of_them_the_page_is_answered(channel, page, done):
+    channel.opened()
+    for number in range(2):
+        channel.later(lambda number: done.append(number), number=number)
+    page.turn()
+    assert done == [0]
+
+
+def test_another_thread_never_touches_the_document(channel, page):
+    """Panel holds it while it sends, and what another thread asks it for at that moment can be lost."""
+    channel.opened()
+    worker = threading.Thread(target=lambda: channel.later(lambda: None) or channel.newest("frame", lambda: None))
+    worker.start()
+    worker.join()
+    page.tick()
+    assert page.touched == {threading.current_thread()}
+
+
+def test_what_fails_holds_up_nothing(channel, page, done):
+    channel.opened()
+    channel.later(lambda: 1 / 0)
+    channel.later(lambda: done.append("next"))
+    with pytest.raises(ZeroDivisionError):
+        page.turn()
+    page.tick()
+    assert done == ["next"]
+
+
+def test_a_tab_that_is_gone_is_told_nothing(page, done):
+    class Gone:
+        session_context = None
+
+    channel = Channel(Gone(), page.soon)
+    channel.opened()
+    channel.later(lambda: done.append("late"))
+    page.tick()
+    assert done == []
+
+
+def test_of_what_repeats_only_the_newest_is_done(channel, page, done):
     channel.opened()
     for number in range(5):
         channel.newest("frame", lambda number: done.append(number), number=number)
-    assert len(document.waiting) == 1
-    document.tick()
+    page.tick()
     assert done == [4]
 
 
-def test_two_kinds_do_not_replace_each_other(channel, document, done):
+def test_two_kinds_do_not_replace_each_other(channel, page, done):
     channel.opened()
     channel.newest("frame", lambda: done.append("frame"))
     channel.newest("pass", lambda: done.append("pass"))
-    document.tick()
+    page.tick()
     assert done == ["frame", "pass"]
 
 
-def test_after_it_was_done_the_next_one_is_done_as_well(channel, document, done):
+def test_after_it_was_done_the_next_one_is_done_as_well(channel, page, done):
     channel.opened()
     for number in range(2):
         channel.newest("frame", lambda number: done.append(number), number=number)
-        document.tick()
+        page.tick()
     assert done == [0, 1]
 
 
-def test_one_can_wait_until_the_page_has_taken_what_repeats(channel, document):
+def test_one_can_wait_until_the_page_has_taken_what_repeats(channel, page):
     channel.opened()
     assert channel.taken(0)
     channel.newest("frame", lambda: None)
     assert not channel.taken(0)
-    document.tick()
+    page.tick()
     assert channel.taken(0)
