@@ -62,7 +62,7 @@ class Page:
         self._compiling: Any = None
         self._proving: Any = None
         self._warmed: Any = None
-        self._warming = False
+        self._warming: Any = None
         self._session: Session | None = None
         self.shows = Showing(self._known, self.channel, opening.local, self.received)
         self._folding = Folding(self._known, self._refolded)
@@ -123,6 +123,7 @@ class Page:
     def _must_wait(self, kind: str) -> bool:
         """Whether something has to be compiled first."""
         if kind in _OF_NUMBERS and self._known().waiting:
+            self._compile()
             return True
         if kind not in _OF_RUN or self._warmed == self._programs:
             return False
@@ -205,37 +206,52 @@ class Page:
 
     def _warm(self) -> None:
         """Have the training loop compiled; then what had to wait for it is done."""
-        if not self._warming and not self._known().waiting:
-            self._warming = True
-            programs = self._programs
+        if self._warming is None and not self._known().waiting:
+            self._warming = programs = self._programs
             self._tell_busy("Compiling the training loop…")
-            self._crew.beside(self._known().warm, lambda nothing: self._warm_now(programs))
+            self._crew.beside(
+                self._known().warm, lambda nothing: self._warm_now(programs), lambda: self._lost(programs)
+            )
 
     def _warm_now(self, programs: Any) -> None:
-        self._warming, self._warmed = False, programs
+        self._warming, self._warmed = None, programs
         self._tell_busy("")
         self._resume()
 
     def _tell_busy(self, text: str) -> None:
         self.shows.told["busy"] = text
-        self.shows.running()
+        if not self._known().waiting:
+            self.shows.running()
 
     def _compile(self) -> None:
         """Have the step to show compiled; then what had to wait for its numbers is done."""
-        wanted = self._programs[0]
+        wanted = self._programs[:1]
         if self._compiling != wanted:
             self._compiling = wanted
-            self._crew.beside(self._known().begin, lambda step: self._compiled(wanted, step))
+            self._crew.beside(
+                self._known().begin, lambda step: self._compiled(wanted, step), lambda: self._lost(wanted)
+            )
 
     def _compiled(self, wanted: Any, step: Any) -> None:
         session = self._known()
-        if self._programs[0] != wanted:  # the settings have changed meanwhile
+        if self._programs[:1] != wanted:  # the settings have changed meanwhile
             return
         self._compiling = None
         session.take(step)
-        self._push()
+        self._crew.do(self._push)
         if len(session.graph.nodes) <= _SMALL:
             self._warm()
+        self._resume()
+
+    def _lost(self, programs: Any) -> None:
+        """What can't be compiled, as is told, nobody waits for any longer; asked for again, it is tried again."""
+        self._compiling = None if self._compiling == programs else self._compiling
+        self._warming = None if self._warming == programs else self._warming
+        if programs[0] == self._programs[0]:
+            self._held = []
+            self._running.stop()
+            self._placing.leave()
+        self._tell_busy("")
         self._resume()
 
     def _resume(self) -> None:

@@ -42,15 +42,30 @@ class Crew:
         """Do a job after those that were asked for before, and return what it does; what goes wrong is raised here."""
         return self._worker.submit(job).result()
 
-    def beside(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Do a long job aside, and then something with its result as if that had been asked for."""
-        self._submit(self._aside, lambda: self.ask(partial(then, job())))
+    def beside(
+        self, job: Callable[[], Any], then: Callable[[Any], None], otherwise: Callable[[], Any] = lambda: None
+    ) -> None:
+        """Do a long job aside, and then something with its result as if that had been asked for.
+
+        Args:
+            job: what takes long.
+            then: takes its result.
+            otherwise: is done instead where it fails, which is told in any case; nobody need wait for ever.
+        """
+        self._submit(self._aside, partial(self._go, job, then, otherwise))
 
     def close(self) -> None:
         """Finish nothing more."""
         self._closed = True
         for pool in (self._worker, self._aside):
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _go(self, job: Callable[[], Any], then: Callable[[Any], None], otherwise: Callable[[], Any]) -> None:
+        goes_on = otherwise
+        try:
+            goes_on = partial(then, job())
+        finally:
+            self.ask(goes_on)
 
     def _begin(self, job: Callable[[], Any]) -> None:
         self._count(-1)

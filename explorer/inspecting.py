@@ -20,7 +20,7 @@ class Inspecting:
     def __init__(
         self,
         known: Callable[[], Session],
-        beside: Callable[[Callable[[], Any], Callable[[Any], None]], None],
+        beside: Callable[..., None],
         push: Callable[[], None],
         reply: Callable[..., None],
     ) -> None:
@@ -28,7 +28,7 @@ class Inspecting:
 
         Args:
             known: the page's session.
-            beside: does a long job aside, and then something with its result.
+            beside: does a long job aside, then something with its result, or something else where it fails.
             push: sends what there is to see.
             reply: sends a message.
         """
@@ -115,17 +115,19 @@ class Inspecting:
             self._compiling = edits
             seen = [box.shows for box in session.folded.boxes]
             self._reply(type="preparing", value=True)
-            self._beside(partial(_compiled, edits, seen), partial(self._compiled, edits))
+            job = partial(edits.compile, seen)
+            self._beside(job, lambda nothing: self._prepared(edits, True), lambda: self._prepared(edits, False))
 
-    def _compiled(self, edits: Any, trouble: Exception | None) -> None:
+    def _prepared(self, edits: Any, made: bool) -> None:
+        """Run what is changed; where no program could be made for it, which is told, nothing is changed any more."""
+        session = self._known()
         self._compiling = None
         self._reply(type="preparing", value=False)
-        if edits is not self._known().edits:  # another step is shown meanwhile
+        if session.waiting or edits is not session.edits:  # another step is shown meanwhile
             return
-        if trouble is not None:
+        if not made:
             edits.undo()
-            raise trouble
-        if edits.all:
+        elif edits.all:
             self._changed({})
 
     # ---- a gradient, looked at closer -----------------------------------------------------------------------------
@@ -145,16 +147,6 @@ class Inspecting:
         rate = session.room.run.controls.rate
         job = partial(late.load("explorer.checking").moves, rate, session.step, parameter)
         self._beside(job, lambda found: self._reply(type="moved", box=box, node=node, moves=found))
-
-
-def _compiled(edits: Any, seen: list[str]) -> Exception | None:
-    """Compile; what goes wrong comes back as a result, so that whoever waits for it is told."""
-    try:
-        edits.compile(seen)
-    except late.load("engine.errors").EngineError as error:
-        found: Exception = error
-        return found
-    return None
 
 
 _DOES: Mapping[str, Callable[[Inspecting, Message], None]] = {

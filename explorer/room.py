@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -81,10 +81,16 @@ class Room(Seen):
         """What holds from which step on."""
         return self.run.events
 
-    def warm(self) -> None:
-        """Compile what trains and what tests. Changes nothing, so it may be called in another thread."""
-        self.run.current.advance(self.run.state, self.run.controls, 1)
-        self.run.evaluate()
+    @property
+    def warm(self) -> Callable[[], Any]:
+        """What compiles the loop that trains, and what tests: of the run as it is now, whoever changes it meanwhile."""
+        run, loop, state, controls = self.run, self.run.current, self.run.state, self.run.controls
+        return lambda: (loop.advance(state, controls, 1), run.evaluate())
+
+    @property
+    def next(self) -> Callable[[], Step]:
+        """What takes the full pass that training goes on with: likewise of the run as it is now."""
+        return partial(self.trainer.advance, self.run.state, self.run.controls)
 
     def advance(self, count: int) -> None:
         """Take some steps; fewer if the loss stops being finite, as nothing that follows would tell more."""

@@ -108,11 +108,16 @@ class Running:
 
     def _piece(self, message: Message) -> None:
         """Train a little, show what is due, and ask for another turn."""
+        failed = True
         try:
             if self.playing:
                 self._train_on()
+            failed = False
         finally:
             self.rest()
+            if failed:
+                self.stop()
+                self._shows.running()
         if self.playing:
             self._next()
 

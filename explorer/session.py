@@ -206,7 +206,7 @@ class Session(Looking, Pair):
     @property
     def begin(self) -> Callable[[], Step]:
         """What compiles and takes the step to show; takes long, and may be called in any thread."""
-        return partial(_alone, self.problem, partial(self.room.pass_at, self.room.step))
+        return partial(_alone, self.problem, self.room.next)
 
     def take(self, step: Step) -> None:
         """Show a step that was compiled elsewhere."""
@@ -227,11 +227,11 @@ class Session(Looking, Pair):
     @property
     def warm(self) -> Callable[[], None]:
         """What compiles the training loop and the picture of the plane; may be called in any thread."""
-        rooms, plane, params = self.rooms, self._planes, self.step.before.params
+        loops, plane, params = [room.warm for room in self.rooms], self._planes, self.step.before.params
 
         def work() -> None:
-            for room in rooms:
-                room.warm()
+            for warm in loops:
+                warm()
             if plane:
                 plane(params)
 

@@ -1,8 +1,9 @@
-"""A page's messages: what one that others can see refuses."""
+"""A page's messages: what one that others can see refuses, and that nothing leaves it waiting."""
 
 from __future__ import annotations
 
 import re
+import threading
 
 import pytest
 from bokeh.document import Document
@@ -10,6 +11,7 @@ from bokeh.document import Document
 from explorer.app import Opening, Page
 from explorer.dot_process import engine
 from explorer.hosting import MESSAGES as OF_CLASS
+from explorer.placing import Placing
 from explorer.session import Session
 from tests import sources
 
@@ -67,3 +69,74 @@ def test_whatever_a_script_sends_is_understood(make):
     }
     assert len(sent) > 20
     assert sent <= make(local=True)._parts.keys() | OF_CLASS
+
+
+class Failing:
+    """A session's job that fails as often as it should, and then is what it was."""
+
+    def __init__(self, monkeypatch, name):
+        self.times, own = 1, getattr(Session, name)
+        monkeypatch.setattr(Session, name, property(lambda session: self.fails if self.times else own.fget(session)))
+
+    def fails(self):
+        self.times -= 1
+        raise RuntimeError("out of memory")
+
+
+@pytest.fixture
+def at_work(make, monkeypatch):
+    """Has a page do something with its own threads, and returns once both have nothing left to do."""
+    page = make(local=True)
+    monkeypatch.setattr(page.channel, "newest", lambda key, does, **given: None)
+    monkeypatch.setattr(page, "_placing", Placing(page._known, page.shows, page.received, lambda: None))
+
+    def done(*messages):
+        for message in messages:
+            page.received(message)
+        for _ in range(4):  # what is done aside may ask for something that is done aside
+            page._crew.wait(lambda: None)
+            event = threading.Event()
+            page._crew.beside(lambda: None, lambda nothing, event=event: event.set())
+            assert event.wait(60)
+        return page
+
+    yield done
+    page._crew.close()
+
+
+def failures(said):
+    return [given["text"] for given in said if given.get("type") == "failed"]
+
+
+@pytest.mark.parametrize("name", ["begin", "warm"])
+def test_what_cannot_be_compiled_is_told_and_asked_for_again_tried_again(at_work, said, session, monkeypatch, name):
+    session.choose(task="product")
+    failing = Failing(monkeypatch, name)
+    at_work({"type": "train"})
+    assert (failing.times, len(failures(said)), session.room.step) == (0, 1, 0)
+    at_work({"type": "train"})
+    assert (len(failures(said)), session.room.step) == (1, 1)
+
+
+def test_a_page_that_plays_stops_where_its_training_cannot_be_compiled(at_work, session, monkeypatch):
+    session.choose(task="product")
+    page = at_work({"type": "play"}, {"type": "pause"})
+    session.choose(optimizer="adam")
+    Failing(monkeypatch, "warm")
+    page.shows.told["playing"] = True
+    assert not at_work({"type": "piece"}).shows.told["playing"]
+
+
+def test_a_page_whose_training_fails_does_not_play_on(at_work, said, session, monkeypatch):
+    session.choose(task="product")
+    monkeypatch.setattr(Session, "advance", lambda session, count: 1 / 0)
+    assert not at_work({"type": "play"}).shows.told["playing"]
+    assert len(failures(said)) == 1
+
+
+def test_a_pass_that_cannot_be_drawn_holds_up_nothing(at_work, said, session, monkeypatch):
+    session.choose(task="product")
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "scene", property(lambda session: 1 / 0))
+        at_work({"type": "explain", "node": "mul", "box": "b", "index": []})
+    assert [given for given in said if given.get("type") == "explained"]

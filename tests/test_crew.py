@@ -86,6 +86,21 @@ def test_a_failure_aside_is_told(crew, failures):
     assert [type(error) for error in failures] == [ZeroDivisionError]
 
 
+def test_after_a_failure_aside_whoever_waits_is_told_to_go_on(crew, failures):
+    event = threading.Event()
+    crew.beside(lambda: 1 / 0, lambda result: pytest.fail("there is none"), event.set)
+    assert event.wait(10)
+    assert [type(error) for error in failures] == [ZeroDivisionError]
+
+
+def test_what_fails_with_a_result_is_not_done_otherwise(crew, failures):
+    crew.beside(lambda: None, lambda result: 1 / 0, lambda: pytest.fail("it has been done"))
+    event = threading.Event()
+    crew.beside(lambda: None, lambda result: event.set())
+    assert event.wait(10)
+    assert [type(error) for error in failures] == [ZeroDivisionError]
+
+
 def test_nothing_is_done_or_told_once_it_is_closed(crew, failures):
     crew.close()
     crew.ask(lambda: 1 / 0)

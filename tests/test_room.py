@@ -72,6 +72,14 @@ def test_a_changed_rate_holds_from_the_next_step_on():
     assert equal(room.run.state.params, other.run.state.params)
 
 
+def test_what_is_done_aside_is_of_the_run_as_it_was():
+    """An optimiser that is changed meanwhile must not be given the memory of the one before."""
+    room = made("product")
+    aside = room.next
+    room.change(optimizer="adam")
+    assert jax.tree.leaves(aside().after.optimiser) == []
+
+
 def test_a_pass_before_a_change_has_the_update_it_had():
     room = made()
     room.advance(5)

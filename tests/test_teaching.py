@@ -32,7 +32,7 @@ def page(session, sent, monkeypatch):
     own = Page(Opening(lesson=load(OWN)), Document(), lambda does: None)
     monkeypatch.setattr(own, "_session", session)
     monkeypatch.setattr(own._crew, "ask", lambda job: job())
-    monkeypatch.setattr(own._crew, "beside", lambda job, then: then(job()))
+    monkeypatch.setattr(own._crew, "beside", lambda job, then, otherwise=None: then(job()))
     monkeypatch.setattr(own.channel, "later", lambda does, **given: sent.append(given))
     monkeypatch.setattr(own.channel, "newest", lambda key, does, **given: sent.append(given))
     monkeypatch.setattr(own, "_placing", Placing(own._known, own.shows, own.received, lambda: None))

@@ -261,6 +261,7 @@ export function mount(root, look, send, wholePage) {
       inspector.failed();
       exporting.failed(translated(text));
       say(translated(text));
+      window.dispatchEvent(new CustomEvent("failed")); // what waits for an answer need wait no longer
     },
     train,
     select,

@@ -41,6 +41,12 @@ export function createCard(send, finish) {
     send(message);
   }
 
+  /** Nothing is waited for any longer. */
+  function rest() {
+    element.classList.remove("busy");
+    element.removeAttribute("aria-busy");
+  }
+
   function go(by) {
     if (by > 0 && told.beat === told.beats - 1) finish();
     else if (told.beat + by >= 0) wants({ type: "beat", number: told.beat + by });
@@ -61,8 +67,7 @@ export function createCard(send, finish) {
     const open = Boolean(ask) && state === "asking";
     const focused = element.contains(document.activeElement);
     element.hidden = false;
-    element.classList.remove("busy");
-    element.removeAttribute("aria-busy");
+    rest();
     if (moved) home.hidden = true;
     heading.textContent = told.title;
     count.textContent = t("{number} of {count}", { number: told.beat + 1, count: told.beats });
@@ -138,6 +143,7 @@ export function createCard(send, finish) {
   return {
     element,
     show,
+    rest,
     pick,
     hide() {
       element.hidden = true;

@@ -38,7 +38,7 @@ export function render({ model }) {
     placing.point(shown.at, moved);
   }
 
-  const stops = [course.listen(), listenFor("lesson", ({ detail }) => begin(detail.name)), listenFor("picked", ({ detail }) => card.pick(detail.box))];
+  const stops = [course.listen(), listenFor("lesson", ({ detail }) => begin(detail.name)), listenFor("picked", ({ detail }) => card.pick(detail.box)), listenFor("failed", card.rest)];
   model.on("told", show);
   model.on("remove", () => {
     for (const stop of [...stops, card.remove, placing.remove, course.remove]) stop();
