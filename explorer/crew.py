@@ -61,11 +61,9 @@ class Crew:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _go(self, job: Callable[[], Any], then: Callable[[Any], None], otherwise: Callable[[], Any]) -> None:
-        goes_on = otherwise
-        try:
-            goes_on = partial(then, job())
-        finally:
-            self.ask(goes_on)
+        found: list[Any] = []
+        self.do(lambda: found.append(job()))
+        self.ask(partial(then, *found) if found else otherwise)
 
     def _begin(self, job: Callable[[], Any]) -> None:
         self._count(-1)
