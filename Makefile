@@ -9,7 +9,7 @@
 #
 # PYTHON=python3.12 picks the interpreter of a new environment, VENV=folder the environment,
 # ARGS="my_model:loss --port 6000" what explore is told, WORKERS=2 how many tests run at a time,
-# MARKS="not once" which of them.
+# MARKS="not once" which of them; then format, lint and types have been looked at already.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -42,7 +42,7 @@ check: style
 	$(tests) -m "not slow"
 
 test: export TESTS_CACHE = $(abspath $(VENV))/.compiled
-test: style
+test: $(if $(MARKS),$(VENV)/.test,style)
 	rm -rf $(TESTS_CACHE)
 	$(tests) $(marked)
 	$(browser) && $(run) pytest -n $(WORKERS) --maxprocesses 2 --dist loadfile $(marked) tests/browser

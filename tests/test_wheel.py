@@ -18,7 +18,7 @@ from engine.version import __version__
 from explorer import assets
 from tests import sources
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 MODEL = """
 def loss(x, y):

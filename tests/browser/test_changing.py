@@ -22,7 +22,7 @@ from tests.browser.reading import (
     table,
 )
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.once]
 
 LAYERS = ["x", "y", "mlp/layer", "mlp/layer_1", "mlp/dense", "cross_entropy"]
 

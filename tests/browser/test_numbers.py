@@ -18,7 +18,7 @@ from tests.browser import own
 from tests.browser.conftest import Opener
 from tests.browser.reading import expect_row, granularity, inspector, playhead, rows, setup, table, without_repeats
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.once]
 
 NAMES = ["w", "b", "v", "c"]
 

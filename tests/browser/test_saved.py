@@ -15,6 +15,8 @@ from scripts.driving import COMMAND, DESKTOP, ROOT
 from tests.browser.conftest import Opener, watch
 from tests.browser.reading import inspector, playhead, rows, said
 
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.once]
+
 
 @pytest.fixture(scope="module")
 def file(open_page: Opener, url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:

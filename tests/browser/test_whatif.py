@@ -14,7 +14,7 @@ from tests.browser import own
 from tests.browser.conftest import Opener
 from tests.browser.reading import expect_row, granularity, inspector, rows
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.once]
 
 COMPILED_MS = 120_000
 
