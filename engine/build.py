@@ -103,8 +103,8 @@ class _Builder:
             node = _node(f"{around.prefix}{index}", var, "constant", around)
             env[var] = self._add(node, _join(around.scope, "constant"))
         steps = []
-        for index, (eqn, path) in enumerate(self._folds(jaxpr, env, around), start=len(env)):
-            here = dataclasses.replace(around, scope=self._scope(path, around))
+        for index, (eqn, path, line) in enumerate(self._folds(jaxpr, env, around), start=len(env)):
+            here = dataclasses.replace(around, scope=self._scope(path, around), source=line or around.source)
             step = self._step(eqn, f"{around.prefix}{index}", tuple(_read(env, var) for var in eqn.invars), here)
             env.update(zip(eqn.outvars, step.outs, strict=True))
             steps.append(step)
@@ -114,13 +114,13 @@ class _Builder:
 
     def _folds(
         self, jaxpr: jex.Jaxpr, env: dict[Any, Source], around: Around
-    ) -> Iterator[tuple[jex.JaxprEqn, scopes.Path]]:
+    ) -> Iterator[tuple[jex.JaxprEqn, scopes.Path, str]]:
+        """For each equation the folds around it, and the user's line that made it."""
         eqns = list(jaxpr.eqns)
-        called = calls.calls(
-            [calls.Made(compat.frames(eqn), eqn.primitive.name, self._parameter(eqn, env)) for eqn in eqns]
-        )
+        made = [calls.Made(compat.frames(eqn), eqn.primitive.name, self._parameter(eqn, env)) for eqn in eqns]
         hidden = [ops.is_plumbing(eqn.primitive.name) for eqn in eqns]
-        return zip(eqns, scopes.paths(called, [compat.name_stack(eqn) for eqn in eqns], hidden), strict=True)
+        paths = scopes.paths(calls.calls(made), [compat.name_stack(eqn) for eqn in eqns], hidden)
+        return zip(eqns, paths, (calls.user_line(each.stack) for each in made), strict=True)
 
     def _parameter(self, eqn: jex.JaxprEqn, env: dict[Any, Source]) -> calls.Keys | None:
         """Path of the first parameter that an equation reads."""
@@ -150,9 +150,8 @@ class _Builder:
         kind = "library" if form == "jit" and calls.is_library(file) else form
         title = str(step.eqn.params.get("name") or title or form).lstrip("_")
         title = form if title.startswith("<") else title
-        source = calls.user_line(compat.frames(step.eqn)) or around.source
         library = around.library or kind == "library"
-        inside = dataclasses.replace(around, prefix=f"{step.id}/", library=library, source=source)
+        inside = dataclasses.replace(around, prefix=f"{step.id}/", library=library)
         whole = around.scope == "" and title == self.name
         small = kind == "library" and (around.library or _operations(closed) < 2)
         if not whole and not small:
@@ -243,7 +242,6 @@ class _Builder:
         """Nodes for what an equation computes, in ``scope`` but named as seen from around it."""
         op = step.eqn.primitive.name
         named = str(step.eqn.params["name"]) if op == "name" else ""
-        source = calls.user_line(compat.frames(step.eqn)) or around.source
         inside = around if scope is None else dataclasses.replace(around, scope=scope)
         params = plain(step.eqn.params)
         if kind == "custom":
@@ -252,7 +250,9 @@ class _Builder:
         for index, var in enumerate(step.eqn.outvars):
             node = _node(step.id + (f".{index}" if index else ""), var, kind, inside)
             title = (named or label or op) + (f".{index}" if index else "")
-            node = dataclasses.replace(node, op=op, operands=step.reads, params=params, label=title, source=source)
+            node = dataclasses.replace(
+                node, op=op, operands=step.reads, params=params, label=title, source=around.source
+            )
             made.append(self._add(node, named or _join(around.scope, title)))
         return tuple(made)
 

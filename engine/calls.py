@@ -218,6 +218,7 @@ def _named(here: _Position) -> tuple[Call, ...]:
     return tuple(named)
 
 
+@lru_cache(maxsize=4096)
 def _name(code: CodeType) -> str:
     """What a reader calls the function: a class for its ``__call__``, nothing for a lambda or a comprehension."""
     parts = [part for part in code.co_qualname.split(".") if part != "<locals>"]

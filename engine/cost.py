@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -120,14 +120,20 @@ class Cost:
         if not key:  # where a value has several consumers, JAX adds what they send back outside of any node
             back = self.reverse.operations - self.forward.operations
             return ScopeCost("", self.entries, self.forward.operations, back, self.kept)
-        members = self.graph.members(self.graph.scope(key).id)
-        inside = {node.id for node in members}
-        costs = [self._nodes[node.id] for node in members]
-        used = [id for id in self.parameters if id in inside or not inside.isdisjoint(self.graph.consumers(id))]
-        sizes = sum(math.prod(self.graph.node(id).shape) for id in used)
+        return self.among(key, (node.id for node in self.graph.members(self.graph.scope(key).id)))
+
+    def among(self, name: str, ids: Iterable[str]) -> ScopeCost:
+        """The same of any nodes, such as those of a box on the screen."""
+        inside = frozenset(ids)
+        costs = [self._nodes[id] for id in inside]
+        sizes = sum(math.prod(self.graph.node(id).shape) for id in self.used(inside))
         return ScopeCost(
-            key, sizes, *(sum(getattr(c, what) for c in costs) for what in ("forward", "backward", "kept"))
+            name, sizes, *(sum(getattr(c, what) for c in costs) for what in ("forward", "backward", "kept"))
         )
+
+    def used(self, ids: Collection[str]) -> tuple[str, ...]:
+        """Ids of the parameters among some nodes, and of those that one of them reads."""
+        return tuple(id for id in self.parameters if id in ids or not set(self.graph.consumers(id)).isdisjoint(ids))
 
     def __str__(self) -> str:
         rows = [

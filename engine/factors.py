@@ -18,6 +18,7 @@ import numpy as np
 from engine.errors import EngineError
 from engine.graph import Graph
 from engine.layers import Flow, Link, Segment, Structure, structure
+from engine.magnitudes import on_host
 from engine.numbers import Numbers
 from engine.slopes import activation_name, flow_of, is_activation, parts_of, slope
 
@@ -68,7 +69,7 @@ def rms(array: Array) -> float:
     if not kept.size:
         return math.nan
     with np.errstate(all="ignore"):
-        return float(np.sqrt(np.mean(np.square(np.abs(kept).astype(np.float64)))))
+        return on_host(np.abs(kept)) / math.sqrt(kept.size)
 
 
 def factors(numbers: Numbers, parameters: tuple[str, ...], links: Iterable[Link] | None = None) -> tuple[Factor, ...]:

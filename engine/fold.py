@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 
 from engine import ops
 from engine.graph import OUTPUT, Graph, Node, Scope
+
+MOST = 3000
+"""So many boxes are painted within a frame. With more, not everything is opened at once."""
 
 PART = 96
 """More than this side by side are put into parts, each a fold of its own."""
@@ -201,9 +205,22 @@ def layers(graph: Graph, hidden: Iterable[str] = (), most: int = 24) -> frozense
     return opened
 
 
-def operations(graph: Graph) -> frozenset[str]:
-    """Scopes to open so that one sees every operation; a softmax, a ReLU or a while_loop is one."""
-    return frozenset(scope.id for scope in graph.scopes if scope.kind not in _SHUT)
+def operations(graph: Graph, most: int = MOST) -> frozenset[str]:
+    """Scopes to open so that one sees every operation; a softmax, a ReLU or a while_loop is one.
+
+    Args:
+        graph: the traced function.
+        most: open no more, outer ones first, than show so many things.
+    """
+    level = Counter(scope.parent for scope in graph.scopes) + Counter(node.scope for node in graph.nodes)
+    opened: dict[str, None] = {}
+    seen = level[""]
+    for scope in sorted(graph.scopes, key=lambda scope: scope.id.count("/")):
+        reached = not scope.parent or scope.parent in opened
+        if scope.kind not in _SHUT and reached and seen + level[scope.id] <= most:
+            opened[scope.id] = None
+            seen += level[scope.id]
+    return frozenset(opened)
 
 
 def in_parts(graph: Graph, most: int = PART) -> Graph:

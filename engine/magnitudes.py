@@ -7,10 +7,12 @@ numbers below the smallest normal one, 1.2e-38, for zero.)
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from engine import compat, stats
@@ -48,6 +50,20 @@ def norms(arrays: list[Array]) -> Array:
     smallest = limits.tiny / limits.eps**2
     plain = (squares >= smallest) & (squares < limits.max)
     return lax.cond(jnp.all(plain), lambda: jnp.sqrt(squares), lambda: jnp.stack(list(map(_scaled, arrays))))
+
+
+def on_host(array: Array, less: Array | float = 0.0) -> float:
+    """The norm of an array on the host, or of its distance from another: in double precision, a piece at a time, so
+    that one of a hundred million entries takes no memory besides.
+    """
+    flat = np.ravel(array)
+    other = np.broadcast_to(np.ravel(less), flat.shape)
+    starts = range(0, flat.size, _PIECE)
+    parts = (flat[i : i + _PIECE].astype(np.float64) - other[i : i + _PIECE] for i in starts)
+    return math.hypot(*(float(np.linalg.norm(part)) for part in parts))
+
+
+_PIECE = 1 << 20
 
 
 def _scaled(array: Array) -> Array:

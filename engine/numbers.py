@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from engine.errors import EngineError
 from engine.graph import Graph, Literal
 from engine.probe import has_gradient
 from engine.reading import Reading
@@ -24,6 +25,8 @@ class Numbers:
     """The arrays of one full reading, as NumPy arrays, fetched once each."""
 
     reading: Reading
+    more: tuple[Reading, ...] = ()
+    """What was read of the same step besides, as somebody looked closer."""
 
     @property
     def graph(self) -> Graph:
@@ -52,8 +55,13 @@ class Numbers:
         """What each consumer sends back."""
         key = ("contributions", id)
         if key not in self._kept:
-            self._kept[key] = {consumer: _host(part) for consumer, part in self.reading.contributions(id).items()}
+            self._kept[key] = {consumer: _host(part) for consumer, part in self._asked("contributions", id).items()}
         return self._kept[key]
+
+    def stats(self, id: str) -> dict[str, dict[str, Any]]:
+        """Statistics of value and gradient, whatever was read of them."""
+        found: dict[str, dict[str, Any]] = self._asked("stats", id)
+        return found
 
     def operand(self, source: str | Literal, lead: tuple[int, ...]) -> Array:
         """An operand in one iteration of the loops around."""
@@ -62,8 +70,17 @@ class Numbers:
     def _once(self, what: str, id: str) -> Array:
         key = (what, id)
         if key not in self._kept:
-            self._kept[key] = _host(getattr(self.reading, what)(id))
+            self._kept[key] = _host(self._asked(what, id))
         return self._kept[key]
+
+    def _asked(self, what: str, id: str) -> Any:
+        """What the first reading says that knows it; where none does, why the step itself didn't tell."""
+        for reading in self.more:
+            try:
+                return getattr(reading, what)(id)
+            except EngineError:
+                continue
+        return getattr(self.reading, what)(id)
 
 
 def _host(array: Array) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from engine import stats
+from engine import magnitudes, stats
 from engine.errors import EngineError
 from engine.factors import Factor, factors, rms
 from engine.graph import Graph
@@ -111,9 +111,9 @@ def updates(graph: Graph, before: Mapping[str, Array], after: Mapping[str, Array
     """
     found = []
     for id in before:
-        old, new = np.asarray(before[id], np.float64), np.asarray(after[id], np.float64)
         with np.errstate(all="ignore"):
-            found.append(Update(graph.node(id).id, float(np.linalg.norm(new - old)), float(np.linalg.norm(old))))
+            moved, size = magnitudes.on_host(after[id], before[id]), magnitudes.on_host(before[id])
+        found.append(Update(graph.node(id).id, moved, size))
     return tuple(found)
 
 

@@ -32,6 +32,15 @@ def short(value: Any) -> str:
     return text.replace("-", "−")
 
 
+def amount(value: float, unit: str) -> str:
+    """A quantity with its unit: ``18.3 MB``, ``1.13 GFLOP``."""
+    thousands = min(int(math.log10(value)) // 3, len(_PREFIXES) - 1) if value >= 1 else 0
+    return f"{short(value / 1000**thousands)} {_PREFIXES[thousands]}{unit}"
+
+
+_PREFIXES = ("", "k", "M", "G", "T", "P")
+
+
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> str:
     """A table in HTML: bold title, rows, and what is to be said below.
 

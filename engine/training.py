@@ -18,6 +18,7 @@ import optax
 from engine import optimisers
 from engine.grad import value_and_grad
 from engine.loop import TrainState, fill, parameter_names
+from engine.magnitudes import on_host
 from engine.optimisers import Controls, Fixed
 from engine.probe import Probe
 from engine.reading import Reading
@@ -26,7 +27,7 @@ from engine.trace import is_array
 
 Array = Any
 
-__all__ = ["Step", "TrainState", "Trainer", "trainer"]
+__all__ = ["Batch", "Step", "TrainState", "Trainer", "trainer"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,6 +45,21 @@ class Step:
     def loss_after(self) -> Array:
         """The loss on the same batch, with the new parameters; computed when asked for."""
         return self.evaluate(self.after)
+
+    @cached_property
+    def weight_norms(self) -> tuple[float, ...]:
+        """The Euclidean norm of each parameter before the update."""
+        return tuple(map(on_host, jax.tree.leaves(self.before.params)))
+
+    @cached_property
+    def gradient_norms(self) -> tuple[float, ...]:
+        """That of the gradient of each."""
+        return tuple(map(on_host, jax.tree.leaves(self.grads)))
+
+    @cached_property
+    def update_norms(self) -> tuple[float, ...]:
+        """How far the update moves each."""
+        return tuple(map(on_host, jax.tree.leaves(self.after.params), jax.tree.leaves(self.before.params)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,7 +93,7 @@ def trainer(
     argnums = tuple(range(len(problem.params)))
     watched = value_and_grad(problem.fun, argnums=argnums, probe=probe)
     names = parameter_names(problem)
-    batch = _Batch(problem.batch(0))
+    batch = Batch(problem.batch(0))
 
     @partial(jax.jit, static_argnums=0)
     def compiled(method: Any, dials: Any, step: Any, state: Any, arrays: list[Array]) -> Any:
@@ -108,13 +124,15 @@ def trainer(
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Batch:
+class Batch:
     """What the loss is called on besides its parameters: a string or a function in it stays what it is."""
 
     example: tuple[Any, ...]
 
     def arrays(self, given: tuple[Any, ...]) -> list[Array]:
+        """What is an array of one step's arguments."""
         return [leaf for leaf in jax.tree.leaves(given) if is_array(leaf)]
 
     def filled(self, arrays: list[Array]) -> Any:
+        """The arguments again, with these arrays."""
         return fill(self.example, arrays)

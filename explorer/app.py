@@ -65,7 +65,7 @@ class Page:
         self._warming: Any = None
         self._session: Session | None = None
         self.shows = Showing(self._known, self.channel, opening.local, self.received)
-        self._folding = Folding(self._known, self._refolded)
+        self._folding = Folding(self._known, self._refolded, self.shows.along)
         self._inspecting = Inspecting(self._known, self._crew.beside, self._refolded, self.shows.reply)
         self.shows.supposed = self._inspecting.supposed
         self._running = Running(self._known, self._crew, self.shows, self._push, self.received)
@@ -188,6 +188,7 @@ class Page:
             self._push()
             return
         self.shows.passing()
+        self._inspecting.read_on()
         if not (self._running.playing or self._known().supposes):
             self._prove({})
 
@@ -228,6 +229,7 @@ class Page:
         wanted = self._programs[:1]
         if self._compiling != wanted:
             self._compiling = wanted
+            self.shows.busy("Compiling the step; the graph can be explored meanwhile…")
             self._crew.beside(
                 self._known().begin, lambda step: self._compiled(wanted, step), lambda: self._lost(wanted)
             )
@@ -237,6 +239,7 @@ class Page:
         if self._programs[:1] != wanted:  # the settings have changed meanwhile
             return
         self._compiling = None
+        self.shows.busy("")
         session.take(step)
         self._crew.do(self._push)
         if len(session.graph.nodes) <= _SMALL:

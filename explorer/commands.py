@@ -27,9 +27,9 @@ def serve(arguments: Arguments) -> int:
     """Serve the page."""
     server = late.load("explorer.server")
     app = late.load("explorer.app")
-    if arguments.target:
-        _load(arguments.target)  # a misspelt name is told here, not on a page that stays empty
-    opening = app.Opening(arguments.target, arguments.graphviz, arguments.address in _LOOPBACK)
+    # a misspelt name is told here, not on a page that stays empty; and all pages share the arguments
+    target = _load(arguments.target) if arguments.target else ""
+    opening = app.Opening(target, arguments.graphviz, arguments.address in _LOOPBACK)
     if arguments.lesson:
         lesson = _lesson(arguments.lesson)
         opening = dataclasses.replace(opening, lesson=lesson)

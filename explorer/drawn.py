@@ -43,7 +43,12 @@ class Drawn:
     def passing(self) -> None:
         """Send the pass that is shown."""
         shown = {"scene": self.scene(), "figures": self._known().figures.as_dict(), "status": self.status()}
+        shown["ways"] = self.ways()
         self._channel.newest("pass", self._show, **shown, **self.supposed())
+
+    def along(self) -> None:
+        """Send the ways to the loss that are shown."""
+        self._channel.newest("ways", self.graph.take, ways=self.ways())
 
     def proved(self, proof: dict[str, Any]) -> None:
         """Send badges, beside those that are there."""
@@ -65,6 +70,11 @@ class Drawn:
             self._version += 1
             self._plain = scene.as_dict() | {"version": self._version}
         return self._plain
+
+    def ways(self) -> dict[str, Any]:
+        """The ways to the loss that are shown, and the version of the scene that they are shown in."""
+        found = self._known().ways()
+        return found | {"version": self.scene()["version"]} if found else {}
 
     def _show(self, scene: dict[str, Any], figures: dict[str, Any], **others: dict[str, Any]) -> None:
         self.graph.take(**others, scene=scene, figures=figures | {"version": scene["version"]}, proof={})

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import EngineError
+from engine.errors import EngineError, UnknownNodeError
 from engine.explain import Sentence, Term, compute, explain
 from engine.fold import Folded
 from engine.graph import OUTPUT, Node
@@ -46,6 +46,8 @@ class Picture:
     strength: float = 0.0
     """Root mean square on the fixed scale, 0 to 1."""
     summary: str = ""
+    known: bool = True
+    """Whether its entries were read, and not their statistics alone."""
     grey: bool = False
     """Whether the codes are brightness, from 0 to 255: a photograph rather than numbers on the scale."""
 
@@ -96,7 +98,7 @@ def figures(
     found = {}
     for box in folded.boxes:
         node = numbers.graph.node(box.shows)
-        spoken = explain(numbers, node.id, None, plumbing) if box.id in first and _readable(numbers, node) else None
+        spoken = _spoken(numbers, node, plumbing) if box.id in first else None
         own = _box(numbers, node, (images or {}).get(node.id), left > 0, spoken)
         left -= sum(picture.rows * picture.columns for picture in (own.value, own.grad) if picture)
         found[box.id] = own
@@ -108,17 +110,32 @@ def _box(
 ) -> BoxFigures:
     value, why = read(numbers.value, node)
     grad, why_not = read(numbers.grad, node)
+    if (value is None or grad is None) and numbers.reading.plan.how == "stats":
+        return measured(numbers, node)
     return BoxFigures(
         value=None if value is None else picture(value, image, whole),
         grad=None if grad is None else picture(grad, None, whole),
         missing=why or why_not,
-        computed=compute(numbers, node.id, spoken.index) if spoken and value is not None else "",
+        computed=_computed(numbers, node, spoken) if spoken and value is not None else "",
         sentence=sentence(spoken, numbers) if spoken else None,
     )
 
 
-def _readable(numbers: Numbers, node: Node) -> bool:
-    return read(numbers.grad, node)[0] is not None
+def _computed(numbers: Numbers, node: Node, spoken: Sentence) -> str:
+    try:
+        return compute(numbers, node.id, spoken.index)
+    except UnknownNodeError:  # what it reads was not read
+        return ""
+
+
+def _spoken(numbers: Numbers, node: Node, plumbing: bool) -> Sentence | None:
+    """The sentence about a node, where its gradient was read, and what that is made of."""
+    if read(numbers.grad, node)[0] is None:
+        return None
+    try:
+        return explain(numbers, node.id, None, plumbing)
+    except UnknownNodeError:  # of a large program not all around it may have been
+        return None
 
 
 def read(ask: Any, node: Node) -> tuple[Array | None, str]:
@@ -148,6 +165,36 @@ def picture(array: Array, image: tuple[int, int] | None = None, whole: bool = Tr
         summary=summary(array),
         grey=image is not None,
     )
+
+
+UNREAD = "It was not read in this step: of a graph of this size only what is seen is."
+
+
+def measured(numbers: Numbers, node: Node) -> BoxFigures:
+    """The numbers of a box whose entries weren't read: its statistics, where it has any."""
+    try:
+        known = numbers.stats(node.id)
+    except UnknownNodeError:
+        return BoxFigures(None, None, UNREAD)
+    except EngineError as error:
+        return BoxFigures(None, None, str(error))
+    found = {what: _gist(node, row) for what, row in known.items()}
+    return BoxFigures(found.get("value"), found.get("grad"), "" if "grad" in found else node.note)
+
+
+def _gist(node: Node, row: Mapping[str, Any]) -> Picture:
+    """Statistics of an array in place of its picture."""
+    small = np.full((1, 1), row["rms"])
+    texts = [f"mean {short(row['mean'])}", f"from {short(row['min'])} to {short(row['max'])}"]
+    texts += [f"{row['zero_fraction']:.0%} exactly zero".replace("%", " %")] if row["zero_fraction"] else []
+    texts += [f"{row['nonfinite']} not finite"] if row["nonfinite"] else []
+    shape = (*node.iterations, *node.shape)
+    level = theme.level(row["rms"])
+    if not shape:
+        alone = np.full((1, 1), row["mean"])
+        return Picture(1, 1, _encode(theme.codes(alone)), (), rms=short(row["mean"]), strength=level)
+    codes = _encode(theme.codes(small))
+    return Picture(1, 1, codes, shape, "", short(row["rms"]), level, " · ".join(texts), known=False)
 
 
 def as_table(array: Array) -> Array:
@@ -222,8 +269,19 @@ def _strength(numbers: Numbers, uses: Iterable[tuple[str, str]]) -> float:
             sent = numbers.contributions(source).get(consumer)
         except EngineError:
             sent = None
+            total = max(total, _alone(numbers, source))
         total = max(total, _rms(sent)) if sent is not None else total
     return theme.level(total)
+
+
+def _alone(numbers: Numbers, source: str) -> float:
+    """Size of what comes back to a node from its only consumer, where statistics alone were read: its gradient."""
+    if numbers.reading.plan.how == "full" or len(numbers.graph.consumers(source)) > 1:
+        return 0.0
+    try:
+        return float(numbers.stats(source)["grad"]["rms"])
+    except (EngineError, KeyError):
+        return 0.0
 
 
 # ---- sentences -----------------------------------------------------------------------------------------------------

@@ -14,14 +14,15 @@ Message = dict[str, Any]
 class Folding:
     """The graph's part of one page."""
 
-    def __init__(self, known: Callable[[], Session], refolded: Callable[[], None]) -> None:
+    def __init__(self, known: Callable[[], Session], refolded: Callable[[], None], along: Callable[[], None]) -> None:
         """Begin.
 
         Args:
             known: the page's session.
             refolded: sends the pass in another drawing.
+            along: sends the ways to the loss that are shown.
         """
-        self._known, self._refolded = known, refolded
+        self._known, self._refolded, self._along = known, refolded, along
 
     def received(self, message: Message) -> None:
         """Fold as a message asks, and show it if that changes anything.
@@ -31,9 +32,12 @@ class Folding:
         """
         session = self._known()
         before = session.scene
+        ways = session.way_of
         _DOES[str(message["type"])](session, message)
         if session.scene != before:
             self._refolded()
+        elif session.way_of != ways:
+            self._along()
 
 
 _DOES: Mapping[str, Callable[[Session, Message], None]] = {
@@ -41,6 +45,7 @@ _DOES: Mapping[str, Callable[[Session, Message], None]] = {
     "toggle": lambda session, message: session.toggle(str(message["scope"])),
     "reveal": lambda session, message: session.reveal(str(message["node"])),
     "plumbing": lambda session, message: session.show_plumbing(bool(message["value"])),
+    "ways": lambda session, message: session.show_ways(str(message["node"])),
     "resize": lambda session, message: session.resize(float(message["width"]), float(message["height"])),
 }
 

@@ -11,7 +11,6 @@ import jax
 import numpy as np
 
 from engine.numbers import Numbers
-from engine.profile import rms
 from engine.profile import rows as layer_rows
 from engine.track import Columns, Track, thinned
 from engine.training import Step
@@ -74,8 +73,9 @@ def _unbegun(room: Seen, first: Step) -> dict[str, Any]:
     for row in layer_rows(Numbers(first.reading), room.parameters):
         place = places[row.layer.output]
         found["gradient"][place], found["value"][place] = row.gradient, row.value
-    for name, trees in (("gradient", first.grads), ("weight", first.before.params)):
-        found[name][len(places) :] = [rms(np.asarray(leaf)) for leaf in jax.tree.leaves(trees)]
+    roots = np.sqrt([max(np.size(leaf), 1) for leaf in jax.tree.leaves(first.before.params)])
+    for name, norms in (("gradient", first.gradient_norms), ("weight", first.weight_norms)):
+        found[name][len(places) :] = norms / roots
     loss = encoded(computed(np.array([float(first.loss)])))
     return {
         "version": 0,

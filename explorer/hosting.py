@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Message = dict[str, Any]
 
 FOLLOWED = {
-    "graph": ("scene", "figures", "status", "proof", "whatif", "plain"),
+    "graph": ("scene", "figures", "status", "proof", "whatif", "plain", "ways"),
     "room": ("frame", "status", "extras", "findings", "compare", "surface"),
     "lesson": ("told",),
 }

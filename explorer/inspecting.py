@@ -54,8 +54,31 @@ class Inspecting:
         self._reply(type="explained", box=message["box"], sentence=found)
 
     def _fetch(self, message: Message) -> None:
-        found = self._known().region(str(message["node"]))
-        self._reply(type="fetched", box=message["box"], found=found)
+        session, node = self._known(), str(message["node"])
+        if session.room.large and session.fetched(node) is None:
+            self._read(f"Reading {session.graph.node(node).name} whole", session.arrays(node))
+            return
+        self._reply(type="fetched", box=message["box"], found=session.region(node))
+
+    def read_on(self) -> None:
+        """Have what is seen read, where a large graph's step left it out."""
+        session = self._known()
+        if nodes := session.unread():
+            self._read(f"Reading {len(nodes)} more boxes", session.statistics(nodes))
+
+    def _read(self, what: str, job: Callable[[], Any]) -> None:
+        """Have more of the shown step read, and show it."""
+        self._reply(type="busy", text=f"{what}: a program is compiled for it…")
+        self._beside(job, partial(self._took, self._known().step))
+
+    def _took(self, step: Any, reading: Any) -> None:
+        self._reply(type="busy", text="")
+        if self._known().take_besides(step, reading):
+            self._push()
+
+    def _summary(self, message: Message) -> None:
+        box = str(message["box"])
+        self._beside(self._known().summary(box), lambda found: self._reply(type="summed", box=box, summary=found))
 
     # ---- what if --------------------------------------------------------------------------------------------------
 
@@ -152,6 +175,7 @@ class Inspecting:
 _DOES: Mapping[str, Callable[[Inspecting, Message], None]] = {
     "explain": Inspecting._explain,
     "fetch": Inspecting._fetch,
+    "summary": Inspecting._summary,
     "edit": Inspecting._edit,
     "ablate": Inspecting._ablate,
     "undo": Inspecting._undo,

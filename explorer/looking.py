@@ -13,6 +13,7 @@ import numpy as np
 from engine.explain import explain
 from engine.numbers import Numbers, short
 from engine.training import Step
+from engine.ways import ways
 from explorer import svg
 from explorer.errors import ExplorerError
 from explorer.figures import Figures, figures, picture, read, sentence
@@ -32,6 +33,9 @@ class Looking(Sheet):
     def numbers(self) -> Numbers:
         """Its numbers, on the host."""
         raise NotImplementedError
+
+    way_of: str = ""
+    """Id of the node whose ways to the loss are shown; empty if none's are."""
 
     room: Seen
     """The training that the step is of."""
@@ -59,6 +63,10 @@ class Looking(Sheet):
     def proof(self, box: str = "") -> Callable[[], dict[str, Any]]:
         """What proves the gradients that are shown."""
         raise NotImplementedError
+
+    def unread(self) -> tuple[str, ...]:
+        """Ids of the nodes that are seen, and of which something is to be read yet."""
+        return ()
 
     @property
     def supposes(self) -> bool:
@@ -96,6 +104,26 @@ class Looking(Sheet):
         value, grad = (None if array is None else dataclasses.asdict(picture(array)) for array in arrays)
         return {"value": value, "grad": grad}
 
+    def show_ways(self, node: str) -> None:
+        """Show the ways from a node to the loss; the same once more, or nothing, shows none."""
+        id = self.graph.node(node).id if node else ""
+        self.way_of = "" if id == self.way_of else id
+
+    def ways(self) -> dict[str, Any]:
+        """The ways that are shown as plain data: which boxes and wires lie on them; empty if none are shown."""
+        if not self.way_of or self.way_of not in self.graph:
+            return {}
+        found = ways(self.graph, self.way_of)
+        taken = [any(found.takes(*use) for use in wire.uses) for wire in self.folded.wires]
+        return {
+            "node": self.way_of,
+            "name": self.graph.node(self.way_of).name,
+            "boxes": [box.id for box in self.folded.boxes if not found.nodes.isdisjoint(box.members)],
+            "wires": [place for place, on in enumerate(taken) if on],
+            "operations": found.operations,
+            "paths": _paths(found.paths),
+        }
+
     def picture(self, position: int, theme: str = "light") -> str:
         """The graph at a position of the playhead, as SVG text."""
         return svg.render(self.scene, self.figures, position, theme)
@@ -104,14 +132,21 @@ class Looking(Sheet):
         """For each parameter how far the update moves it: ``‖Δw‖ / ‖w‖``."""
         pairs = zip(jax.tree.leaves(self.step.before.params), jax.tree.leaves(self.step.after.params), strict=True)
         found = {}
-        for id, (old, new) in zip(self.parameters, pairs, strict=True):
-            old, new = np.asarray(old, np.float64), np.asarray(new, np.float64)
-            found[id] = f"{short(old.item())} → {short(new.item())}" if old.size == 1 else _moved(old, new)
+        moves = zip(self.step.update_norms, self.step.weight_norms, strict=True)
+        for id, (old, new), (moved, size) in zip(self.parameters, pairs, moves, strict=True):
+            alone = np.size(old) == 1
+            found[id] = (
+                f"{short(np.asarray(old).item())} → {short(np.asarray(new).item())}" if alone else _moved(moved, size)
+            )
         return found
 
 
-def _moved(old: Any, new: Any) -> str:
+def _moved(moved: float, size: float) -> str:
     """How far an update moves an array, and beside its size."""
-    moved, size = float(np.linalg.norm(new - old)), float(np.linalg.norm(old))
     share = f", {short(100 * moved / size)} % of ‖w‖ = {short(size)}" if size else ""
     return f"‖Δw‖ = {short(moved)}{share}"
+
+
+def _paths(count: int) -> str:
+    text = f"{count:,}"
+    return text if len(text) < 12 else f"10^{len(str(count)) - 1}"

@@ -14,7 +14,9 @@ from engine.graph import Graph
 from engine.health import Finding
 from engine.history import History
 from engine.loop import Records, settled
+from engine.more import More, is_large
 from engine.optimisers import Controls, controls
+from engine.probe import STATS, Probe
 from engine.runs import Event, Run
 from engine.tasks import Problem
 from engine.trace import trace
@@ -43,11 +45,23 @@ class Room(Seen):
         self.problem = problem
         self.settings = settings
         self.graph: Graph = problem.once("graph", lambda: trace(problem.fun, *problem.params, *problem.batch(0)))
+        self.large = is_large(self.graph)
+        self.seen: tuple[str, ...] = ()
+        """Of a large graph the nodes that are seen at first."""
+        self.more: More = problem.once("more", lambda: More(problem))
         first = Controls(rate=problem.rate) if settings is None else controls(settings)
-        self.trainer: Trainer = problem.once("trainer", lambda: trainer(problem, first))
         self.run = Run(problem, first, nodes=self.watched)
         self.broken: int | None = None
         """The first step whose loss is not finite."""
+
+    @cached_property
+    def trainer(self) -> Trainer:
+        """The step that is shown, compiled when it is first taken."""
+        problem, first = self.problem, self.run.events[0].controls
+        if not self.large:
+            return problem.once("trainer", lambda: trainer(problem, first))
+        nodes = tuple(dict.fromkeys((*self.seen, *self.watched)))
+        return problem.once(("trainer", nodes), lambda: trainer(problem, first, Probe(nodes, STATS.what, STATS.how)))
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -164,7 +178,12 @@ class Room(Seen):
 
         Args:
             latest: a pass, best the last; of a run that is no longer finite the one at which it broke is taken.
+
+        Returns:
+            Nothing for a healthy run, and for that of a large graph: it can't be judged by statistics alone.
         """
+        if self.large:
+            return ()
         if self.broken is not None:
             latest = self._breaking()
         readings = [self.first.reading] if latest.before.step else []

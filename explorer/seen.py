@@ -39,6 +39,9 @@ class Seen:
     known_first: Step | None = None
     """The pass at step 0, once somebody took it."""
 
+    large = False
+    """Whether passes are read by statistics, and of few nodes: those that are seen, and those of the layers."""
+
     gaps = False
     """Whether it isn't known of each step how far it moved the parameters."""
 

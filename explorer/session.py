@@ -9,16 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
+from engine.graph import Graph
+from engine.more import BYTES, nbytes
 from engine.numbers import Numbers, short
 from engine.tasks import Problem, Settings
+from engine.text import amount
 from engine.training import Step, Trainer
 from explorer import form, frames
+from explorer.closeup import Closeup
 from explorer.dot_process import Engine, shared_engine
 from explorer.edits import Editors, Edits
 from explorer.extras import Extras, extras, planes, spreads
 from explorer.figures import Figures, figures
 from explorer.keeping import Keeper
-from explorer.looking import Looking
 from explorer.pair import Pair
 from explorer.problems import PROBLEMS
 from explorer.proof import MOST, Proofs
@@ -28,7 +31,7 @@ from explorer.slices import Slices, way
 from explorer.target import Target
 
 
-class Session(Looking, Pair):
+class Session(Closeup, Pair):
     """One page's state: the settings, the run, the step that is shown, and how its graph is folded."""
 
     room: Room
@@ -140,7 +143,7 @@ class Session(Looking, Pair):
     def _look(self) -> None:
         """Remember what the pass that is shown tells of each layer, beside the first pass."""
         for step in (self.step,) if self.room.looks else (self.room.first, self.step):
-            self.room.look(step, spreads(self.room, step))
+            self.room.look(step, {} if self.room.large else spreads(self.room, step))
 
     def rewind(self, step: int) -> None:
         """Show the pass of an earlier step. Nothing is forgotten until training goes on from there."""
@@ -180,13 +183,15 @@ class Session(Looking, Pair):
         self.room = room or Room(chosen, None if target else settings)
         self.other = None
         self.compared = settings, ""
+        self.trained, self._back = False, None
+        self._forget("step", "edits", "numbers", "_planes")
+        self._besides, self._asked = (), set()
+        self._spread_out(self.room.graph, self.room.parameters)
+        self.room.seen = self._shown if self.room.large else ()
         self.trainer: Trainer = self.room.trainer
         self._proofs = chosen.once("proofs", lambda: Proofs(self.trainer))
         self._editors = chosen.once("editors", lambda: Editors(self.trainer))
         self._slices = chosen.once("slices", lambda: Slices(chosen))
-        self.trained, self._back = False, None
-        self._forget("step", "edits", "numbers", "_planes")
-        self._spread_out(self.room.graph, self.room.parameters)
 
     @cached_property
     def step(self) -> Step:
@@ -218,20 +223,25 @@ class Session(Looking, Pair):
     def numbers(self) -> Numbers:
         """The numbers of that step, on the host, or of what was changed in it."""
         reading = self.edits.ran.after if self.edits.ran else self.step.reading
-        return Numbers(dataclasses.replace(reading, graph=self.graph))
+        first, *more = (dataclasses.replace(each, graph=self.graph) for each in (reading, *self._besides))
+        return Numbers(first, tuple(more))
 
     def _show(self, step: Step) -> None:
         self._forget("edits", "numbers", "figures")
+        self._besides, self._asked = (), set()
         self.__dict__["step"] = step
 
     @property
     def warm(self) -> Callable[[], None]:
         """What compiles the training loop and the picture of the plane; may be called in any thread."""
-        loops, plane, params = [room.warm for room in self.rooms], self._planes, self.step.before.params
+        loops, plane, step = [room.warm for room in self.rooms], self._planes, self.step
+        params, large = step.before.params, self.room.large
 
         def work() -> None:
             for warm in loops:
                 warm()
+            if large:  # it takes a while, too
+                float(step.loss_after)
             if plane:
                 plane(params)
 
@@ -311,15 +321,23 @@ class Session(Looking, Pair):
         Args:
             box: the one that is looked at. A large graph has only this one proved.
         """
-        shown = self._graded
-        if len(shown) > MOST:
+        shown, step = self._graded, self.step
+        if not self._proves_all:
             shown = {id: node for id, node in shown.items() if id == box}
-        return partial(self._proofs.badges, self.step, shown)
+        if self.room.large:  # by what was read of it
+            reading = self.fetched(next(iter(shown.values()), ""))
+            shown = shown if reading else {}
+            step = dataclasses.replace(step, grads=(), reading=reading or step.reading)
+        return partial(self._proofs.badges, step, shown)
+
+    @property
+    def _proves_all(self) -> bool:
+        return len(self._graded) <= MOST and not self.room.large
 
     @property
     def _graded(self) -> dict[str, str]:
         """For each box with a gradient the node whose gradient it shows."""
-        known = self.step.reading.plan.grads
+        known = self.step.reading.plan.grads if not self.room.large else {node.id for node in self.graph.nodes}
         return {box.id: box.shows for box in self.folded.boxes if box.shows in known}
 
     def status(self) -> dict[str, Any]:
@@ -339,7 +357,8 @@ class Session(Looking, Pair):
             "measure": self.problem.measure,
             "rate": short(self.room.run.controls.rate),
             "updates": self._updates(),
-            "proves_all": len(self._graded) <= MOST,
+            "proves_all": self._proves_all,
+            "large": _bounds(self.graph) if self.room.large else "",
         }
 
 
@@ -347,3 +366,12 @@ def _alone(problem: Problem, work: Callable[[], Any]) -> Any:
     """Work that compiles, one at a time for each problem: who comes next finds it compiled."""
     with problem.once("compiling", threading.Lock):
         return work()
+
+
+def _bounds(graph: Graph) -> str:
+    """What is read of a large graph, and how much memory that takes."""
+    whole, most = amount(nbytes(graph, (node.id for node in graph.nodes)), "B"), amount(BYTES, "B")
+    return (
+        f"A large graph: all its values and gradients would take {whole}. Only what is seen is read, by statistics; "
+        f"whole arrays of the selected box when you fetch them, {most} at most."
+    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 
 from engine import ops
-from engine.fold import Folded, fold, in_parts, layers, operations
+from engine.fold import MOST, Folded, fold, in_parts, layers, operations
 from engine.graph import Graph
 from explorer.dot_process import Engine
 from explorer.errors import ExplorerError
@@ -17,6 +17,8 @@ from explorer.scene import Scene, scene, sizes
 from explorer.steps import stops
 
 LAYER, OPERATION = "layer", "operation"
+
+IN_PARTS = "Where much lies side by side without scopes it is shown in parts: stretches of the program, in its order."
 
 _VIEW: Point = (720.0, 440.0)
 
@@ -53,6 +55,9 @@ class Sheet:
         self.granularity = granularity
         self.opened = self.usually_open
         self._refold()
+        shut = operations(self.graph, len(self.graph.nodes) + len(self.graph.scopes)) - self.opened
+        if granularity == OPERATION and shut:
+            self.notes.append(f"{len(shut)} folds stay shut: no more than {MOST} boxes are opened at a time.")
 
     def unfold(self, granularity: str, scopes: Iterable[str] = ()) -> None:
         """Fold to layers or unfold to operations, with these scopes open besides, and nothing else."""
@@ -98,7 +103,7 @@ class Sheet:
         return tuple(id for id in self.parameters if "." in self.graph.node(id).name)
 
     def _refold(self) -> None:
-        self.notes = []
+        self.notes = [IN_PARTS] if any(scope.kind == "part" for scope in self.graph.scopes) else []
         self._forget("_sheet", "scene", "figures")
 
     def _forget(self, *names: str) -> None:

@@ -51,7 +51,12 @@ class Showing(Drawn):
 
     def outline(self) -> None:
         """Send the scene while its numbers are still to come."""
-        self._channel.later(self._draw, scene=self.scene(), form=self.form())
+        shown = {"scene": self.scene(), "ways": self.ways(), "form": self.form()}
+        self._channel.later(self._draw, **shown)
+
+    def busy(self, text: str) -> None:
+        """Say what is going on, and for how long; an empty text once it is done."""
+        self.reply(type="busy", text=text)
 
     def settings(self, error: str = "") -> None:
         """Send the form, and what was wrong with what was typed."""
@@ -120,8 +125,8 @@ class Showing(Drawn):
 
     # ---- in the page's own thread ---------------------------------------------------------------------------------
 
-    def _draw(self, scene: dict[str, Any], form: dict[str, Any]) -> None:
-        self.graph.scene = scene
+    def _draw(self, form: dict[str, Any], **shown: dict[str, Any]) -> None:
+        self.graph.take(**shown)
         self.setup.form = form
 
     def _show_run(self, **shown: Any) -> None:

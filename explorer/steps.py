@@ -37,7 +37,8 @@ def stops(folded: Folded, parameters: Iterable[str]) -> tuple[Stop, ...]:
     before = _before_last_use(folded, leaves)
     computed = [box for box in folded.boxes if not _given(graph, box)]
     late = [box for box in computed if box.id not in before] or computed[-1:]
-    early = [box for box in computed if box not in late]
+    ends = {box.id for box in late}
+    early = [box for box in computed if box.id not in ends]
     holders = [box for box in folded.boxes if not leaves.isdisjoint(box.members)]
     return (
         *(Stop("Forward", box.id) for box in early),
@@ -78,15 +79,20 @@ def _backward(folded: Folded, computed: list[Box], holders: list[Box]) -> list[B
     readable = {
         box.id for box in folded.boxes if has_gradient(graph.node(box.shows)) and not graph.node(box.shows).note
     }
-    waiting = {box.id: box for box in holders if _given(graph, box)}
-    users: dict[str, set[str]] = {id: set() for id in waiting}
+    given = {box.id: box for box in holders if _given(graph, box) and box.id in readable}
+    left: dict[str, set[str]] = {id: set() for id in given}  # users that nothing has come back from yet
+    users: dict[str, dict[str, None]] = {}
     for wire in folded.wires:
-        if wire.source in users and wire.kind == "use":
-            users[wire.source].add(wire.target)
-    order, done = [], set()
+        if wire.source in given and wire.kind == "use":
+            left[wire.source].add(wire.target)
+            users.setdefault(wire.target, {})[wire.source] = None
+    order = []
+    waiting = [id for id in given if not left[id]]
     for box in reversed(computed):
-        done.add(box.id)
         order += [box] if box.id in readable else []
-        ready = [id for id in waiting if users[id] <= done and id in readable]
-        order += [waiting.pop(id) for id in ready]
+        for id in users.get(box.id, ()):
+            left[id].discard(box.id)
+            waiting += [] if left[id] else [id]
+        order += [given[id] for id in waiting]
+        waiting = []
     return order

@@ -22,10 +22,10 @@ from tests.sources import Function, Source
 LISTED = """
 engine.version engine.errors engine.text engine.graph engine.ops engine.names engine.compat engine.devices
 engine.program engine.calls engine.scopes engine.build engine.trace
-engine.exposure engine.stats engine.kernel engine.build_kernel engine.probe
+engine.exposure engine.stats engine.magnitudes engine.kernel engine.build_kernel engine.probe
 engine.packing engine.reading engine.tape engine.grad engine.numbers engine.differences engine.check
 engine.operations engine.expansion engine.residuals engine.cost engine.timing
-engine.fold engine.use engine.moves engine.rules engine.explain
+engine.fold engine.ways engine.use engine.moves engine.rules engine.explain
 engine.layers engine.slopes engine.factors engine.profile
 engine.health.finding engine.health.evidence engine.health.remedies engine.health.broken engine.health.units
 engine.health.scale engine.health.motion engine.health.diagnosis engine.health
@@ -33,7 +33,7 @@ engine.tasks.activations engine.tasks.initialisers engine.tasks.norms engine.tas
 engine.tasks.parts engine.tasks.mlp engine.tasks.conv engine.tasks.recurrent engine.tasks.transformer
 engine.tasks.models engine.tasks.settings engine.tasks.data engine.tasks.plane engine.tasks.sequences engine.tasks.table
 engine.tasks.small engine.tasks.problem engine.tasks.catalogue engine.tasks
-engine.optimisers engine.magnitudes engine.flat engine.loop engine.shares engine.parallel engine.training
+engine.optimisers engine.flat engine.loop engine.shares engine.parallel engine.training engine.more
 engine.track engine.history engine.evaluate engine.snapshots engine.runs engine.store engine.saving
 engine.whatif engine.sweep engine.surface engine.paths engine.valley
 engine.sampling engine.wire engine.events engine
@@ -44,7 +44,7 @@ explorer.steps explorer.scene explorer.figures explorer.svg explorer.drawing
 explorer.lessons explorer.lessons.vocabulary explorer.lessons.lesson explorer.lessons.table explorer.lessons.load
 explorer.lessons.course
 explorer.seen explorer.room explorer.problems explorer.pair explorer.frames explorer.extras explorer.form explorer.proof explorer.sheet
-explorer.looking explorer.slices
+explorer.looking explorer.closeup explorer.slices
 explorer.keeping explorer.edits explorer.checking explorer.session explorer.place
 explorer.followed explorer.follow
 explorer.lessons.marks explorer.lessons.costs explorer.lessons.readings explorer.lessons.play

@@ -190,3 +190,15 @@ def test_parts_are_put_into_parts_until_none_is_crowded():
 
 def test_a_short_program_has_no_parts(graph):
     assert in_parts(graph) is graph
+
+
+def test_no_more_is_opened_at_once_than_can_be_painted():
+    def loss(x):
+        for _ in range(5):
+            x = jax.jit(lambda x: jnp.sin(jnp.cos(jnp.tan(x))))(x)
+        return x
+
+    graph = engine.trace(loss, 1.0)
+    whole, some = operations(graph), operations(graph, most=9)
+    assert some < whole
+    assert len(fold(graph, some).boxes) <= 9 + 5

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from engine import magnitudes
 from engine.magnitudes import norms, precision, record
 
 RANDOM = np.random.default_rng(0).normal(size=257).astype(np.float32)
@@ -49,3 +50,10 @@ def test_double_precision_is_kept():
     with jax.enable_x64(True):
         found = record(jnp.array(1 / 3, jnp.float64), *[{"w": jnp.array([1e-200], jnp.float64)}] * 3)
         assert (found.dtype, float(found[0]), float(found[1])) == (jnp.float64, 1 / 3, 1e-200)
+
+
+def test_on_the_host_a_large_array_is_measured_piece_by_piece():
+    array = np.linspace(-1, 2, (1 << 20) + 3, dtype=np.float32).reshape(1, -1)
+    assert magnitudes.on_host(array) == pytest.approx(float(np.linalg.norm(array.astype(np.float64))), rel=1e-12)
+    assert magnitudes.on_host(array, array) == 0
+    assert magnitudes.on_host(np.float32(3)) == 3

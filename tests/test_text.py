@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from engine.text import MOST, listed, paragraph, short, table
+from engine.text import MOST, amount, listed, paragraph, short, table
 
 HOSTILE = "<script>alert('&')</script>"
 
@@ -57,3 +57,8 @@ def test_a_long_table_shows_its_first_rows_and_says_how_many_follow():
 
 def test_an_empty_table_is_its_title():
     assert read(table("none", ["row"], [])) == ["none"]
+
+
+@pytest.mark.parametrize(("value", "said"), [(0, "0 B"), (999, "999 B"), (1.83e7, "18.3 MB"), (2e15, "2 PB")])
+def test_an_amount_has_a_prefix(value, said):
+    assert amount(value, "B") == said

@@ -21,6 +21,7 @@ class GraphView(JSComponent):  # type: ignore[misc]
     proof = param.Dict(default={}, doc="For each box how well its gradient agrees.")
     whatif = param.Dict(default={}, doc="What a person changed in this step, and which boxes it moved; else empty.")
     plain = param.Dict(default={}, doc="The numbers of the boxes without those changes.")
+    ways = param.Dict(default={}, doc="Which boxes and wires lie on the ways from a node to the loss; else empty.")
     place = param.Dict(default={}, doc="Where a link leads: ``at`` (phase and box), ``node``, ``entry``, ``said``.")
     hides = param.List(default=[], doc="Parts of the page that a link hides: ``setup``, ``training``.")
     live = param.Boolean(default=False, doc="Whether it is told at once where the person stands, for those who follow.")

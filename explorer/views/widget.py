@@ -21,6 +21,7 @@ class GraphWidget(anywidget.AnyWidget):
     proof = Dict().tag(sync=True)
     whatif = Dict().tag(sync=True)
     plain = Dict().tag(sync=True)
+    ways = Dict().tag(sync=True)
     sheet = Unicode(assets.variables() + assets.text("graphview.css")).tag(sync=True)
     position = Int().tag(sync=True)
     """Of the playhead."""

@@ -7,7 +7,7 @@ import { createAsk } from "./ask.js";
 
 const LOOKED_UP = ["explain", "fetch"]; // what the teacher's session says without being changed
 const AGAIN_MS = 1500;
-const USUAL = { graph: { scene: {}, figures: {}, status: {}, proof: {}, whatif: {}, plain: {}, place: {}, hides: [], page: true }, room: { status: {}, frame: {}, extras: {}, surface: {}, findings: null, compare: {} } };
+const USUAL = { graph: { scene: {}, figures: {}, status: {}, proof: {}, whatif: {}, plain: {}, ways: {}, place: {}, hides: [], page: true }, room: { status: {}, frame: {}, extras: {}, surface: {}, findings: null, compare: {} } };
 const OWN = {
   graph: ".choice, .tools .needs-server, .whatif, .closer .row { display: none !important; }",
   room: ".bar .buttons, .bar .more, .bar .knobs, .remedy, .findings .lesson, .card.surface, .strip .frozen { display: none !important; }",

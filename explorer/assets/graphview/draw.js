@@ -134,14 +134,23 @@ function sign(context, x, y, text, ink) {
   context.textAlign = "start";
 }
 
-/** A wire in the hue of what has passed along it. */
+const ASIDE = 0.22; // how strongly what isn't on the ways to the loss is drawn, while they are shown
+
+/** A wire in the hue of what has passed along it; on the ways to the loss, while these are shown, it is bold. */
 export function drawWire(context, wire, state, ink, scale) {
+  const { ways } = state;
+  if (ways) context.globalAlpha = ways.wires.has(wire.index) ? 1 : ASIDE;
+  paintWire(context, wire, state, ink, scale, Boolean(ways && ways.wires.has(wire.index)));
+  context.globalAlpha = 1;
+}
+
+function paintWire(context, wire, state, ink, scale, bold) {
   const back = state.position >= wire.from.gradientAt && wire.kind !== "look";
   const forth = state.position >= wire.to.valueAt && state.position >= wire.from.valueAt;
   const strength = state.figures ? state.figures.wires[wire.index] || 0 : 0;
   const thick = back ? 1 + 4 * strength : 1.5;
-  context.strokeStyle = back ? ink.backward : forth ? ink.forward : ink.pale;
-  context.lineWidth = Math.max(thick, 0.8 / scale);
+  context.strokeStyle = bold ? ink.accent : back ? ink.backward : forth ? ink.forward : ink.pale;
+  context.lineWidth = bold ? Math.max(thick, 3, 2 / scale) : Math.max(thick, 0.8 / scale);
   context.setLineDash(wire.kind === "carry" ? [7, 4] : wire.kind === "look" ? [2, 4] : back ? [6, 3] : []);
   context.stroke(wire.drawing);
   context.setLineDash([]);
@@ -169,6 +178,12 @@ function arrow(context, x, y, direction) {
 
 /** A box: name, thumbnails of value and gradient as far as they are reached, and their root mean squares. */
 export function drawBox(context, box, state, look, scale) {
+  if (state.ways) context.globalAlpha = state.ways.boxes.has(box.id) ? 1 : ASIDE;
+  paintBox(context, box, state, look, scale);
+  context.globalAlpha = 1;
+}
+
+function paintBox(context, box, state, look, scale) {
   const ink = look.ink[state.theme];
   const reached = stateOf(box, state.position);
   const own = state.figures && state.figures.boxes[box.id];
@@ -226,10 +241,11 @@ function drawTexts(context, box, ink, reached, type) {
 function drawTiny(context, box, own, reached, look, theme) {
   const picture = reached === "gradient" ? own.grad : reached === "value" ? own.value : null;
   if (!picture) return;
-  context.globalAlpha = 0.25 + 0.75 * picture.strength;
+  const around = context.globalAlpha;
+  context.globalAlpha = around * (0.25 + 0.75 * picture.strength);
   context.fillStyle = look.ink[theme][reached === "gradient" ? "backward" : "forward"];
   context.fillRect(box.x, box.y, box.w, box.h);
-  context.globalAlpha = 1;
+  context.globalAlpha = around;
 }
 
 function drawNumbers(context, box, own, { reached, moved, plain }, look, { theme, scene }, scale) {
@@ -257,7 +273,8 @@ function drawNumbers(context, box, own, { reached, moved, plain }, look, { theme
       const middle = (top + bottom) / 2;
       number(context, picture.rms, x, middle + 0.4 * type.number, type.number, before ? ink.changed : colour, half);
       if (before && before.rms !== picture.rms) caption(context, [`${before.rms} →`], x, middle - 9, type.caption, ink.quiet, half);
-      if (type.captions) caption(context, [name], x, box.y + lines.caption, type.caption, ink.quiet, half);
+      const captioned = picture.shape.length ? [`${name}, rms`, "rms"] : [name];
+      if (type.captions) caption(context, captioned, x, box.y + lines.caption, type.caption, ink.quiet, half);
     }
   }
 }

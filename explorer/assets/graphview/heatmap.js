@@ -27,7 +27,7 @@ export function createHeatmap(label, store, look, choose) {
     const height = Math.max(Math.round(rows * cell), 4);
     Object.assign(canvas, { width: width * ratio, height: height * ratio });
     Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
-    canvas.hidden = picture.shape.length === 0;
+    canvas.hidden = picture.shape.length === 0 || picture.known === false;
     canvas.setAttribute("aria-label", `${label}, ${picture.shape.join(" × ") || t("one number")}; ${translated(picture.summary) || picture.rms}`);
     const before = numbers && plain && plain.data && !picture.grey ? floats(plain.data) : null;
     const moved = before ? numbers.map((value, i) => (value === before[i] || (value !== value && before[i] !== before[i]) ? 0 : 1)) : null;
@@ -36,13 +36,14 @@ export function createHeatmap(label, store, look, choose) {
     cursor = null;
     paint();
     readout.setAttribute("aria-live", "off");
-    readout.textContent = canvas.hidden ? (shown.count ? `${plain.rms} → ${picture.rms}` : picture.rms) : rest();
+    readout.textContent = picture.shape.length === 0 ? (shown.count ? `${plain.rms} → ${picture.rms}` : picture.rms) : rest();
   }
 
   function rest() {
     const { picture, numbers, count } = shown;
     if (count) return `△ ${t("{count} of {count_all} changed", { count, count_all: numbers.length })} · ${translated(picture.summary)}`;
     if (picture.grey) return t("The first images of the batch.");
+    if (picture.known === false) return translated(picture.summary);
     return numbers ? translated(picture.summary) : `${translated(picture.summary)} · ${t("too large to show whole: each cell is the strongest of several")}`;
   }
 

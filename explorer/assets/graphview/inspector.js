@@ -5,6 +5,7 @@ import { createCloser } from "./closer.js";
 import { make } from "./dom.js";
 import { createHeatmap } from "./heatmap.js";
 import { currentStop, stateOf } from "./store.js";
+import { createSummaries } from "./summary.js";
 import { beforeAfter, createWhatIf } from "./whatif.js";
 
 /** The inspector; `actions` lead to other boxes and ask for what was not sent ahead. */
@@ -13,6 +14,7 @@ export function createInspector(store, look, actions) {
   const gradient = createHeatmap(t("Gradient"), store, look, pick);
   const closer = createCloser(store, look, actions, show);
   const whatif = createWhatIf(store, actions); // stays in the page while it is dragged; what is around it is made anew
+  const summaries = createSummaries(actions.summary, () => show());
   const [top, rest] = [make("div"), make("div")];
   const element = make("section", { class: "inspector", role: "region", "aria-label": t("Inspector") }, top, whatif.element, rest);
   const extras = new Map(); // what was fetched for large arrays, and sentences for other entries
@@ -43,7 +45,7 @@ export function createInspector(store, look, actions) {
   function show() {
     const { state } = store;
     const box = state.scene && state.scene.byId.get(state.selected);
-    whatif.element.hidden = !box || follows();
+    whatif.element.hidden = !box || follows() || isLarge();
     if (!box) {
       top.replaceChildren(make("p", { class: "hint" }, t("Press → to take the first step, or click a box to look inside it.")));
       rest.replaceChildren();
@@ -62,6 +64,7 @@ export function createInspector(store, look, actions) {
     if (!follows()) whatif.show(box, reached === "not reached" ? null : extra.value || (own && own.value), index);
     top.replaceChildren(heading(box));
     rest.replaceChildren(
+      ...(box.opens && state.figures && !follows() && !state.whatif ? [summaries.card(box)] : []),
       ...(stop && stop.phase === "Update" ? updateCard(box) : []),
       ...(back ? cards.reverse() : cards),
       ...(stop && stop.phase === "Update" ? [] : updateCard(box)),
@@ -76,7 +79,22 @@ export function createInspector(store, look, actions) {
       {},
       make("h2", { title: box.name }, box.label, box.detail ? make("small", {}, ` ${box.detail}`) : null),
       make("p", { class: "facts", title: box.name }, [kinds[box.kind] || translated(box.operation), box.shape].join(" · ")),
-      box.opens ? make("button", { type: "button", class: "quiet", onclick: () => actions.toggle(box.opens) }, t("Open")) : null,
+      make(
+        "div",
+        { class: "row" },
+        box.opens ? make("button", { type: "button", class: "quiet", onclick: () => actions.toggle(box.opens) }, t("Open")) : null,
+        waysButton(box),
+      ),
+    );
+  }
+
+  function waysButton(box) {
+    const { ways } = store.state;
+    const on = Boolean(ways && ways.node === box.node);
+    return make(
+      "button",
+      { type: "button", class: "quiet needs-server", "aria-pressed": String(on), title: t("Light up everything that its gradient comes back through (W)"), onclick: () => actions.ways(box.node) },
+      t("Ways to the loss"),
     );
   }
 
@@ -93,6 +111,7 @@ export function createInspector(store, look, actions) {
       own && own.computed ? make("p", { class: "computed" }, ...computed(own.computed, box, index)) : null,
       value.element,
       large(picture),
+      picture && picture.known === false ? make("p", { class: "note" }, translated(store.state.status.large)) : null,
     );
   }
 
@@ -109,7 +128,7 @@ export function createInspector(store, look, actions) {
       gradient.element,
       large(picture),
       ...(store.state.whatif ? [] : [badge(store.state.proof[box.id]) || proveButton(box, picture)]),
-      follows() ? null : closer.valley(box, index),
+      follows() || isLarge() ? null : closer.valley(box, index),
       box.note ? make("p", { class: "note" }, translated(box.note)) : null,
     );
   }
@@ -117,6 +136,11 @@ export function createInspector(store, look, actions) {
   /** Whether a loop in another process is shown: its function isn't here to be run again. */
   function follows() {
     return Boolean(store.state.status && store.state.status.follows);
+  }
+
+  /** Whether only statistics of a step were read: another program reads one array whole, and none is changed by hand. */
+  function isLarge() {
+    return Boolean(store.state.status && store.state.status.large);
   }
 
   /** The numbers of a box without what was changed by hand; none at a real step. */
@@ -127,7 +151,7 @@ export function createInspector(store, look, actions) {
   /** In a large graph a gradient is proved when that is asked for. */
   function proveButton(box, picture) {
     const { status } = store.state;
-    if (!picture || !status || status.proves_all) return null;
+    if (!picture || picture.known === false || !status || status.proves_all) return null;
     const button = make("button", { type: "button", class: "quiet needs-server" }, t("Compare with jax.grad"));
     button.addEventListener("click", () => {
       button.disabled = true;
@@ -164,7 +188,7 @@ export function createInspector(store, look, actions) {
         status && status.rate ? t("rate {rate}", { rate: status.rate }) : "",
         follows() ? null : make("p", { class: "formula" }, t("w ← w − rate · ∂L/∂w")),
         ...moved.map(([name, id]) => make("p", { class: "computed" }, make("b", {}, name), `  ${translated(status.updates[id])}`)),
-        follows() ? null : closer.moves(box),
+        follows() || isLarge() ? null : closer.moves(box),
       ),
     ];
   }
@@ -225,15 +249,17 @@ export function createInspector(store, look, actions) {
 
   function large(picture) {
     if (!picture || picture.data || picture.shape.length === 0 || picture.grey || picture.fetched) return null;
+    if (picture.known === false) return make("button", { type: "button", class: "quiet needs-server", onclick: () => actions.fetch() }, t("Read it whole"));
     const count = picture.shape.reduce((product, size) => product * size, 1);
     return count > 4096 ? null : make("button", { type: "button", class: "quiet needs-server", onclick: () => actions.fetch() }, t("Fetch the numbers"));
   }
 
   store.subscribe((changed) => {
     if (changed.has("scene") || changed.has("figures")) extras.clear();
+    if (changed.has("figures")) summaries.forget();
     if (changed.has("scene")) picked.clear();
     if (changed.has("figures")) closer.forget();
-    if (["scene", "figures", "selected", "position", "proof", "status", "theme", "whatif", "plain"].some((key) => changed.has(key))) show();
+    if (["scene", "figures", "selected", "position", "proof", "status", "theme", "whatif", "plain", "ways"].some((key) => changed.has(key))) show();
   });
   show();
   return {
@@ -245,6 +271,7 @@ export function createInspector(store, look, actions) {
     /** The entry of the selected box that somebody chose; none, if the inspector chooses. */
     entry: () => picked.get(store.state.selected) || null,
     look: (index, quiet) => store.state.selected && pick(index, quiet),
+    summed: (id, summary) => summaries.take(id, summary),
     closer: (what, { box, node, ...found }) => closer.take(what, box, what === "valley" ? found.valley : { node, ...found.moves }),
     failed() {
       whatif.failed();

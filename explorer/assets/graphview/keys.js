@@ -14,6 +14,7 @@ const HELP = [
   ["T", t("train one step")],
   ["+  −  0", t("zoom in, zoom out, fit")],
   ["/", t("find a node")],
+  ["W", t("show the ways from the selected box to the loss, and how many there are; W or Esc ends it")],
   ["P", t("present: large type; then PageUp and PageDown, B or . for a dark screen, R for the training")],
   ["?", t("this help; Esc closes it")],
 ];
@@ -42,6 +43,7 @@ export function listen(target, commands) {
     "?": commands.help,
     "/": commands.find,
     t: commands.train,
+    w: commands.ways,
     ...(target === window ? { p: () => present(), r: other } : {}),
     Escape: commands.escape,
   };

@@ -1,6 +1,7 @@
 // The graph view: track, graph, inspector and table on one state. Panel calls `render`; a saved page calls `mount`.
 
 import { t, translated } from "../texts.js";
+import { createBusy } from "./busy.js";
 import { createCanvas } from "./canvas.js";
 import { listenToTheme, make, themeOf } from "./dom.js";
 import { createExport, download } from "./exporting.js";
@@ -9,7 +10,7 @@ import { createHelp, listen } from "./keys.js";
 import { createLink } from "./link.js";
 import { createLive } from "./live.js";
 import { listenToPointer } from "./pointer.js";
-import { createStore, kept, keptBox, prepared } from "./store.js";
+import { createStore, kept, keptBox, prepared, waysOf } from "./store.js";
 import { createTable } from "./table.js";
 import { createLegend, createMinimap, createTools } from "./tools.js";
 import { createStand } from "./stand.js";
@@ -28,6 +29,7 @@ export function mount(root, look, send, wholePage) {
   const note = make("p", { class: "stage-note", hidden: true });
   const message = make("p", { class: "message", role: "status", hidden: true });
   const cover = make("div", { class: "cover" }, make("p", {}, t("Tracing the network…")));
+  const busy = createBusy();
   const help = createHelp();
   const exporting = createExport((form, of) => {
     const { position, selected, theme } = store.state;
@@ -49,6 +51,8 @@ export function mount(root, look, send, wholePage) {
     ask: (index) => send({ type: "explain", node: selectedBox().node, box: selectedBox().id, index }),
     fetch: () => send({ type: "fetch", node: selectedBox().node, box: selectedBox().id }),
     prove: (box) => send({ type: "prove", box }),
+    summary: (box) => send({ type: "summary", box }),
+    ways: (node) => send({ type: "ways", node }),
     change: send,
     prepare: () => send({ type: "prepare" }),
     undo: () => store.state.whatif && send({ type: "undo" }),
@@ -71,7 +75,7 @@ export function mount(root, look, send, wholePage) {
   const link = createLink(store, inspector, say);
   table = createTable(store, actions);
   const walker = createWalker(store, { select, say: (id) => table.say(id) });
-  stage.append(walker, createBanner(store, actions).element, tools.element, minimap.element, legend.element, note, message, cover);
+  stage.append(walker, createBanner(store, actions).element, tools.element, minimap.element, legend.element, note, busy.element, message, cover);
   root.append(make("div", { class: "explorer" }, track.element, stage, inspector.element, table.element, table.live, help, exporting.element));
 
   function selectedBox() {
@@ -121,8 +125,30 @@ export function mount(root, look, send, wholePage) {
     help: () => help.showModal(),
     find: () => tools.search.focus(),
     train: () => train(),
-    escape: () => (help.open ? help.close() : exporting.element.open ? exporting.element.close() : document.activeElement && document.activeElement.blur()),
+    ways: () => showWays(),
+    escape: () => endWays() || (help.open ? help.close() : exporting.element.open ? exporting.element.close() : document.activeElement && document.activeElement.blur()),
   });
+
+  // ---- the ways to the loss ----
+
+  function showWays() {
+    const box = selectedBox();
+    if (!endWays() && box) actions.ways(box.node);
+  }
+
+  function endWays() {
+    const { ways } = store.state;
+    if (ways) send({ type: "ways", node: "" });
+    return Boolean(ways);
+  }
+
+  function sayWays() {
+    const { ways } = store.state;
+    const { name, operations: count, paths } = ways || {};
+    if (!ways) say("");
+    else if (!ways.boxes.size) say(t("No way leads from {name} to the loss: no gradient comes back to it.", { name }));
+    else say(t("{count} operations", { count }), t("on the ways from {name} to the loss; ways: {paths}", { name, paths }), true);
+  }
 
   // ---- where things are, and the playhead is to be ----
 
@@ -179,7 +205,7 @@ export function mount(root, look, send, wholePage) {
     if (changed.has("scene")) {
       canvas.show(state.scene, false);
       if (state.selected) canvas.follow(state.scene.byId.get(state.selected));
-    } else if (["theme", "figures", "whatif", "plain"].some((key) => changed.has(key))) canvas.paintAll();
+    } else if (["theme", "figures", "whatif", "plain", "ways"].some((key) => changed.has(key))) canvas.paintAll();
     else if (changed.has("position")) {
       const stop = state.position > 0 && state.scene.stops[state.position - 1];
       const box = stop && state.scene.byId.get(stop.box);
@@ -187,9 +213,10 @@ export function mount(root, look, send, wholePage) {
       minimap.paint();
       canvas.march();
     } else if (changed.has("selected")) canvas.paintOver();
+    if (changed.has("ways")) sayWays();
     painted = state.position;
     note.hidden = !state.scene.notes.length;
-    note.textContent = translated(state.scene.notes.join(" "));
+    note.textContent = state.scene.notes.map(translated).join(" ");
   });
 
   let settling = 0;
@@ -204,11 +231,11 @@ export function mount(root, look, send, wholePage) {
   return {
     store,
     /** Show a scene and its numbers; the playhead stays at the same share of the pass. */
-    show(scene, figures) {
+    show(scene, figures, ways = null) {
       const { state } = store;
       const before = state.scene;
       const next = scene ? prepared(scene) : before;
-      const changes = { figures };
+      const changes = { figures, ways };
       if (scene) {
         const stop = before && state.position > 0 ? before.stops[state.position - 1] : null;
         const position = kept(next, stop, before, state.position);
@@ -243,6 +270,8 @@ export function mount(root, look, send, wholePage) {
     preparing: (preparing) => store.set({ preparing }),
     closer: (what, found) => inspector.closer(what, found),
     extend: (box, more) => inspector.extend(box, more),
+    summed: (box, summary) => inspector.summed(box, summary),
+    busy: (text) => busy.say(text),
     tell: (text) => say(translated(text)),
     place: link.go,
     saved(file) {
@@ -258,6 +287,7 @@ export function mount(root, look, send, wholePage) {
     fail(text) {
       cover.hidden = Boolean(store.state.scene);
       cover.replaceChildren(make("p", { role: "alert" }, translated(text)));
+      busy.say("");
       inspector.failed();
       exporting.failed(translated(text));
       say(translated(text));
@@ -285,6 +315,12 @@ export function render({ model, el }) {
   root.className = "root";
   const view = mount(root, model.look, (data) => model.send_msg(data), model.page);
   let shown = 0;
+  let along = null; // what was told of the ways, and what came of it
+
+  function waysNow() {
+    if (along === null || along.told !== model.ways) along = { told: model.ways, ways: waysOf(model.ways) };
+    return along.ways && along.told.version === shown ? along.ways : null;
+  }
 
   /** Show what has come: a scene at once, numbers if they are of that scene. */
   function show() {
@@ -293,7 +329,7 @@ export function render({ model, el }) {
     const fresh = scene.version !== shown;
     const numbers = figures && figures.version === scene.version ? figures : null;
     shown = scene.version;
-    if (fresh || numbers) view.show(fresh ? scene : null, numbers);
+    if (fresh || numbers) view.show(fresh ? scene : null, numbers, waysNow());
   }
 
   function suppose() {
@@ -310,6 +346,8 @@ export function render({ model, el }) {
     fetched: ({ box, found }) => view.extend(box, found),
     failed: ({ text }) => view.fail(text),
     told: ({ text }) => view.tell(text),
+    summed: ({ box, summary }) => view.summed(box, summary),
+    busy: ({ text }) => view.busy(text),
     preparing: ({ value }) => view.preparing(value),
     checked: ({ box, valley }) => view.closer("valley", { box, valley }),
     moved: ({ box, node, moves }) => view.closer("moves", { box, node, moves }),
@@ -320,6 +358,7 @@ export function render({ model, el }) {
   };
   model.on("scene", show);
   model.on("figures", show);
+  model.on("ways", () => view.store.set({ ways: waysNow() }));
   model.on("whatif", suppose);
   model.on("plain", suppose);
   model.on("status", () => view.status(model.status));

@@ -16,7 +16,7 @@ function modelOf(model) {
     },
     leave: () => heard.forEach(([event, listener]) => model.off(event, listener)),
   };
-  for (const name of ["look", "scene", "figures", "status", "proof", "whatif", "plain"]) {
+  for (const name of ["look", "scene", "figures", "status", "proof", "whatif", "plain", "ways"]) {
     Object.defineProperty(own, name, { get: () => model.get(name) });
   }
   return own;

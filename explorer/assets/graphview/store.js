@@ -17,6 +17,7 @@ export function createStore() {
     proof: {},
     whatif: null, // what was changed by hand, and which boxes it moved; null at a real step
     plain: {}, // then the numbers of the boxes without the changes
+    ways: null, // what lies on the ways from a node to the loss, while they are shown: everything else is pale
     preparing: false, // whether a pass that can be changed is being compiled
     position: 0, // number of stops passed
     selected: null, // id of a box
@@ -74,6 +75,11 @@ export function prepared(given) {
     return { name, first: first + 1, count: scene.stops.filter((stop) => stop.phase === name).length };
   });
   return scene;
+}
+
+/** What lies on the ways to the loss, by id and by number, so that one can ask whether something does. */
+export function waysOf(told) {
+  return told && told.node ? { ...told, boxes: new Set(told.boxes), wires: new Set(told.wires) } : null;
 }
 
 /** How far the pass has come at a box: `not reached`, `value` or `gradient`. */

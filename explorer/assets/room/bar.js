@@ -107,6 +107,7 @@ function accuracyOf(state, run) {
 function calmWords(run, status) {
   const steps = run ? run.last - run.first + 1 : 0;
   if (!steps || (steps === 1 && !status.trained)) return t("Nothing to judge yet: train a few steps.");
+  if (status.large) return t("Not judged: of a graph of this size only statistics are read.");
   return steps === 1 ? t("No trouble found in the last step.") : t("No trouble found in the last {count} steps.", { count: grouped(steps) });
 }
 
