@@ -92,9 +92,17 @@ class History:
 
     def record(self, records: Records) -> None:
         """Add steps; those that are there already stay."""
-        _append(self.numbers, records.steps, rows(records))
+        self.take(records.steps, rows(records))
         if records.reading is not None:
-            _append(self.measures, records.watched, measured(records.reading, self.nodes, len(records.watched)))
+            self.take_measures(records.watched, measured(records.reading, self.nodes, len(records.watched)))
+
+    def take(self, steps: Array, numbers: Array) -> None:
+        """Add steps as :func:`rows` tells them."""
+        _append(self.numbers, steps, numbers)
+
+    def take_measures(self, steps: Array, found: Array) -> None:
+        """Add watched steps as :func:`measured` tells them."""
+        _append(self.measures, steps, found)
 
     def record_test(self, step: int, found: Array) -> None:
         """Add what was measured on fixed examples after some steps."""

@@ -18,7 +18,7 @@ from engine.history import History, history, watched
 from engine.loop import Loop, Records, TrainState
 from engine.optimisers import Controls
 from engine.parallel import ParallelLoop
-from engine.shares import WHOLE, Split
+from engine.shares import WHOLE, Split, fitting, mesh
 from engine.snapshots import Snapshots
 from engine.tasks.problem import Problem
 from engine.trace import trace
@@ -153,7 +153,8 @@ class Run:
         return loop.advance(state, event.controls, min(stop - state.step, loop.room), event.every)
 
     def _divided(self, split: Split) -> Loop:
-        """The loop for so many devices; one is the ordinary one."""
+        """The loop for so many devices; one is the ordinary one. Where there are fewer now, it is for these."""
+        split = fitting(split)
         if split not in self._loops:
             make = partial(ParallelLoop, self.problem, self.loop.nodes, split)
             self._loops[split] = self.problem.once(("loop", self.loop.nodes, split), make)
@@ -208,9 +209,9 @@ class Run:
             ParallelError: there aren't so many, or a step can't be divided.
         """
         last = self.events[-1]
-        loop = self._divided(split.checked())
-        if isinstance(loop, ParallelLoop):
-            _ = loop.mesh  # whether there are so many
+        if split.checked().devices > 1:
+            mesh(split.devices)  # whether there are so many
+        self._divided(split)  # whether it can be
         text = last.split.difference(split)
         return self._record(dataclasses.replace(last, step=self.state.step, split=split, text=text))
 

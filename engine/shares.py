@@ -125,6 +125,14 @@ def prepare(count: int) -> None:
         jax.config.update("jax_num_cpu_devices", count)
 
 
+def fitting(split: Split) -> Split:
+    """The same, or on as many devices as there are: a run may be opened where there are fewer than it had."""
+    if split.devices == 1:
+        return split
+    there = max(len(jax.devices()), len(jax.devices("cpu")))
+    return split if split.devices <= there else dataclasses.replace(split, devices=there)
+
+
 def mesh(count: int, devices: Sequence[Any] | None = None) -> Mesh:
     """So many devices in a row.
 

@@ -6,11 +6,13 @@
       run.json            what was saved last: values, and for each part its file, size and SHA-256
       run.previous.json   what was saved before that
       parts/<sha256>.npz  arrays by name, never changed once written
+      states/<number>/    arrays that several processes wrote together, by Orbax; never changed either
 
 A part is written under another name, flushed to the disk and renamed; only when all of them are there does the new
 ``run.json`` take the place of the old one, again by a rename. Files that neither of the two manifests names are removed
-last. So a process killed at any moment, or a full disk, leaves the last manifest with everything that it names. The
-manifest carries a checksum of itself. No pickle: ``.npz`` files are read with ``allow_pickle=False``.
+last. (What lies below ``states/`` is named by the value ``states`` once all of it is there.) So a process killed at any
+moment, or a full disk, leaves the last manifest with everything that it names. The manifest carries a checksum of
+itself. No pickle: ``.npz`` files are read with ``allow_pickle=False``.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import io
 import json
 import os
 import re
+import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,11 +36,12 @@ from engine.errors import EngineError
 Array = Any
 Arrays = dict[str, Array]
 
-NAME, PREVIOUS, PARTS = "run.json", "run.previous.json", "parts"
+NAME, PREVIOUS, PARTS, STATES = "run.json", "run.previous.json", "parts", "states"
 FORMAT = "backprop-explorer run"
 VERSION = 1
 
 _OURS = re.compile(r"[0-9a-f]{64}\.npz|.*\.part")
+_STATE = re.compile(r"[0-9]+(\..*)?")
 _DAMAGE = (ValueError, TypeError, KeyError, AttributeError, EOFError, OSError, zipfile.BadZipFile)
 """What reading something raises that isn't what it says it is."""
 
@@ -84,10 +88,20 @@ def read(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Arra
     except _ForeignError as error:
         raise StoreError(str(error)) from error
     except _DAMAGE as error:
-        return _older(path, _reason(error))
+        return older(path, _reason(error))
 
 
-def _older(path: Path, reason: str) -> tuple[dict[str, Any], dict[str, Arrays], str]:
+def older(folder: str | os.PathLike[str], reason: str) -> tuple[dict[str, Any], dict[str, Arrays], str]:
+    """What was saved before the last save, which is damaged; as :func:`read`.
+
+    Args:
+        folder: of the run.
+        reason: what is wrong with the last save.
+
+    Raises:
+        StoreError: that is damaged, too.
+    """
+    path = Path(folder)
     try:
         values, parts = _read(path, PREVIOUS)
     except _ForeignError as error:
@@ -108,6 +122,9 @@ class _ForeignError(EngineError):
 def _read(path: Path, name: str) -> tuple[dict[str, Any], dict[str, Arrays]]:
     manifest = _manifest(path / name)
     parts = {part: _arrays(_bytes(path, entry)) for part, entry in manifest["parts"].items()}
+    for number in _numbers(manifest):
+        if not (path / STATES / number).is_dir():
+            raise ValueError(f"{STATES}/{number} isn't there")
     return manifest["values"], parts
 
 
@@ -121,6 +138,23 @@ def _manifest(file: Path) -> dict[str, Any]:
     if found.pop("checksum", None) != _sum(_text(found)):
         raise ValueError(f"{file.name} doesn't have the checksum that it names")
     return found
+
+
+def _numbers(manifest: Mapping[str, Any]) -> set[str]:
+    """The folders below ``states/`` that a manifest names."""
+    return {place_of(place)[0] for place in manifest["values"].get(STATES, {}).values()}
+
+
+def place_of(text: str) -> tuple[str, str]:
+    """``3/0`` is what lies in the folder ``3`` under ``0``.
+
+    Raises:
+        ValueError: it is no such place.
+    """
+    if not re.fullmatch(r"[0-9]+/[0-9]+", text):
+        raise ValueError(f"{text!r} is no place of a state")
+    number, _, index = text.partition("/")
+    return number, index
 
 
 def _bytes(path: Path, entry: Mapping[str, Any]) -> bytes:
@@ -207,16 +241,22 @@ def _flush(folder: Path) -> None:
 
 def _sweep(path: Path) -> None:
     """Remove what no manifest names: older parts, and what was left by a process that was killed."""
-    named = {f"{entry['sha256']}.npz" for name in (NAME, PREVIOUS) for entry in _named(path / name)}
+    kept = [_manifest(path / name) for name in (NAME, PREVIOUS) if _whole(path / name)]
+    named = {f"{entry['sha256']}.npz" for manifest in kept for entry in manifest["parts"].values()}
     left = [*(path / PARTS).iterdir(), *path.glob("run.*.part")]
     for file in left:
         if file.name not in named and _OURS.fullmatch(file.name):
             with contextlib.suppress(OSError):
                 file.unlink()
+    numbers = set().union(*map(_numbers, kept))
+    for folder in states(path):
+        if folder.name not in numbers:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _named(file: Path) -> list[dict[str, Any]]:
-    return list(_manifest(file)["parts"].values()) if _whole(file) else []
+def states(folder: str | os.PathLike[str]) -> list[Path]:
+    """The folders of states that several processes wrote, named or not; those too that were never completed."""
+    return [found for found in (Path(folder) / STATES).glob("*") if _STATE.fullmatch(found.name)]
 
 
 def _whole(file: Path) -> bool:

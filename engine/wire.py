@@ -14,7 +14,7 @@ import dataclasses
 import json
 import math
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import jax
@@ -23,6 +23,8 @@ import numpy as np
 
 from engine.errors import EngineError
 from engine.graph import Edge, Graph, Literal, Node, Place, Scope
+from engine.history import measured, rows
+from engine.loop import Records
 from engine.packing import Piece
 from engine.probe import Plan
 from engine.reading import Reading
@@ -30,6 +32,9 @@ from engine.sampling import Sample
 
 Array = Any
 Header = dict[str, Any]
+
+COMMANDED = 0
+"""In place of how often a loop is looked at: it isn't one of one's own, and all of its steps are known."""
 
 _LENGTHS = struct.Struct("<IQ")
 _KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Edge, Graph, Literal, Node, Piece, Place, Plan, Scope)}
@@ -106,6 +111,27 @@ class Writer:
             told = {"title": reading.graph.name, "parameters": sample.parameters, "every": self._every}
             yield from message({"kind": "outline", "id": number, "outline": outline(reading), **told}, {})
         yield from message({"kind": "sample", "id": number, "step": sample.step}, own | arrays(reading))
+
+
+def columns(records: Records, nodes: Sequence[str], most: int) -> list[bytes | memoryview]:
+    """What a history keeps of some steps, as a message.
+
+    Args:
+        records: the steps.
+        nodes: ids of those whose statistics are told, as far as they were watched.
+        most: how many steps are told; of more, as many evenly between the first and the last.
+    """
+    kept = _evenly(len(records.loss), most)
+    found = {"steps": records.steps[kept], "numbers": rows(records)[kept]}
+    if records.reading is not None:
+        watched = _evenly(len(records.watched), most)
+        whole = measured(records.reading, nodes, len(records.watched))
+        found |= {"watched": records.watched[watched], "measures": whole[watched]}
+    return message({"kind": "columns"}, found)
+
+
+def _evenly(count: int, most: int) -> Array:
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
 
 
 def _alike(one: Reading, other: Reading) -> bool:

@@ -32,7 +32,11 @@ a tuple of arguments or a function that returns one. The first argument is diffe
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and exit."""
-    status = run(sys.argv[1:] if argv is None else argv)
+    written = sys.argv[1:] if argv is None else argv
+    status = run(written)
+    if "--worker" in written:  # JAX would wait for the others here, which may be gone
+        sys.stdout.flush()
+        os._exit(status)
     if _at_work(until=time.monotonic() + _PATIENCE_SECONDS):
         sys.stdout.flush()
         os._exit(status)
@@ -54,6 +58,7 @@ def run(argv: list[str]) -> int:
     """Run the command line; the exit status."""
     written = _spelled_out(argv)
     arguments = parser(written[0]).parse_args(written)
+    arguments.written = written
     if arguments.command == "serve":
         late.hurry()
     commands = late.load("explorer.commands")
@@ -182,6 +187,7 @@ def _add_training(train: argparse.ArgumentParser) -> None:
     train.add_argument("--steps", type=_whole, default=200, metavar="N", help="how many to take (default 200)")
     train.add_argument("--json", action="store_true", help="as one JSON object")
     train.add_argument("--save", default="", metavar="FOLDER", help="save the run")
+    train.add_argument("--save-every", type=_whole, default=0, metavar="N", help="save it on the way, too: in steps")
     train.add_argument("--open", default="", metavar="FOLDER", help="go on with a run that was saved")
     train.add_argument(
         "--devices",
@@ -190,3 +196,19 @@ def _add_training(train: argparse.ArgumentParser) -> None:
         metavar="N",
         help="divide each step over so many devices, virtual ones where there are no others (default 1)",
     )
+    train.add_argument("--watch", action="store_true", help="on a page that follows it, in the browser")
+    train.add_argument(
+        "--port", type=_port, default=5006, help="port of that page (default 5006, or the next free one)"
+    )
+    train.add_argument("--no-browser", action="store_true", help="don't open a browser")
+    _add_processes(train)
+
+
+def _add_processes(train: argparse.ArgumentParser) -> None:
+    """Where several processes train as one (docs/SCALE.md)."""
+    group = train.add_argument_group("several processes", "that train as one; docs/SCALE.md says how on a cluster")
+    group.add_argument("--processes", type=_whole, default=1, metavar="N", help="how many; they are started here, or:")
+    group.add_argument("--coordinator", default="", metavar="HOST:PORT", help="process 0; each is started on its own")
+    group.add_argument("--process-id", type=_whole, default=0, metavar="R", help="which of them this is, from 0")
+    group.add_argument("--cluster", action="store_true", help="SLURM, Open MPI or Kubernetes has started this one")
+    group.add_argument("--worker", default="", help=argparse.SUPPRESS)

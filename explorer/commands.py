@@ -101,9 +101,29 @@ def check(arguments: Arguments) -> int:
 
 def train(arguments: Arguments) -> int:
     """Train without a page, and print what it would show; status 130 where Ctrl+C ended it."""
+    does = _train
+    if arguments.worker:
+        does = _work
+    elif arguments.processes != 1 or arguments.coordinator or arguments.cluster:
+        does = late.load("explorer.launching").train
     done: list[int] = []
-    _told(lambda: done.append(_train(arguments)))
+    _told(lambda: done.append(does(arguments)))
     return done[0]
+
+
+def _work(arguments: Arguments) -> int:
+    """As one of several processes that train as one."""
+    worker, cluster = late.load("explorer.worker"), late.load("engine.cluster")
+    place = cluster.Place(arguments.coordinator, arguments.processes, arguments.process_id)
+    late.load("engine.shares").prepare(arguments.devices)
+    worker.enter(arguments.worker, place)
+    return int(worker.fellow(lambda: _train(arguments)))
+
+
+def _page(arguments: Arguments) -> Callable[[Any], Any]:
+    """What follows a run on a page."""
+    teller = late.load("explorer.telling").Teller
+    return lambda room: teller(room, arguments.port, not arguments.no_browser)
 
 
 def _train(arguments: Arguments) -> int:
@@ -112,14 +132,13 @@ def _train(arguments: Arguments) -> int:
         late.load("engine.shares").prepare(arguments.devices)
     late.load("explorer.opening").prepare()
     folders = {"open": arguments.open, "save": arguments.save}
-    order = headless.Order(
-        arguments.steps, options.given(arguments), arguments.target, **folders, devices=arguments.devices
-    )
-    trained = headless.train(order)
+    others = {"devices": arguments.devices, "save_every": arguments.save_every}
+    order = headless.Order(arguments.steps, options.given(arguments), arguments.target, **folders, **others)
+    trained = headless.train(order, _page(arguments) if arguments.watch else None)
     for note in trained.notes:
         print(f"backprop-explorer: {note}", file=sys.stderr)
-    if arguments.save:
-        headless.save(trained.room, arguments.save)
+    if not late.load("engine.cluster").first():
+        return 130 if trained.interrupted else 0
     shown = headless.plain(trained)
     print(headless.as_json(shown) if arguments.json else late.load("explorer.report").report(shown))
     if trained.interrupted:

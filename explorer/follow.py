@@ -20,6 +20,10 @@ WORDS = """This is a training loop of your own, and it trains where you started 
 its own steps. Hold a step to look at it in peace: training goes on meanwhile, and isn't read any further than the
 charts need."""
 
+COMMANDED = """This training runs where a command has started it, in one process or in several that train as one. The
+charts tell of its steps as they were taken; the graph is the pass at the parameters of the step that is named. Hold a
+step to look at it in peace: training goes on meanwhile."""
+
 
 class Follow(Looking):
     """The pass that was read last, or one that is held."""
@@ -106,7 +110,7 @@ class Follow(Looking):
 
     def form(self) -> dict[str, Any]:
         """There is nothing to set."""
-        return {"fields": [], "words": " ".join(WORDS.split()), "error": ""}
+        return {"fields": [], "words": " ".join((WORDS if self.room.every else COMMANDED).split()), "error": ""}
 
     def status(self) -> dict[str, Any]:
         """The training as text and numbers."""

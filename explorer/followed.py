@@ -83,6 +83,12 @@ class Followed(Seen):
         if whole is not None:
             self._keep(whole)
 
+    def take_columns(self, arrays: Arrays) -> None:
+        """Add steps as :func:`engine.wire.columns` tells them."""
+        self._history.take(arrays["steps"], arrays["numbers"])
+        if "measures" in arrays:
+            self._history.take_measures(arrays["watched"], arrays["measures"])
+
     def _sizes(self, reading: Reading, what: str) -> Array:
         """Euclidean norm of each parameter, or of its gradient; NaN where it wasn't read."""
         found = np.full(len(self.parameters), np.nan)
@@ -192,6 +198,11 @@ class Feed:
     def _take(self, header: dict[str, Any], arrays: Arrays) -> None:
         if header["kind"] == "outline":
             self._outlines[header["id"]] = (*wire.restored(header["outline"]), header)
+            return
+        if header["kind"] == "columns":
+            with self.lock:
+                if self.followed is not None:
+                    self.followed.take_columns(arrays)
             return
         graph, plan, layout, told = self._outlines[header["id"]]
         with self.lock:

@@ -27,16 +27,17 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import jax
 import numpy as np
 from tqdm import tqdm
 
-from engine import saving, store
+from engine import cluster, store
 from engine.grad import value_and_grad
 from engine.history import TESTS
+from engine.loop import Records
 from engine.numbers import short
 from engine.probe import Probe
 from engine.tasks import Settings, problem
@@ -44,6 +45,7 @@ from explorer.errors import ExplorerError
 from explorer.keeping import reopened
 from explorer.options import only_dials, settings
 from explorer.room import Room, own_problem
+from explorer.saves import Saves
 from explorer.target import load
 
 Array = Any
@@ -77,6 +79,8 @@ class Order:
     """Folder to save the run in."""
     devices: int | None = None
     """Over how many each step is divided; unless given, as it was, or one."""
+    save_every: int = 0
+    """Steps between two saves on the way; 0 for as it is usual (:class:`explorer.saves.Saves`)."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -89,6 +93,16 @@ class Trained:
     losses: Array
     interrupted: bool = False
     notes: tuple[str, ...] = ()
+
+
+class Follower(Protocol):
+    """Whoever follows a training."""
+
+    def tell(self, records: Records) -> None:
+        """Some steps were taken; returns at once."""
+
+    def close(self) -> None:
+        """The training has ended."""
 
 
 # ---- where it begins -----------------------------------------------------------------------------------------------
@@ -126,34 +140,35 @@ def _opened(order: Order) -> tuple[Room, tuple[str, ...]]:
 # ---- the training --------------------------------------------------------------------------------------------------
 
 
-def train(order: Order) -> Trained:
+def train(order: Order, follow: Callable[[Room], Follower] | None = None) -> Trained:
     """Train; a progress bar is on a terminal alone. Ctrl+C ends it after the step in work.
+
+    Several processes train as one: each calls this with the same order, and goes on alone from its end.
+
+    Args:
+        order: what to train.
+        follow: starts whoever follows it.
 
     Raises:
         EngineError, ExplorerError: one sentence about what can't be.
     """
     if not 0 <= order.steps <= MOST:
         raise HeadlessError(f"--steps is {order.steps}, and can be from 0 to {MOST:,}.")
-    if order.save:
+    if order.save and cluster.first():
         _refuse_another(order.save, order.open)
     room, notes = begin(order)
-    if order.devices is not None:
-        room.run.divide(dataclasses.replace(room.run.events[-1].split, devices=order.devices))
-    if order.save:
-        save(room, order.save)  # whether it can be is known before, not after, the training
+    devices = jax.device_count() if cluster.several() else order.devices
+    if devices is not None:
+        room.run.divide(dataclasses.replace(room.run.events[-1].split, devices=devices))
+    saves = Saves(room, order.save, order.save_every)
     start, known = _known(room)
-    with _interruption() as asked:
-        losses = [known, *_losses(room, order.steps, asked)]
-    return _ended(Trained(room, start, np.concatenate(losses), asked.is_set(), notes))
-
-
-def save(room: Room, folder: str) -> None:
-    """Save the run as it is.
-
-    Raises:
-        StoreError: the folder can't be written.
-    """
-    saving.save(room.run, folder, room.settings)
+    with _interruption() as asked, _followed(room, follow) as tell:
+        losses = [known, *_losses(room, order.steps, asked, saves, tell)]
+    trained = _ended(Trained(room, start, np.concatenate(losses), asked.is_set(), notes))
+    saves.finish()
+    if cluster.several():
+        cluster.part()
+    return trained
 
 
 def _refuse_another(folder: str, opened: str) -> None:
@@ -168,8 +183,20 @@ def _known(room: Room) -> tuple[int, Array]:
     return (0, columns.last) if len(columns) == room.step else (room.step, columns.last[:0])
 
 
-def _losses(room: Room, steps: int, asked: threading.Event) -> Iterator[Array]:
-    """Train, in pieces that take a moment each."""
+@contextlib.contextmanager
+def _followed(room: Room, follow: Callable[[Room], Follower] | None) -> Iterator[Callable[[Records], None]]:
+    """What is told of each piece of the training; process 0 tells."""
+    if follow is None or not cluster.first():
+        yield lambda records: None
+        return
+    with contextlib.closing(follow(room)) as follower:
+        yield follower.tell
+
+
+def _losses(
+    room: Room, steps: int, asked: threading.Event, saves: Saves, tell: Callable[[Records], None]
+) -> Iterator[Array]:
+    """Train, in pieces that take a moment each. What depends on a clock or a person, process 0 decides for all."""
     if not steps or room.broken is not None:
         return
     end, count = room.step + steps, 1
@@ -177,10 +204,16 @@ def _losses(room: Room, steps: int, asked: threading.Event) -> Iterator[Array]:
         room.warm()
         bar.unpause()
         bar.set_description("Training")
-        while room.step < end and room.broken is None and not asked.is_set():
+        while room.step < end and room.broken is None:
+            piece, due, ended = cluster.agreed(min(count, end - room.step, saves.ahead), saves.due, asked.is_set())
+            if due:
+                saves.save()
+            if ended:
+                break
             began = time.monotonic()
-            for records in room.advancing(min(count, end - room.step)):
+            for records in room.advancing(piece):
                 yield records.loss
+                tell(records)
                 bar.set_postfix_str(f"loss {short(float(records.loss[-1]))}", refresh=False)
                 bar.update(len(records.loss))
             count = 2 * count if time.monotonic() - began < _PIECE else max(count // 2, 1)

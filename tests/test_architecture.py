@@ -34,7 +34,8 @@ engine.tasks.parts engine.tasks.mlp engine.tasks.conv engine.tasks.recurrent eng
 engine.tasks.models engine.tasks.settings engine.tasks.data engine.tasks.plane engine.tasks.sequences engine.tasks.table
 engine.tasks.small engine.tasks.problem engine.tasks.catalogue engine.tasks
 engine.optimisers engine.flat engine.loop engine.shares engine.parallel engine.training engine.more
-engine.track engine.history engine.evaluate engine.snapshots engine.runs engine.store engine.saving
+engine.track engine.history engine.evaluate engine.snapshots engine.runs
+engine.cluster engine.checkpoints engine.store engine.saving
 engine.whatif engine.sweep engine.surface engine.paths engine.valley
 engine.sampling engine.wire engine.events engine
 
@@ -50,12 +51,12 @@ explorer.followed explorer.follow
 explorer.lessons.marks explorer.lessons.costs explorer.lessons.readings explorer.lessons.play
 explorer.folding explorer.inspecting explorer.crew explorer.turns
 explorer.options explorer.opening explorer.pace explorer.channel explorer.classroom explorer.qr
-explorer.headless explorer.report
+explorer.saves explorer.headless explorer.report explorer.launching explorer.worker
 explorer.recording explorer.lessons.recorded explorer.saved explorer.rasters explorer.tables explorer.exporting
 explorer.views explorer.views.graph explorer.views.lesson explorer.views.room explorer.views.setup
 explorer.views.classroom explorer.views.widget
 explorer.drawn explorer.showing explorer.running explorer.teaching explorer.placing explorer.hosting explorer.app
-explorer.joining explorer.live explorer.server explorer.watch_page explorer.link explorer.watching
+explorer.joining explorer.live explorer.server explorer.watch_page explorer.link explorer.watching explorer.telling
 explorer.handle explorer.notebook explorer explorer.doctor explorer.commands explorer.cli
 """
 """Every module; each may import those that stand before it."""
@@ -65,7 +66,7 @@ VIEWS = {room for room in ROOMS if room.startswith("explorer.views.")}
 PICTURES = {"explorer", "panel", "bokeh", "graphviz", "pygraphviz", "param"}
 GEOMETRY = {"explorer.geometry", "explorer.dot", "explorer.dot_worker", "explorer.dot_process", "explorer.layout"}
 NUMBERS = {"jax", "engine.numbers", "engine.reading", "engine.tape", "engine.grad", "engine.training", "engine.explain"}
-OPTIONAL = {"flax", "equinox", "tensorboard"}
+OPTIONAL = {"flax", "equinox", "orbax", "tensorboard"}
 SERIALISERS = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
 EVALUATORS = {"eval", "exec", "compile", "__import__"}
 EXITS = {"sys.exit", "os._exit", "os.abort", "exit", "quit", "SystemExit"}

@@ -14,6 +14,7 @@ import numpy as np
 import optax
 import pytest
 
+from engine import saving
 from engine.store import StoreError
 from engine.tasks import SettingsError, problem, usual
 from explorer import frames, headless, room
@@ -202,24 +203,18 @@ def test_twenty_layers_of_sigmoids_vanish_and_the_first_remedy_clears_it():
 # ---- saved and opened ----------------------------------------------------------------------------------------------
 
 
-def kept(order):
-    trained = train(order)
-    headless.save(trained.room, order.save)
-    return trained
-
-
 @pytest.mark.slow
 @pytest.mark.once
 def test_a_run_that_is_opened_goes_on_as_if_it_had_not_stopped(tmp_path, healthy):
     folder = str(tmp_path / "run")
-    kept(Order(70, {**SMALL, "noise": 0.0}, save=folder))
-    found = plain(kept(Order(50, {}, open=folder, save=folder)))
+    train(Order(70, {**SMALL, "noise": 0.0}, save=folder))
+    found = plain(train(Order(50, {}, open=folder, save=folder)))
     assert found == plain(healthy)
 
 
 def test_a_dial_can_be_turned_when_a_run_is_opened(tmp_path):
     folder = str(tmp_path / "run")
-    kept(Order(5, SMALL, save=folder))
+    train(Order(5, SMALL, save=folder))
     trained = train(Order(5, {"rate": 0.001}, open=folder))
     assert [(event.step, event.controls.rate) for event in trained.room.run.events] == [(0, 0.3), (5, 0.001)]
     assert trained.room.settings == usual(**SMALL, rate=0.001)
@@ -234,7 +229,7 @@ def test_other_settings_are_kept(tmp_path):
 @pytest.mark.once
 def test_of_a_long_run_that_is_opened_the_losses_begin_there(tmp_path):
     folder = str(tmp_path / "run")
-    kept(Order(1001, SMALL, save=folder))
+    train(Order(1001, SMALL, save=folder))
     again = train(Order(3, {}, open=folder))
     assert (again.start, again.room.step, len(again.losses)) == (1001, 1004, 3)
 
@@ -243,7 +238,7 @@ def test_of_a_long_run_that_is_opened_the_losses_begin_there(tmp_path):
 @pytest.mark.once
 def test_a_broken_run_is_still_broken_when_it_is_opened(tmp_path, broken):
     folder = str(tmp_path / "run")
-    headless.save(broken.room, folder)
+    saving.save(broken.room.run, folder, broken.room.settings)
     again = train(Order(10, {}, open=folder))
     assert (again.room.broken, again.room.step) == (broken.room.broken, broken.room.step)
     assert plain(again)["findings"] == plain(broken)["findings"]
@@ -256,7 +251,7 @@ def test_where_losses_were_joined_the_first_that_is_not_finite_is_found(broken):
 
 def test_another_run_is_not_written_over(tmp_path):
     folder = str(tmp_path / "run")
-    kept(Order(1, SMALL, save=folder))
+    train(Order(1, SMALL, save=folder))
     with pytest.raises(ExplorerError, match=r"^There is a run in .* already: go on with it by --open"):
         train(Order(1, SMALL, save=folder))
 
@@ -270,7 +265,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_training(tmp_path, m
 
 def test_a_run_of_ones_own_function_is_opened_with_it(tmp_path, model):
     folder, target = str(tmp_path / "run"), f"{model}:loss"
-    kept(Order(3, {}, target=target, save=folder))
+    train(Order(3, {}, target=target, save=folder))
     again = train(Order(3, {}, target=target, open=folder))
     assert again.losses.tolist() == train(Order(6, {}, target=target)).losses.tolist()
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -19,7 +21,7 @@ import pytest
 from engine import store
 from engine.optimisers import Controls
 from engine.runs import Run
-from engine.saving import open_run, save
+from engine.saving import Saver, open_run, save
 from engine.store import StoreError
 from engine.tasks import Settings, problem
 from engine.tasks.catalogue import Problem
@@ -33,6 +35,7 @@ ADAM = Controls(optimizer="adam", rate=0.01)
 
 TRAINING = """
 import sys
+import threading
 from engine.optimisers import Controls
 from engine.runs import Run
 from engine.saving import save
@@ -221,3 +224,97 @@ def test_a_damaged_save_opens_the_one_before_and_says_so(tmp_path):
 def test_settings_of_a_record_are_plain_values(tmp_path):
     save(Run(own()), tmp_path, SETTINGS)
     assert store.read(tmp_path)[0]["settings"] == dataclasses.asdict(SETTINGS)
+
+
+# ---- by several processes: each its part (a real pair of them is in test_worker) ---------------------------------
+
+
+def together(run, folder, *advances):
+    saver = Saver(folder, SETTINGS)
+    saver.save(run)
+    for steps in advances:
+        run.advance(steps)
+        saver.save(run)
+    saver.wait()
+
+
+@pytest.fixture(scope="module")
+def divided(tmp_path_factory):
+    """A run that was saved beside its steps, with its snapshots, and the folder."""
+    folder = tmp_path_factory.mktemp("runs") / "divided"
+    run = Run(problem(SETTINGS), ADAM, nodes=("params.layers.0.w",), every=7)
+    together(run, folder, 70, 70)
+    return run, folder
+
+
+def test_a_run_saved_in_parts_is_the_same_run(divided):
+    run, folder = divided
+    found = open_run(folder).run
+    same_run(found, run)
+    for mine, theirs in zip(found.snapshots.states, run.snapshots.states, strict=True):
+        assert mine.step == theirs.step
+        same((mine.params, mine.optimiser), (theirs.params, theirs.optimiser))
+
+
+def test_a_state_is_written_once(divided):
+    places = store.read(divided[1])[0]["states"]
+    assert places == {"snapshot 0": "0/0", "snapshot 70": "1/0", "snapshot 140": "2/0", "state": "2/0"}
+
+
+def test_a_run_saved_in_parts_goes_on_in_one_process(divided, tmp_path):
+    shutil.copytree(divided[1], tmp_path / "run")
+    run = open_run(tmp_path / "run").run
+    for _ in range(2):  # what only the last save but one named goes with it
+        save(run, tmp_path / "run", SETTINGS)
+    assert store.states(tmp_path / "run") == []
+    same_run(open_run(tmp_path / "run").run, run)
+
+
+def test_until_all_parts_are_written_the_last_save_is_the_one_before(divided, tmp_path, monkeypatch):
+    shutil.copytree(divided[1], tmp_path / "run")
+    run = open_run(tmp_path / "run").run
+    saver = Saver(tmp_path / "run", SETTINGS)
+    written = threading.Event()
+    monkeypatch.setattr(saver, "_commit", lambda *found: written.wait() and Saver._commit(saver, *found))
+    run.advance(5)
+    saver.save(run)
+    assert store.read(tmp_path / "run")[0]["step"] == 140
+    written.set()
+    saver.wait()
+    assert store.read(tmp_path / "run")[0]["step"] == 145
+
+
+def test_a_damaged_part_opens_the_save_before_and_says_so(divided, tmp_path):
+    shutil.copytree(divided[1], tmp_path / "run")
+    for file in (tmp_path / "run" / store.STATES / "2" / "d").iterdir():
+        file.write_bytes(b"")
+    opened = open_run(tmp_path / "run")
+    assert opened.run.state.step == 70
+    assert "is damaged (states/2 can't be read); this is what was saved before it" in opened.notes[0]
+
+
+def test_a_part_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"^The run could not be saved in .*\. What was saved before is whole\.$"):
+        together(Run(problem(SETTINGS), ADAM), tmp_path / "file")
+
+
+@pytest.mark.slow
+def test_a_process_killed_while_it_saves_leaves_the_last_whole_save(tmp_path):
+    code = TRAINING.replace("import save", "import Saver").replace(
+        "save(run, sys.argv[1], settings)", "saver.save(run)"
+    )
+    code = code.replace("while True:", "saver = Saver(sys.argv[1], settings)\nwhile True:")
+    folder = tmp_path / "run"
+    process = subprocess.Popen([sys.executable, "-c", code, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        while int(process.stdout.readline()) < 37 * 5:
+            pass
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    opened = open_run(folder)
+    assert opened.run.state.step >= 37 * 4
+    whole = Run(problem(SETTINGS), ADAM)
+    whole.advance(opened.run.state.step)
+    same((opened.run.state.params, opened.run.state.optimiser), (whole.state.params, whole.state.optimiser))

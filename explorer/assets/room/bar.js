@@ -87,8 +87,12 @@ export function write(element, text) {
 
 /** Of a loop in another process: which of its steps is shown, and whether it goes on. */
 function followed({ step, follows }) {
-  const shown = t("the graph shows step {step} of your own loop", { step: grouped(step) });
-  return `${shown} · ${follows.ended ? t("it has ended") : t("read every {count} steps, short ones more seldom", { count: grouped(follows.every) })}`;
+  const own = follows.every > 0;
+  const shown = own
+    ? t("the graph shows step {step} of your own loop", { step: grouped(step) })
+    : t("the graph shows step {step} of the training", { step: grouped(step) });
+  const read = own ? t("read every {count} steps, short ones more seldom", { count: grouped(follows.every) }) : t("a command trains it");
+  return `${shown} · ${follows.ended ? t("it has ended") : read}`;
 }
 
 function accuracyOf(state, run) {

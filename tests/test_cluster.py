@@ -1,0 +1,31 @@
+"""Several processes as one; what only a real pair of them shows is in test_launching."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import pytest
+
+from engine import cluster
+
+
+def test_alone_one_agrees_with_oneself():
+    assert cluster.agreed(3, True) == (3, True)
+    assert (cluster.first(), cluster.several()) == (True, False)
+
+
+def test_alone_nothing_is_divided():
+    array = jnp.ones(4)
+    assert cluster.divided(array) is array
+
+
+@pytest.mark.parametrize(
+    ("said", "lost"),
+    [
+        ("UNKNOWN: Gloo all-reduce failed: Connection closed by peer [127.0.0.1]:61675", True),
+        ("UNAVAILABLE: Failed to send RPC to coordination service", True),
+        ("INTERNAL: NCCL operation ncclAllReduce failed: remote process exited", True),
+        ("Incompatible shapes for dot: got (3, 4) and (5, 6).", False),
+    ],
+)
+def test_errors_of_a_lost_process_are_told_from_others(said, lost):
+    assert cluster.lost(RuntimeError(said)) == lost
