@@ -36,7 +36,7 @@ class Turns:
         return max(1, len({*self._waiting, *self._since}))
 
     def ask(self, who: Hashable, go: Callable[[], None]) -> None:
-        """Ask for a turn; ``go`` is called when it comes, at once or later, and should only start what is to be done."""
+        """Ask for a turn; ``go`` is called when it comes, at once or later, and should only start the work."""
         with self._lock:
             self._had[who] = max(self._had.get(who, 0.0), self._least)  # who was away doesn't catch up
             self._waiting[who] = go

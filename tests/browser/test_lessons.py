@@ -1,4 +1,4 @@
-"""Lessons in a browser: played by keyboard, left and come back to, and walked. Without one, test_play plays all of them."""
+"""Lessons in a browser: played by keyboard, left and come back to, and walked. All are played in test_play."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ WALKED = ("gradient", "initialisation", "vanishing", "through-time", "attention"
 
 
 def shown(name):
-    """What only a browser shows of a lesson: which kinds of places, questions and charts, and how the graph is folded."""
+    """What only a browser shows of a lesson: kinds of places, questions and charts, and how the graph is folded."""
     lesson = course.find(name)
     asks = [beat.ask for beat in lesson.beats if beat.ask]
     ats = [beat.at for beat in lesson.beats] + [ask.at for ask in asks if ask.at]
