@@ -115,7 +115,8 @@ def test_rewinding_before_the_break_forgets_it():
 @pytest.mark.slow
 @pytest.mark.once
 def test_a_deep_sigmoid_net_has_one_finding_that_its_first_remedy_clears():
-    room = made("spiral", depth=12, width=8, activation="sigmoid")
+    settings = usual("spiral", depth=20, activation="sigmoid")  # those of test_headless: compiled once
+    room = Room(problem(settings), settings)
     room.advance(60)
     [finding] = room.findings(room.pass_at(59))
     assert finding.kind == "vanishing"
