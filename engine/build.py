@@ -254,6 +254,10 @@ class _Builder:
                 node, op=op, operands=step.reads, params=params, label=title, source=around.source
             )
             made.append(self._add(node, named or _join(around.scope, title)))
+            if (
+                op == "convert_element_type" and isinstance(step.reads[0], str) and step.reads[0] in self.parameters
+            ):  # the parameter, in another precision
+                self.parameters[node.id] = self.parameters[step.reads[0]]
         return tuple(made)
 
     def _add(self, node: Node, name: str, taken: bool = False) -> str:

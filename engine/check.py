@@ -17,12 +17,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from engine import scaling
 from engine.differences import Bracket, settled
 from engine.errors import EngineError
 from engine.grad import value_and_grad
 from engine.graph import Graph, Node
 from engine.probe import has_gradient
 from engine.reading import Reading
+from engine.scaling import Factor
 from engine.tape import Sinks, Tape
 from engine.text import table
 from engine.trace import Program, in_floats, program
@@ -168,7 +170,7 @@ class Checker:
     """A program as a function of what is added to each node; compiled once, for many steps."""
 
     loss: Callable[[list[Array], Sinks], Array]
-    slope: Callable[[list[Array], Sinks], Sinks]
+    slope: Callable[[list[Array], Sinks, Factor], Sinks]
     sinks: Sinks
     program: Program
     nodes: tuple[str, ...]
@@ -186,11 +188,9 @@ class Checker:
         def loss(arrays: list[Array], sinks: Sinks) -> Array:
             return tape.run(arrays, sinks)[0][0]
 
-        def apart(chosen: Sinks, rest: Sinks, arrays: list[Array]) -> Array:
-            return loss(arrays, rest | chosen)
-
-        def slope(arrays: list[Array], sinks: Sinks) -> Sinks:
-            return jax.grad(apart)({id: sinks[id] for id in checked}, sinks, arrays)
+        def slope(arrays: list[Array], sinks: Sinks, factor: Factor) -> Sinks:
+            chosen = {id: sinks[id] for id in checked}
+            return scaling.value_and_grad(lambda chosen: loss(arrays, sinks | chosen), 0, factor)(chosen)[1]
 
         sinks = tape.sinks()
         checked = tuple(id for id in sinks if nodes is None or id in nodes)
@@ -229,7 +229,7 @@ class _Point:
         self.tolerance = _tolerance(reading.graph)
         sinks = checker.sinks
         roundings = [_rounding(sinks, reading, rng) for _ in range(ROUNDINGS)]
-        self.exact, self.rough = (checker.slope(arrays, nudge) for nudge in (sinks, roundings[0]))
+        self.exact, self.rough = (checker.slope(arrays, nudge, reading.factor) for nudge in (sinks, roundings[0]))
         self.here, *moved = (float(checker.loss(arrays, nudge)) for nudge in (sinks, *roundings))
         self.noise = max(abs(loss - self.here) for loss in moved) + abs(self.here) * _epsilon(jnp.float32)
 

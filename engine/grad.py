@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from engine import compat
+from engine import compat, scaling
 from engine.errors import NotDifferentiableError, NotScalarError
 from engine.graph import Graph
 from engine.packing import Found, Key, pack
@@ -31,6 +31,7 @@ def value_and_grad(
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     probe: str | Probe = "full",
+    factor: scaling.Factor = None,
 ) -> Callable[..., tuple[Any, Any, Reading]]:
     """A function that returns what ``jax.value_and_grad(fun)`` returns, and a reading of every node.
 
@@ -39,6 +40,8 @@ def value_and_grad(
         argnums: which positional arguments to differentiate.
         has_aux: whether ``fun`` returns a pair whose second part isn't differentiated.
         probe: ``"full"``, ``"stats"`` or an :class:`engine.Probe`.
+        factor: what the loss is multiplied by on the way (:mod:`engine.scaling`); all that is returned and read is
+            divided by it again.
 
     Returns:
         A function of the same arguments that returns ``(value, grads, reading)``; with ``has_aux`` the value is
@@ -49,7 +52,7 @@ def value_and_grad(
         NotScalarError: ``fun`` doesn't return one real number.
         NotDifferentiableError: an argument, or something on the way from it, has no derivative.
     """
-    asked = Asked(argnums, has_aux, as_probe(probe))
+    asked = Asked(argnums, has_aux, as_probe(probe), factor)
 
     @functools.wraps(fun)
     def watched(*args: Any, **kwargs: Any) -> tuple[Any, Any, Reading]:
@@ -65,6 +68,7 @@ class Asked:
     argnums: int | Sequence[int] = 0
     has_aux: bool = False
     probe: Probe = FULL
+    factor: scaling.Factor = None
 
 
 def run(
@@ -85,7 +89,7 @@ def run(
     given = {override(id): change for id, change in overrides.items()}
 
     def attempt(cut: frozenset[str]) -> Any:
-        return _differentiate(traced, wanted, resolve(traced.graph, asked.probe, starts, cut), given)
+        return _differentiate(traced, wanted, resolve(traced.graph, asked.probe, starts, cut), given, asked.factor)
 
     outs, gradients, reading = _with_detours(attempt, traced, starts)
     value = jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(traced.returned), outs)
@@ -94,7 +98,7 @@ def run(
 
 
 def _differentiate(
-    traced: Program, wanted: list[int], plan: Plan, overrides: Sinks
+    traced: Program, wanted: list[int], plan: Plan, overrides: Sinks, factor: scaling.Factor
 ) -> tuple[list[Any], list[Any], Reading]:
     tape = Tape(traced.block, traced.graph, plan)
     arguments = traced.arguments
@@ -103,19 +107,25 @@ def _differentiate(
     def run(chosen: list[Any], sinks: Sinks) -> tuple[Any, tuple[list[Any], Record]]:
         filled = arrays | dict(zip(wanted, chosen, strict=True))
         outs, record = tape.run(list(filled.values()), sinks | overrides)
-        return outs[0], (outs[1:], record)
+        return scaling.scaled(outs[0], factor), (outs, record)
 
     differentiated = jax.value_and_grad(run, argnums=(0, 1), has_aux=True)
-    (loss, (rest, record)), (gradients, arrived) = differentiated([arrays[i] for i in wanted], tape.sinks())
-    grads = {key: value for key, value in apart(arrived).items() if key in plan.grads}
-    uses = {key: value for key, value in arrived.items() if key in plan.uses}
+    (_, (outs, record)), (gradients, arrived) = differentiated([arrays[i] for i in wanted], tape.sinks())
+    gradients = [scaling.unscaled(gradient, factor) for gradient in gradients]
+    grads = {key: _undone(key, value, plan, factor) for key, value in apart(arrived).items() if key in plan.grads}
+    uses = {key: scaling.unscaled(value, factor) for key, value in arrived.items() if key in plan.uses}
     found: dict[Key, Found] = {}
     if plan.how == "stats":
         found = _found(traced.graph, plan, apart(record.values), grads)
         record, grads = record._replace(values={}), {}
     packed, layout = pack(found)
-    reading = Reading(record.values, grads, uses, record.branches, record.counts, packed, traced.graph, plan, layout)
-    return [loss, *rest], gradients, reading
+    kept = record.values, grads, uses, record.branches, record.counts, packed
+    return outs, gradients, Reading(*kept, graph=traced.graph, plan=plan, layout=layout, factor=factor)
+
+
+def _undone(id: str, arrived: Any, plan: Plan, factor: scaling.Factor) -> Any:
+    """What arrived at a node, or its statistics, without the factor."""
+    return (scaling.unscaled_rows if id in plan.inside else scaling.unscaled)(arrived, factor)
 
 
 def _found(graph: Graph, plan: Plan, values: Sinks, grads: Sinks) -> dict[Key, Found]:

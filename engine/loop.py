@@ -17,13 +17,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from engine import magnitudes, optimisers
+from engine import magnitudes, optimisers, scaling
 from engine.flat import Packed
 from engine.grad import value_and_grad
 from engine.names import leaves
 from engine.optimisers import Controls
 from engine.probe import Probe
 from engine.reading import Reading
+from engine.scaling import Factor
 from engine.tasks.problem import Problem
 from engine.trace import is_array
 
@@ -171,12 +172,14 @@ class Loop:
     def _example(self, params: Any, given: Any) -> Reading:
         return self._watched(params, self._batches.batch(*given))[2]
 
-    def _bare(self, params: Any, batch: tuple[Any, ...]) -> tuple[Any, Any]:
-        return jax.value_and_grad(self.problem.fun, argnums=tuple(range(len(params))))(*params, *batch)
+    def _bare(self, params: Any, batch: tuple[Any, ...], factor: Factor) -> tuple[Any, Any]:
+        return scaling.value_and_grad(self.problem.fun, tuple(range(len(params))), factor)(*params, *batch)
 
-    def _watched(self, params: Any, batch: tuple[Any, ...]) -> tuple[Any, Any, Reading]:
+    def _watched(self, params: Any, batch: tuple[Any, ...], factor: Factor = None) -> tuple[Any, Any, Reading]:
         probe = Probe(self.nodes, ("value", "grad"), "stats")
-        return value_and_grad(self.problem.fun, argnums=tuple(range(len(params))), probe=probe)(*params, *batch)
+        watched = value_and_grad(self.problem.fun, tuple(range(len(params))), probe=probe, factor=factor)
+        loss, grads, reading = watched(*params, *batch)
+        return loss, grads, dataclasses.replace(reading, factor=None)  # it is in the optimiser's memory
 
     @cached_property
     def _compiled(self) -> Callable[..., Any]:
@@ -189,7 +192,7 @@ class Loop:
             (params, memory), (numbers, packed) = carry
             step = start + index
             batch = self._batches.batch(arrays, rows[index], step)
-            loss, grads, row = self._measured(params, batch, step % every == 0, every > 0)
+            loss, grads, row = self._measured((params, batch, optimisers.factor(memory)), step % every == 0, every > 0)
             after = self._moved(method, dials, step, (params, memory), grads)
             record = self._recorded(loss, params, after[0], grads)
             write = partial(lax.dynamic_update_index_in_dim, index=index, axis=0)
@@ -205,7 +208,7 @@ class Loop:
     def _recorded(self, loss: Array, before: Any, after: Any, grads: Any) -> Array:
         return magnitudes.record(loss, before, after, grads)
 
-    def _measured(self, params: Any, batch: tuple[Any, ...], asked: Array, always: Array) -> Any:
+    def _measured(self, given: tuple[Any, tuple[Any, ...], Factor], asked: Array, always: Array) -> Any:
         """Loss, gradients, and the packed statistics: zeros where they weren't asked for.
 
         The gradients come out of a branch in any case: otherwise XLA would join them with the update where nothing is
@@ -213,11 +216,11 @@ class Loop:
         """
 
         def watched() -> Any:
-            loss, grads, reading = self._watched(params, batch)
+            loss, grads, reading = self._watched(*given)
             return loss, grads, self._packed.pack(reading)
 
         def bare() -> Any:
-            return (*self._bare(params, batch), self._packed.zeros())
+            return (*self._bare(*given), self._packed.zeros())
 
         def never() -> Any:
             return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(bare))

@@ -16,12 +16,13 @@ from typing import Any
 
 import jax
 
-from engine import ops
+from engine import ops, optimisers
 from engine.grad import value_and_grad
 from engine.graph import OUTPUT, Graph
 from engine.loop import TrainState
 from engine.probe import Probe, has_gradient
 from engine.reading import Reading
+from engine.scaling import Factor
 from engine.tasks.problem import Problem
 from engine.training import Batch
 
@@ -108,14 +109,17 @@ class More:
             self._compiled[probe] = program
             while len(self._compiled) > PROGRAMS:
                 self._compiled.popitem(last=False)
-        return program(state.params, self._batch.arrays(self._problem.batch(state.step)))
+        return program(
+            state.params, optimisers.factor(state.optimiser), self._batch.arrays(self._problem.batch(state.step))
+        )
 
     def _program(self, probe: Probe) -> Callable[..., Reading]:
         problem = self._problem
         argnums = tuple(range(len(problem.params)))
 
         @jax.jit
-        def read(params: Any, arrays: list[Any]) -> Reading:
-            return value_and_grad(problem.fun, argnums=argnums, probe=probe)(*params, *self._batch.filled(arrays))[2]
+        def read(params: Any, factor: Factor, arrays: list[Any]) -> Reading:
+            watched = value_and_grad(problem.fun, argnums=argnums, probe=probe, factor=factor)
+            return watched(*params, *self._batch.filled(arrays))[2]
 
         return read

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -63,6 +63,66 @@ def _at(schedule: optax.Schedule) -> Callable[[Array], Array]:
 _FACTORS = [_at(schedule) for schedule in SCHEDULES.values()]
 
 
+SCALINGS = ("none", "static", "dynamic")
+
+STATIC = 2.0**10
+"""What a static scaling multiplies the loss by."""
+
+FIRST = 2.0**16
+"""What a dynamic one begins with, and half of the largest number of float16."""
+
+PATIENCE = 200
+"""Steps without an overflow after which it is doubled. Usual are 2,000; runs on a page are shorter."""
+
+
+class Guarded(NamedTuple):
+    """What is remembered where the loss is scaled: the optimiser's memory, and the scaling's."""
+
+    inner: Any
+    factor: Array
+    """What the loss of the next step is multiplied by."""
+    steady: Array
+    """Steps since it was changed last, or since a step was left out."""
+    skipped: Array
+    """How many steps were left out, because a gradient overflowed."""
+
+
+def _guarded(inner: optax.GradientTransformation, kind: str) -> optax.GradientTransformation:
+    """An optimiser that leaves a step out whose gradients aren't all finite; a dynamic scaling is halved there, and
+    doubled where none was for long.
+    """
+    if kind == "none":
+        return inner
+    dynamic = kind == "dynamic"
+
+    def init(params: Any) -> Guarded:
+        none = jnp.zeros((), jnp.int32)
+        return Guarded(inner.init(params), jnp.float32(FIRST if dynamic else STATIC), none, none)
+
+    def update(grads: Any, state: Any, params: Any = None) -> tuple[Any, Guarded]:
+        fine = jnp.all(jnp.array([jnp.all(jnp.isfinite(grad)) for grad in jax.tree.leaves(grads)]))
+        moves, moved = inner.update(grads, state.inner, params)
+        moves = jax.tree.map(lambda move: jnp.where(fine, move, jnp.zeros_like(move)), moves)
+        kept = jax.tree.map(lambda new, old: jnp.where(fine, new, old), moved, state.inner)
+        steady = jnp.where(fine, state.steady + 1, 0)
+        grows = dynamic & (steady >= PATIENCE)
+        change = jnp.where(fine, jnp.where(grows, 2.0, 1.0), 0.5 if dynamic else 1.0)
+        factor = jnp.maximum(state.factor * change, 1).astype(jnp.float32)
+        return moves, Guarded(kept, factor, jnp.where(grows, 0, steady), state.skipped + ~fine)
+
+    return optax.GradientTransformation(init, update)
+
+
+def factor(memory: Any) -> Array | None:
+    """What the loss of the next step is multiplied by; ``None`` where it isn't scaled."""
+    return memory.factor if isinstance(memory, Guarded) else None
+
+
+def skipped(memory: Any) -> int:
+    """How many steps were left out so far, because a gradient of the scaled loss overflowed."""
+    return int(memory.skipped) if isinstance(memory, Guarded) else 0
+
+
 class ControlsError(EngineError, ValueError):
     """A control of the optimiser has a value that it can't have."""
 
@@ -73,16 +133,20 @@ class Method:
 
     optimizer: str = "sgd"
     clip: str = "none"
+    scaling: str = "none"
 
     def make(self, dials: Mapping[str, Any], step: Array) -> optax.GradientTransformation:
         """The optimiser of one step; the dials may be traced arrays."""
         factor = lax.switch(dials["schedule"], _FACTORS, step)
         algorithm = ALGORITHMS[self.optimizer](dials["rate"] * factor, dials["decay"])
-        return optax.chain(CLIPS[self.clip](dials["clip_at"]), algorithm)
+        return _guarded(optax.chain(CLIPS[self.clip](dials["clip_at"]), algorithm), self.scaling)
 
     def empty(self) -> optax.GradientTransformation:
         """The same optimiser for the shape of its memory alone, which the dials don't change."""
-        return optax.chain(CLIPS[self.clip](1.0), ALGORITHMS[self.optimizer](1.0, 1.0))
+        return _guarded(optax.chain(CLIPS[self.clip](1.0), ALGORITHMS[self.optimizer](1.0, 1.0)), self.scaling)
+
+
+_TABLES: dict[str, Iterable[str]] = {"optimizer": ALGORITHMS, "clip": CLIPS, "schedule": SCHEDULES, "scaling": SCALINGS}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +175,7 @@ class Controls:
         schedule: a key of :data:`SCHEDULES`; it counts the steps of the run.
         clip_at: the limit of ``clip``.
         decay: weight decay.
+        scaling: one of :data:`SCALINGS`: what the loss is multiplied by while its gradients are computed.
         frozen: names of parameters, or of what they lie in (``params.layers.0``), that stay as they are.
     """
 
@@ -120,6 +185,7 @@ class Controls:
     schedule: str = "constant"
     clip_at: float = 1.0
     decay: float = 0.0
+    scaling: str = "none"
     frozen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -128,7 +194,7 @@ class Controls:
     @property
     def method(self) -> Method:
         """The part that a step is compiled for."""
-        return Method(self.optimizer, self.clip)
+        return Method(self.optimizer, self.clip, self.scaling)
 
     def checked(self) -> Controls:
         """The same controls, or a sentence about the one that can't be.
@@ -136,7 +202,7 @@ class Controls:
         Raises:
             ControlsError: what came, and what is possible.
         """
-        for name, table in (("optimizer", ALGORITHMS), ("clip", CLIPS), ("schedule", SCHEDULES)):
+        for name, table in _TABLES.items():
             if getattr(self, name) not in table:
                 raise ControlsError(f"{name} {getattr(self, name)!r} isn't one of {', '.join(table)}.")
         for name in ("rate", "clip_at", "decay"):

@@ -33,7 +33,7 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from engine import magnitudes, optimisers, stats
+from engine import magnitudes, optimisers, scaling, stats
 from engine.errors import UnknownNodeError
 from engine.grad import value_and_grad
 from engine.graph import Graph
@@ -41,6 +41,7 @@ from engine.loop import Batches, Loop, Records, TrainState
 from engine.optimisers import Controls, Method
 from engine.probe import Probe
 from engine.reading import Reading
+from engine.scaling import Factor
 from engine.shares import AXIS, WHOLE, Shares, Split, check_divisible, mesh, placed, shares
 from engine.trace import trace
 
@@ -208,15 +209,15 @@ class ParallelLoop(Loop):
     def _fun(self) -> Callable[..., Any]:
         return self.problem.part(self.shares.whole) if self.problem.part else self.problem.fun
 
-    def _bare(self, params: Any, batch: tuple[Any, ...]) -> tuple[Any, Any]:
+    def _bare(self, params: Any, batch: tuple[Any, ...], factor: Factor) -> tuple[Any, Any]:
         argnums = tuple(range(len(params)))
-        return self._reduced(self._own(params, batch, jax.value_and_grad(self._fun, argnums=argnums))[0])
+        return self._reduced(self._own(params, batch, scaling.value_and_grad(self._fun, argnums, factor))[0])
 
-    def _watched(self, params: Any, batch: tuple[Any, ...]) -> tuple[Any, Any, Reading]:
+    def _watched(self, params: Any, batch: tuple[Any, ...], factor: Factor = None) -> tuple[Any, Any, Reading]:
         probe = Probe(self._names, ("value", "grad"), "stats")
-        watched = value_and_grad(self._fun, argnums=tuple(range(len(params))), probe=probe)
+        watched = value_and_grad(self._fun, argnums=tuple(range(len(params))), probe=probe, factor=factor)
         own, (reading,) = self._own(params, batch, watched)
-        return *self._reduced(own), lax.all_gather(reading, AXIS)
+        return *self._reduced(own), lax.all_gather(dataclasses.replace(reading, factor=None), AXIS)
 
     @cached_property
     def _names(self) -> tuple[str, ...] | None:
@@ -232,6 +233,8 @@ class ParallelLoop(Loop):
         own = jax.tree.map(lambda leaf: _even(leaf, many).reshape(many, -1)[lax.axis_index(AXIS)], params)
         if method.clip == "norm":  # that of all slices together, which no optimiser of one slice knows
             grads, method = _clipped(grads, dials), dataclasses.replace(method, clip="none")
+        if method.scaling != "none":  # a step is left out everywhere, wherever a gradient overflowed
+            grads = _spoilt_together(grads)
         own, memory = optimisers.update(method, dials, step, (own, memory), grads)
         gather = partial(lax.all_gather, axis_name=AXIS, tiled=True)
         return jax.tree.map(lambda leaf, like: _like(gather(leaf), like), own, params), memory
@@ -303,6 +306,13 @@ class Merged:
             rows = rows * np.where(_SIZES, self.shares.size / self.shares.whole, 1.0)
         weights = np.broadcast_to(self.shares.weight > 0, rows.shape[:-1])
         return stats.combine(rows.reshape(len(rows), -1, stats.WIDTH), weights.reshape(len(rows), -1))
+
+
+def _spoilt_together(grads: Any) -> Any:
+    """The same slices, or NaN throughout where an entry on any device isn't finite."""
+    fine = jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(grads)]))
+    everywhere = lax.pmin(fine.astype(jnp.int32), AXIS) > 0
+    return jax.tree.map(lambda leaf: jnp.where(everywhere, leaf, jnp.nan), grads)
 
 
 def _even(leaf: Any, devices: int) -> Any:

@@ -41,6 +41,9 @@ class Reading:
     graph: Graph
     plan: Plan
     layout: Layout = ()
+    factor: Array | None = None
+    """What the loss was multiplied by on the way (:mod:`engine.scaling`); all gradients here are divided by it again.
+    """
 
     def __repr__(self) -> str:
         values, grads = len(self.plan.values), len(self.plan.grads)
@@ -293,6 +296,6 @@ def _widen(mask: Array, ndim: int) -> Array:
 
 jax.tree_util.register_dataclass(
     Reading,
-    data_fields=["values", "grads", "uses", "branches", "counts", "packed"],
+    data_fields=["values", "grads", "uses", "branches", "counts", "packed", "factor"],
     meta_fields=["graph", "plan", "layout"],
 )

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import optax
 
-from engine import optimisers
+from engine import optimisers, scaling
 from engine.grad import value_and_grad
 from engine.loop import TrainState, fill, parameter_names
 from engine.magnitudes import on_host
@@ -24,6 +24,7 @@ from engine.probe import Probe
 from engine.reading import Reading
 from engine.tasks.problem import Problem
 from engine.trace import is_array
+from engine.underflow import Wide
 
 Array = Any
 
@@ -40,6 +41,11 @@ class Step:
     grads: tuple[Any, ...]
     reading: Reading
     evaluate: Callable[[TrainState], Array]
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the step was left out, because a gradient of the scaled loss overflowed."""
+        return optimisers.skipped(self.after.optimiser) > optimisers.skipped(self.before.optimiser)
 
     @cached_property
     def loss_after(self) -> Array:
@@ -72,6 +78,8 @@ class Trainer:
     """``advance(state)``, or ``advance(state, controls)`` where the trainer was made with controls: any will do."""
     untouched: Callable[[TrainState], tuple[Array, Any]]
     """The loss and the gradients as JAX alone computes them, without the engine."""
+    wide: Wide | None = None
+    """The same steps in float32, where the problem is computed in less."""
 
 
 def trainer(
@@ -91,12 +99,12 @@ def trainer(
     given = wanted if isinstance(wanted, Controls) else Controls()
     fixed = None if isinstance(wanted, Controls) else Fixed(wanted)
     argnums = tuple(range(len(problem.params)))
-    watched = value_and_grad(problem.fun, argnums=argnums, probe=probe)
     names = parameter_names(problem)
     batch = Batch(problem.batch(0))
 
     @partial(jax.jit, static_argnums=0)
     def compiled(method: Any, dials: Any, step: Any, state: Any, arrays: list[Array]) -> Any:
+        watched = value_and_grad(problem.fun, argnums=argnums, probe=probe, factor=optimisers.factor(state[1]))
         loss, grads, reading = watched(*state[0], *batch.filled(arrays))
         return loss, grads, reading, *optimisers.update(method, dials, step, state, grads)
 
@@ -113,14 +121,15 @@ def trainer(
         return Step(state, after, loss, grads, reading, lambda state: evaluated(state.params, arrays))
 
     @jax.jit
-    def alone(params: Any, arrays: list[Array]) -> Any:
-        return jax.value_and_grad(problem.fun, argnums=argnums)(*params, *batch.filled(arrays))
+    def alone(params: Any, factor: scaling.Factor, arrays: list[Array]) -> Any:
+        return scaling.value_and_grad(problem.fun, argnums, factor)(*params, *batch.filled(arrays))
 
     def untouched(state: TrainState) -> tuple[Array, Any]:
-        return alone(state.params, batch.arrays(problem.batch(state.step)))
+        return alone(state.params, optimisers.factor(state.optimiser), batch.arrays(problem.batch(state.step)))
 
     memory = (fixed or given.method).empty().init(problem.params)
-    return Trainer(problem, TrainState(problem.params, memory), advance, untouched)
+    wide = Wide(problem) if problem.wide else None
+    return Trainer(problem, TrainState(problem.params, memory), advance, untouched, wide)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from engine.graph import Graph, Node
 from engine.numbers import Numbers
 from engine.probe import Probe, as_probe
 from engine.reading import Reading
+from engine.scaling import Factor
 from engine.tape import Override
 from engine.trace import Program, program
 
@@ -90,7 +91,9 @@ class Editor:
     nodes: tuple[str, ...]
     """Ids of the nodes that can be changed."""
     program: Program
-    compiled: Callable[[list[Array], dict[str, Override]], tuple[Any, Any, Reading]]
+    compiled: Callable[[list[Array], dict[str, Override], Factor], tuple[Any, Any, Reading]]
+    factor: Factor = None
+    """What the loss is multiplied by on the way (:mod:`engine.scaling`)."""
 
     def __call__(self, args: tuple[Any, ...], *changes: Change, **kwargs: Any) -> tuple[Any, Any, Reading]:
         """The pass with these changes; with none, the pass as it is: what to compare with, to the last bit.
@@ -114,7 +117,7 @@ class Editor:
                 names = ", ".join(self.graph.node(own).name for own in self.nodes)
                 raise WhatIfError(f"This editor was made for {names}, not for {self.graph.node(id).name}.")
             overrides[id] = _merged(overrides[id], change, self.graph.node(id))
-        return self.compiled(arrays, overrides)
+        return self.compiled(arrays, overrides, self.factor)
 
     def _blank(self, id: str) -> Override:
         node = self.graph.node(id)
@@ -164,14 +167,14 @@ def editor(
     asked = Asked(argnums, has_aux, as_probe(probe))
 
     @jax.jit
-    def compiled(arrays: list[Array], overrides: dict[str, Override]) -> tuple[Any, Any, Reading]:
+    def compiled(arrays: list[Array], overrides: dict[str, Override], factor: Factor) -> tuple[Any, Any, Reading]:
         places = {id: position for position, id in enumerate(graph.inputs)}
         inner = {id: change for id, change in overrides.items() if id not in places}
         for id in overrides.keys() & places.keys():
             arrays = _replaced(arrays, places[id], overrides[id])
         values = _filled(traced.arguments.values, traced.arguments.arrays, arrays)
         here = dataclasses.replace(traced, arguments=dataclasses.replace(traced.arguments, values=values))
-        return run(here, here.arguments.unflatten(arrays)[0], asked, inner)
+        return run(here, here.arguments.unflatten(arrays)[0], dataclasses.replace(asked, factor=factor), inner)
 
     return Editor(graph, chosen, traced, compiled)
 

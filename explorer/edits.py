@@ -148,16 +148,17 @@ class Edits:
 
     def run(self) -> None:
         """The pass with the changes; :attr:`ran` has it."""
-        editor = self._editors.find(edit.node for edit in self.all)
-        if not self.all or editor is None:
+        found = self._editors.find(edit.node for edit in self.all)
+        if not self.all or found is None:
             self.ran = None
             return
+        editor = dataclasses.replace(found, factor=self._step.reading.factor)
         args = self._editors.arguments(self._step)
-        if self._plain is None or self._plain[0] is not editor:
-            self._plain = editor, editor(args)
+        if self._plain is None or self._plain[0] is not found:
+            self._plain = found, editor(args)
         (loss, _, before), (other, _, after) = self._plain[1], editor(args, *self._changes(editor))
-        found = whatif.changes(before, after)
-        moved = {(id, what) for id, each in found.items() for what in ("value", "grad") if getattr(each, what).share}
+        changed = whatif.changes(before, after)
+        moved = {(id, what) for id, each in changed.items() for what in ("value", "grad") if getattr(each, what).share}
         self.ran = Pass(before, after, (float(loss), float(other)), frozenset(moved))
 
     def _changes(self, editor: Editor) -> list[Change]:

@@ -31,6 +31,8 @@ LABELS = {
     "decay": "Weight decay",
     "l1": "L1 penalty",
     "l2": "L2 penalty",
+    "precision": "Precision",
+    "scaling": "Loss scaling",
     "batch": "Examples in a step",
     "seed": "Seed",
 }

@@ -10,6 +10,8 @@ What is printed with ``--json`` is one object, in strict JSON:
 - ``tests``: losses and accuracies on fixed examples, after each number of ``steps``, ``null`` where the task has none;
 - ``profile``: ``layers``, the first first, ``steps``, and ``gradient_rms``, for each of these steps one list with the
   root mean square of the gradient at each layer's output; every step of the first 1,000, then every second, fourth, …;
+- ``scaling``: ``factor`` that the loss of the next step is multiplied by, and how many steps were ``skipped`` because a
+  gradient overflowed; ``null`` where the loss isn't scaled;
 - ``findings``: :meth:`engine.health.Finding.plain`; empty for a healthy run.
 
 A number that isn't finite is a string, ``"NaN"``, ``"Infinity"`` or ``"-Infinity"``, which ``float`` and JavaScript's
@@ -34,7 +36,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from engine import cluster, store
+from engine import cluster, optimisers, store
 from engine.grad import value_and_grad
 from engine.history import TESTS
 from engine.loop import Records
@@ -265,6 +267,7 @@ def plain(trained: Trained) -> dict[str, Any]:
         "accuracy": {name: tests[f"{name}_accuracy"][-1] for name in ("train", "test")},
         "tests": tests,
         "profile": _profile(room),
+        "scaling": _scaling(room),
         "findings": [_strict(finding.plain()) for finding in room.findings(room.pass_at(room.step))],
     }
 
@@ -306,6 +309,12 @@ def _tests(room: Room) -> dict[str, Any]:
     if steps[-1:] != [room.step]:
         steps, rows = [*steps, room.step], [*rows, room.run.evaluate()]
     return {"steps": steps} | {name: [_measured(row[place]) for row in rows] for place, name in enumerate(TESTS)}
+
+
+def _scaling(room: Room) -> dict[str, Any] | None:
+    memory = room.run.state.optimiser
+    factor = optimisers.factor(memory)
+    return None if factor is None else {"factor": float(factor), "skipped": optimisers.skipped(memory)}
 
 
 def _profile(room: Room) -> dict[str, Any]:

@@ -6,12 +6,15 @@ A proof compiles the program twice more, so it is made beside the page: nothing 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from engine import underflow
 from engine.check import Checker, NodeCheck
+from engine.health.reach import words
 from engine.numbers import short
 from engine.training import Step, Trainer
+from engine.underflow import Lost
 
 MOST = 400
 """Gradients that are proved together. In a larger graph one is proved when it is looked at: a program that returns
@@ -49,7 +52,16 @@ class Proofs:
             exact = self._trainer.untouched(step.before) if step.grads else (step.loss, ())
             report = checker.report(given, mine, exact)
         checks = {check.id: _badge(check) for check in report.nodes}
+        for id, lost in self._lost(step, checks).items():
+            checks[id]["lost"] = words(lost) if lost.share else ""
         return {box: checks[node] for box, node in shown.items() if node in checks}
+
+    def _lost(self, step: Step, ids: Iterable[str]) -> Mapping[str, Lost]:
+        """What of these gradients underflowed, where the step is of mixed precision."""
+        wide = self._trainer.wide
+        if wide is None or step.reading.plan.how != "full":
+            return {}
+        return underflow.lost(step.reading, wide.reading(step.before.params, step.before.step), ids)
 
 
 def _badge(check: NodeCheck) -> Badge:

@@ -44,6 +44,9 @@ def _course(shown: Plain) -> list[str]:
     if accuracy["train"] is not None:
         tested = "" if accuracy["test"] is None else f", {_short(accuracy['test'])} on the test set"
         lines.append(f"accuracy  {_short(accuracy['train'])}{tested}")
+    if scaling := shown["scaling"]:
+        left = f", {scaling['skipped']:,} steps left out as a gradient overflowed" if scaling["skipped"] else ""
+        lines.append(f"loss scale {scaling['factor']:,.0f}{left}")
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from engine import health, profile
+from engine import health, optimisers, profile
 from engine.graph import Graph
 from engine.health import Finding
 from engine.history import History
@@ -17,6 +18,7 @@ from engine.loop import Records, settled
 from engine.more import More, is_large
 from engine.optimisers import Controls, controls
 from engine.probe import STATS, Probe
+from engine.reading import Reading
 from engine.runs import Event, Run
 from engine.tasks import Problem
 from engine.trace import trace
@@ -27,7 +29,7 @@ from explorer.target import Target
 WATCHED = 128
 """Nodes that every step of a run is measured at, at most: those of the first layers of a very deep net."""
 
-DIALS = ("optimizer", "rate", "schedule", "clip", "clip_at", "decay")
+DIALS = ("optimizer", "rate", "schedule", "clip", "clip_at", "decay", "scaling")
 """Settings that can change while training runs."""
 
 
@@ -191,7 +193,12 @@ class Room(Seen):
         evidence = health.gather(
             [*readings, latest.reading], latest.before.params, latest.after.params, losses, self.settings
         )
-        return health.diagnose(evidence)
+        skipped = optimisers.skipped(self.run.state.optimiser)
+        return health.diagnose(dataclasses.replace(evidence, wide=self._wide(latest), skipped=skipped))
+
+    def _wide(self, step: Step) -> Reading | None:
+        """The gradients of a pass in float32; none where they are so already."""
+        return self.trainer.wide.reading(step.before.params, step.before.step) if self.trainer.wide else None
 
     def _breaking(self) -> Step:
         assert self.broken is not None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
+from engine import optimisers
 from engine.graph import Graph
 from engine.more import BYTES, nbytes
 from engine.numbers import Numbers, short
@@ -340,6 +341,16 @@ class Session(Closeup, Pair):
         known = self.step.reading.plan.grads if not self.room.large else {node.id for node in self.graph.nodes}
         return {box.id: box.shows for box in self.folded.boxes if box.shows in known}
 
+    def _scaling(self) -> str:
+        """What the loss is multiplied by in the pass that is shown, and what became of its update; or nothing."""
+        factor, left = self.step.reading.factor, optimisers.skipped(self.step.before.optimiser)
+        if factor is None:
+            return ""
+        if self.trained and self.step.skipped:
+            return f"This step was left out: scaled by {float(factor):,.0f}, a gradient overflowed."
+        more = f" {left} steps were left out so far, as a gradient overflowed." if left else ""
+        return f"The loss is scaled by {float(factor):,.0f}, and gradients are shown without it.{more}"
+
     def status(self) -> dict[str, Any]:
         """The training as text and numbers."""
         before = float(self.step.loss)
@@ -357,6 +368,7 @@ class Session(Closeup, Pair):
             "measure": self.problem.measure,
             "rate": short(self.room.run.controls.rate),
             "updates": self._updates(),
+            "scaling": self._scaling(),
             "proves_all": self._proves_all,
             "large": _bounds(self.graph) if self.room.large else "",
         }

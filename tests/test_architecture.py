@@ -23,16 +23,18 @@ LISTED = """
 engine.version engine.errors engine.text engine.graph engine.ops engine.names engine.compat engine.devices
 engine.program engine.calls engine.scopes engine.build engine.trace
 engine.exposure engine.stats engine.magnitudes engine.kernel engine.build_kernel engine.probe
-engine.packing engine.reading engine.tape engine.grad engine.numbers engine.differences engine.check
+engine.packing engine.scaling engine.reading engine.tape engine.grad engine.numbers engine.differences engine.check
 engine.operations engine.expansion engine.residuals engine.cost engine.timing
 engine.fold engine.ways engine.use engine.moves engine.rules engine.explain
 engine.layers engine.slopes engine.factors engine.profile
-engine.health.finding engine.health.evidence engine.health.remedies engine.health.broken engine.health.units
-engine.health.scale engine.health.motion engine.health.diagnosis engine.health
 engine.tasks.activations engine.tasks.initialisers engine.tasks.norms engine.tasks.losses
 engine.tasks.parts engine.tasks.mlp engine.tasks.conv engine.tasks.recurrent engine.tasks.transformer
-engine.tasks.models engine.tasks.settings engine.tasks.data engine.tasks.plane engine.tasks.sequences engine.tasks.table
+engine.tasks.models engine.tasks.precision engine.tasks.settings
+engine.tasks.data engine.tasks.plane engine.tasks.sequences engine.tasks.table
 engine.tasks.small engine.tasks.problem engine.tasks.catalogue engine.tasks
+engine.underflow
+engine.health.finding engine.health.evidence engine.health.remedies engine.health.broken engine.health.units
+engine.health.reach engine.health.scale engine.health.motion engine.health.diagnosis engine.health
 engine.optimisers engine.flat engine.loop engine.shares engine.parallel engine.training engine.more
 engine.track engine.history engine.evaluate engine.snapshots engine.runs
 engine.cluster engine.checkpoints engine.store engine.saving

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 
+from engine import optimisers
 from engine.optimisers import ALGORITHMS, CLIPS, SCHEDULES, Controls, ControlsError, Fixed, controls, make, update
 
 RATE, DECAY = 0.1, 0.5
@@ -221,3 +222,50 @@ def test_a_change_is_said_in_words():
 def test_an_optimiser_of_ones_own_is_left_as_it_is():
     given = optax.sgd(0.25)
     assert Fixed(given).make({}, 0) is Fixed(given).empty() is given
+
+
+# ---- a scaled loss -------------------------------------------------------------------------------------------------
+
+PARAMS = {"w": jnp.ones(2)}
+FINE, TOO_LARGE = {"w": jnp.ones(2)}, {"w": jnp.array([1.0, jnp.inf])}
+
+
+def taken(scaling, *grads, optimizer="momentum"):
+    """Parameters and memory after steps of these gradients."""
+    chosen = Controls(optimizer=optimizer, scaling=scaling)
+    dials = chosen.dials(["w"])
+    state = PARAMS, chosen.method.empty().init(PARAMS)
+    for step, own in enumerate(grads):
+        state = optimisers.update(chosen.method, dials, np.int32(step), state, own)
+    return state
+
+
+def test_without_scaling_nothing_more_is_remembered():
+    plain, scaled = taken("none"), taken("static")
+    assert optimisers.factor(plain[1]) is None
+    assert jax.tree.structure(scaled[1].inner) == jax.tree.structure(plain[1])
+
+
+@pytest.mark.parametrize("scaling", ["static", "dynamic"])
+def test_a_step_that_overflows_is_left_out(scaling):
+    one, two = taken(scaling, FINE), taken(scaling, FINE, TOO_LARGE)
+    assert np.array_equal(one[0]["w"], two[0]["w"])
+    assert jax.tree.all(jax.tree.map(np.array_equal, one[1].inner, two[1].inner))
+    assert [optimisers.skipped(memory) for _, memory in (one, two)] == [0, 1]
+
+
+@pytest.mark.parametrize(("scaling", "factor"), [("static", optimisers.STATIC), ("dynamic", optimisers.FIRST / 2)])
+def test_a_dynamic_scaling_is_halved_where_a_step_overflows(scaling, factor):
+    assert optimisers.factor(taken(scaling, TOO_LARGE)[1]) == factor
+
+
+@pytest.mark.parametrize(("scaling", "times"), [("static", 1), ("dynamic", 2)])
+def test_a_dynamic_scaling_is_doubled_after_many_steps(scaling, times, monkeypatch):
+    monkeypatch.setattr(optimisers, "PATIENCE", 2)
+    before, after = (optimisers.factor(taken(scaling, *[FINE] * count)[1]) for count in (1, 2))
+    assert after == times * before
+
+
+def test_the_steps_are_those_of_an_unscaled_loss():
+    pair = [taken(scaling, FINE, FINE, optimizer="adam")[0]["w"] for scaling in ("none", "dynamic")]
+    assert np.array_equal(*pair)

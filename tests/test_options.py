@@ -84,7 +84,15 @@ def test_a_number_that_is_none_is_a_sentence(flag, text):
 
 
 def test_dials_alone_are_let_through():
-    dials = {"optimizer": "adam", "rate": 0.1, "schedule": "step", "clip": "norm", "clip_at": 2.0, "decay": 0.1}
+    dials = {
+        "optimizer": "adam",
+        "rate": 0.1,
+        "schedule": "step",
+        "clip": "norm",
+        "clip_at": 2.0,
+        "decay": 0.1,
+        "scaling": "static",
+    }
     assert options.only_dials(dials, "") == dials
 
 

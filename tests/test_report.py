@@ -38,7 +38,7 @@ def shown(**changes):
     profile = {"layers": ["a"], "steps": [0, 9], "gradient_rms": [[1.0], [0.1]]}
     accuracy = {"train": 0.5, "test": 0.25}
     whole = {"title": "Two spirals", "settings": settings, "step": 1200, "loss": [2.0, 1.0, 0.5]}
-    return {**whole, "accuracy": accuracy, "profile": profile, "findings": [], **changes}
+    return {**whole, "accuracy": accuracy, "profile": profile, "scaling": None, "findings": [], **changes}
 
 
 def bars(*values) -> list[str]:
@@ -58,6 +58,11 @@ def test_what_there_is_not_has_no_line():
     text = report(shown(loss=[], accuracy={"train": None, "test": None}, settings={}, step=0))
     assert text.splitlines()[0] == "Two spirals, 0 steps"
     assert [word for word in ("loss", "accuracy", "trouble") if word in text] == []
+
+
+def test_a_scaled_loss_says_by_what_and_what_was_left_out():
+    assert "loss scale 65,536\n" in report(shown(scaling={"factor": 65536.0, "skipped": 0}))
+    assert "1,024, 3 steps left out" in report(shown(scaling={"factor": 1024.0, "skipped": 3}))
 
 
 def test_bars_are_on_the_fixed_logarithmic_scale():

@@ -110,7 +110,8 @@ def test_a_setting_that_cannot_be_changes_nothing(name, value, sentence, compile
 
 TRAINED = [
     *("model", "depth", "width", "activation", "init", "norm", "residual", "dropout", "remat", "loss"),
-    *("optimizer", "rate", "schedule", "clip", "clip_at", "decay", "l1", "l2", "batch", "seed"),
+    *("optimizer", "rate", "schedule", "clip", "clip_at", "decay", "l1", "l2", "precision", "scaling"),
+    *("batch", "seed"),
 ]
 
 

@@ -20,7 +20,7 @@ from tests import sources
 SPEAK = """
 engine.explain engine.differences engine.tasks.settings engine.tasks.problem engine.tasks.table
 engine.health.broken engine.health.units engine.health.scale engine.health.motion engine.health.remedies
-explorer.follow explorer.live
+engine.health.reach explorer.follow explorer.live
 explorer.form explorer.app explorer.running explorer.place explorer.placing explorer.edits
 explorer.figures explorer.slices explorer.layout
 """

@@ -44,7 +44,10 @@ def _finite(array: Array) -> bool:
 
 def _spoilt(numbers: Numbers, parameters: Iterable[str]) -> bool:
     loss = numbers.graph.outputs[0]
-    return not _finite(numbers.value(loss)) or not all(_finite(_or_zero(numbers.grad, id)) for id in parameters)
+    if not _finite(numbers.value(loss)):
+        return True
+    scaled = numbers.reading.factor is not None  # a step whose gradients overflow is left out then
+    return not scaled and not all(_finite(_or_zero(numbers.grad, id)) for id in parameters)
 
 
 def _or_zero(read: Any, id: str) -> Array:
@@ -124,7 +127,7 @@ def _given(evidence: Evidence, node: Node) -> Finding:
 
 def _made(evidence: Evidence, node: Node, way: str, told: str, what: str) -> Finding:
     domain = node.op in _DOMAINS and not _grown(evidence)
-    cause = f"{what} from {_title(node)}, {way}" if domain else "numbers too large for float32"
+    cause = f"{what} from {_title(node)}, {way}" if domain else f"numbers too large for {evidence.narrowest}"
     advice = () if not domain else (Remedy(f"Keep the operand of {_title(node)} away from where it has no value", {}),)
     given = (*advice, *_slower(evidence))
     place = (Place(node.id, node.name),)
@@ -145,23 +148,24 @@ def _slower(evidence: Evidence) -> tuple[Remedy, ...]:
     if evidence.settings is None:
         return (slower,) if evidence.before else ()
     order = (begun, remedies.norm(evidence), slower) if at_once else (slower, remedies.clip())
-    return remedies.effective(evidence, *order)
+    further = (remedies.bfloat16(),) if evidence.narrowest == "float16" else ()
+    return remedies.effective(evidence, *further, *order)
 
 
 def _update(evidence: Evidence, id: str) -> Finding:
     node = evidence.graph.node(id)
     told = (
-        f"The update of {node.name} made numbers that aren't finite: the step before it was too large for float32; "
-        "everything after it is spoilt."
+        f"The update of {node.name} made numbers that aren't finite: the step before it was too large for "
+        f"{node.dtype}; everything after it is spoilt."
     )
-    cause = "numbers too large for float32"
+    cause = f"numbers too large for {evidence.narrowest}"
     return Finding("nonfinite", cause, (Place(id, node.name),), told, f"{node.name} not finite", _slower(evidence))
 
 
 def _unseen(evidence: Evidence) -> Finding:
     step = next(step for step, loss in enumerate(evidence.losses) if not math.isfinite(loss))
     told = f"The loss is not finite from step {step} on; that step wasn't read, so what made it isn't known."
-    cause = "numbers too large for float32"
+    cause = f"numbers too large for {evidence.narrowest}"
     return Finding("nonfinite", cause, (), told, f"loss not finite from step {step}", _slower(evidence))
 
 

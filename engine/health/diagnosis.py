@@ -5,19 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from engine.health import broken, motion, scale, units
+from engine.health import broken, motion, reach, scale, units
 from engine.health.evidence import Evidence
 from engine.health.finding import KINDS, Finding
 
 Check = Callable[[Evidence], Finding | None]
 
 CHECKS: dict[str, Check] = {
-    "nonfinite": broken.nonfinite,
+    "nonfinite": lambda evidence: broken.nonfinite(evidence) or reach.overflow(evidence),
     "cut": broken.cut,
     "symmetry": units.symmetry,
     "dead": units.dead,
     "exploding": scale.exploding,
-    "vanishing": scale.vanishing,
+    "vanishing": lambda evidence: reach.underflow(evidence) or scale.vanishing(evidence),
     "saturated": units.saturated,
     "update_too_large": motion.update_too_large,
     "update_too_small": motion.update_too_small,

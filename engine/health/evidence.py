@@ -112,6 +112,10 @@ class Evidence:
     """One for each step."""
     settings: Any = None
     """The run's settings, as attributes or items; ``None`` for a function of one's own."""
+    wide: Reading | None = None
+    """The gradients of the latest reading's step in float32, where that was taken in mixed precision."""
+    skipped: int = 0
+    """How many steps were left out, because a gradient of the scaled loss overflowed."""
 
     @property
     def graph(self) -> Graph:
@@ -127,6 +131,12 @@ class Evidence:
     def at_start(self) -> Evidence:
         """What was known at the first reading alone."""
         return dataclasses.replace(self, readings=self.readings[:1], before={}, after={}, losses=())
+
+    @property
+    def narrowest(self) -> str:
+        """The type of floating-point numbers in the function that reaches least far."""
+        there = {node.dtype for node in self.graph.nodes}
+        return next((kind for kind in ("float16", "bfloat16") if kind in there), "float32")
 
     @property
     def structure(self) -> Structure:

@@ -76,6 +76,21 @@ def clip() -> Remedy:
     return Remedy("Clip the gradient's norm at 1", {"clip": "norm", "clip_at": 1.0})
 
 
+def scaling() -> Remedy:
+    """The loss as large as its gradients bear."""
+    return Remedy("Scale the loss, as far as its gradients bear", {"scaling": "dynamic"})
+
+
+def bfloat16() -> Remedy:
+    """As many bits, fewer of them digits."""
+    return Remedy("Compute in bfloat16, which reaches as far as float32", {"precision": "bfloat16"})
+
+
+def float32() -> Remedy:
+    """Twice the bits."""
+    return Remedy("Compute in float32", {"precision": "float32"})
+
+
 def init(evidence: Evidence) -> Remedy:
     """The initialiser that fits the activation."""
     if evidence.settings is None:

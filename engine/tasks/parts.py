@@ -39,6 +39,8 @@ class Design:
     """How many examples, at the front, batch normalisation goes by; all by default."""
     residual: bool = False
     dropout: float = 0.0
+    kind: Any = None
+    """What is computed in, if not in the parameters' own precision (:mod:`engine.tasks.precision`)."""
     remat: bool = False
     """Whether layers keep nothing of what they make for the way back, and make it again (:func:`thrifty`)."""
     letters: int = 0

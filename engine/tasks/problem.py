@@ -17,6 +17,7 @@ from engine.tasks.initialisers import INITIALISERS
 from engine.tasks.losses import LOSSES, accuracy, l1_penalty, l2_penalty
 from engine.tasks.models import MODELS, Model
 from engine.tasks.parts import Design, Params, PartKey, step_key
+from engine.tasks.precision import PRECISIONS, cast, cast_back
 from engine.tasks.settings import Settings, SettingsError
 
 Array = Any
@@ -57,6 +58,8 @@ class Problem:
     accuracy: Callable[[tuple[Any, ...], Array, Array], Array] | None = None
     """``accuracy(params, x, y)``: the share that is right; none where the answers are values."""
     classes: tuple[str, ...] = ()
+    wide: Callable[[], Problem] | None = None
+    """Makes the same problem, computed in float32 throughout; none where it is so already, or it isn't known how."""
     _made: dict[Hashable, Any] = dataclasses.field(default_factory=dict, init=False, repr=False)
     _making: Any = dataclasses.field(default_factory=threading.RLock, init=False, repr=False)
 
@@ -100,6 +103,7 @@ def learning(settings: Settings, data: Data, title: str, things: str) -> Problem
     design, model = _design(settings, data), MODELS[settings.model]
     params = model.init(np.random.default_rng(settings.seed), design)
     x, y = data.training
+    wide = dataclasses.replace(settings, precision="float32")
     taken = min(settings.batch, len(x))
     predict = _predictor(model, design, x)
     return Problem(
@@ -118,6 +122,7 @@ def learning(settings: Settings, data: Data, title: str, things: str) -> Problem
         predict=predict,
         accuracy=(lambda params, x, y: accuracy(predict(params, x), y)) if data.classes else None,
         classes=data.classes,
+        wide=None if wide == settings else lambda: learning(wide, data, title, things),
     )
 
 
@@ -154,6 +159,7 @@ def _design(settings: Settings, data: Data) -> Design:
         residual=settings.residual,
         dropout=settings.dropout,
         remat=settings.remat,
+        kind=PRECISIONS[settings.precision],
         letters=len(data.classes) if data.x.dtype == np.int32 else 0,
         every=data.y.ndim == 3,
     )
@@ -170,7 +176,8 @@ def _loss(settings: Settings, model: Model, design: Design) -> Callable[..., Arr
     distance, penalties = LOSSES[settings.loss], _penalties(settings)
 
     def loss(params: Params, x: Array, y: Array) -> Array:
-        value = distance(model.apply(params, x.reshape(len(x), *design.given), design), y)
+        narrow = cast((params, x.reshape(len(x), *design.given)), design.kind)
+        value = distance(cast_back(model.apply(*narrow, design), design.kind), y)
         for weight, penalty in penalties:
             value = value + weight * penalty(params)
         return value
@@ -185,7 +192,8 @@ def _noisy_loss(settings: Settings, model: Model, design: Design, whole: int | N
     def loss(params: Params, x: Array, y: Array, step: Array, *first: Array) -> Array:
         key = step_key(settings.seed, step)
         drawn = key if whole is None else PartKey(key, first[0], whole)
-        value = distance(model.apply(params, x.reshape(len(x), *design.given), design, drawn), y)
+        narrow = cast((params, x.reshape(len(x), *design.given)), design.kind)
+        value = distance(cast_back(model.apply(*narrow, design, drawn), design.kind), y)
         for weight, penalty in penalties:
             value = value + weight * penalty(params)
         return value
@@ -202,11 +210,13 @@ def _predictor(model: Model, design: Design, known: Array) -> Callable[[tuple[An
     """The model without dropout; batch normalisation goes by what it learned from, not by what it is asked."""
 
     def predict(params: tuple[Any, ...], x: Array) -> Array:
-        return model.apply(params[0], x.reshape(len(x), *design.given), design)
+        narrow = cast((params[0], x.reshape(len(x), *design.given)), design.kind)
+        return cast_back(model.apply(*narrow, design), design.kind)
 
     def predict_among(params: tuple[Any, ...], x: Array) -> Array:
         among = jnp.concatenate([reference, x])
-        return model.apply(params[0], among.reshape(len(among), *design.given), informed)[len(reference) :]
+        narrow = cast((params[0], among.reshape(len(among), *design.given)), design.kind)
+        return cast_back(model.apply(*narrow, informed), design.kind)[len(reference) :]
 
     reference = known[:REFERENCE]
     informed = dataclasses.replace(design, known=len(reference))

@@ -80,7 +80,7 @@ def layer_over_time(params: Params, x: Array, cell: Cell, design: Design, drop: 
         drop: key of this step's dropout, and the number of the layer.
     """
     key, place = drop
-    start = jnp.zeros((len(x), design.width))
+    start = jnp.zeros((len(x), design.width), x.dtype)
     memory = (start, start) if cell is lstm_cell else start
     moment = thrifty(cell, design, 3)
     _, states = lax.scan(lambda h, now: moment(params, h, now, design.activation), memory, jnp.swapaxes(x, 0, 1))

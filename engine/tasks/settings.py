@@ -11,6 +11,7 @@ from engine.tasks.initialisers import INITIALISERS
 from engine.tasks.losses import LOSSES
 from engine.tasks.models import MODELS
 from engine.tasks.norms import NORMS
+from engine.tasks.precision import PRECISIONS
 
 
 class SettingsError(EngineError, ValueError):
@@ -42,7 +43,8 @@ class Task:
 
 TRAINED = (
     *("model", "depth", "width", "activation", "init", "norm", "residual", "dropout", "remat", "loss"),
-    *("optimizer", "rate", "schedule", "clip", "clip_at", "decay", "l1", "l2", "batch", "seed"),
+    *("optimizer", "rate", "schedule", "clip", "clip_at", "decay", "l1", "l2", "precision", "scaling"),
+    *("batch", "seed"),
 )
 """What matters wherever a model is trained on examples."""
 
@@ -189,6 +191,10 @@ class Settings:
     """Weight of the L1 penalty in the loss."""
     l2: float = 0.0
     """Weight of the L2 penalty in the loss."""
+    precision: str = "float32"
+    """What the model computes in; parameters, loss and update stay float32."""
+    scaling: str = "none"
+    """What the loss is multiplied by before gradients are computed, and these are divided by."""
     batch: int = 32
     """Examples in a step; all of them where there are no more."""
     seed: int = 0
@@ -222,6 +228,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lion"),
     "schedule": ("constant", "cosine", "warmup", "step"),
     "clip": ("none", "value", "norm"),
+    "precision": tuple(PRECISIONS),
+    "scaling": ("none", "static", "dynamic"),  # of engine.optimisers
 }
 
 LIMITS: dict[str, tuple[float, float]] = {

@@ -127,7 +127,7 @@ export function createInspector(store, look, actions) {
       graded,
       gradient.element,
       large(picture),
-      ...(store.state.whatif ? [] : [badge(store.state.proof[box.id]) || proveButton(box, picture)]),
+      ...(store.state.whatif ? [] : [badge(store.state.proof[box.id]) || proveButton(box, picture), lost(store.state.proof[box.id])]),
       follows() || isLarge() ? null : closer.valley(box, index),
       box.note ? make("p", { class: "note" }, translated(box.note)) : null,
     );
@@ -295,6 +295,11 @@ function badge(proof) {
   const exact = proof.ok ? t("agrees with jax.grad: off by {error}", { error: proof.exact }) : t("does not agree with jax.grad: off by {error}", { error: proof.exact });
   const words = `${proof.ok ? "✓" : "✗"} ${exact} · ${numeric} ${t("(relative)")}`;
   return make("p", { class: proof.ok ? "badge good" : "badge bad", title: translated(proof.verdict) || t("Checked at this very step.") }, words);
+}
+
+/** What of a gradient is zero only because its type holds nothing so small. */
+function lost(proof) {
+  return proof && proof.lost ? make("p", { class: "note lost" }, translated(proof.lost)) : null;
 }
 
 function place(index) {

@@ -58,7 +58,7 @@ export function createBar(room) {
     const made = count === 1 ? t("1 update made") : t("{count} updates made", { count: grouped(count) });
     const on = t("this pass: {on}", { on: translated(status.on) });
     const accuracy = accuracyOf(room.state, run);
-    write(aside, `${made} · ${accuracy || on}`);
+    write(aside, `${made} · ${accuracy || on}${status.scaling ? ` · ${translated(status.scaling)}` : ""}`);
     aside.title = on;
   }
 
