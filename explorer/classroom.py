@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from explorer.errors import ExplorerError
+from explorer.plain import as_json
 
 LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 """What codes are made of: nothing that could be read as something else."""
@@ -159,22 +160,6 @@ def histogram(answers: list[str]) -> list[tuple[str, int]]:
     width = (high - low) / BARS
     places = Counter(min(int((number - low) / width), BARS - 1) for number in numbers)
     return [(f"{low + place * width:.3g} to {low + (place + 1) * width:.3g}", places[place]) for place in range(BARS)]
-
-
-def as_json(value: Any) -> str:
-    """Plain data as JSON, in which what no JSON number can be is ``{"~": "nan"}``."""
-    try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        return json.dumps(_spelled(value), separators=(",", ":"))
-
-
-def _spelled(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"~": str(value)}
-    if isinstance(value, dict):
-        return {key: _spelled(each) for key, each in value.items()}
-    return [_spelled(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 class Classes:

@@ -38,13 +38,13 @@ class Drawn:
         """What the graph view is told of numbers changed by hand."""
         self._version = 0
         self._sent: Any = None
-        self._plain: dict[str, Any] = {}
+        self._drawing: Any = {}
 
     def passing(self) -> None:
         """Send the pass that is shown."""
-        shown = {"scene": self.scene(), "figures": self._known().figures.as_dict(), "status": self.status()}
-        shown["ways"] = self.ways()
-        self._channel.newest("pass", self._show, **shown, **self.supposed())
+        scene, figures = self.scene(), self._known().figures.as_dict()
+        shown = {"scene": scene, "figures": self.encoded(figures | {"version": self._version}), "ways": self.ways()}
+        self._channel.newest("pass", self._show, **shown, status=self.status(), **self._supposed())
 
     def along(self) -> None:
         """Send the ways to the loss that are shown."""
@@ -62,22 +62,31 @@ class Drawn:
         """The training as text and numbers, and how the page stands."""
         return self._known().status() | self.told
 
-    def scene(self) -> dict[str, Any]:
-        """The scene as plain data, with a number that changes when it does."""
+    def encoded(self, plain: dict[str, Any]) -> Any:
+        """Much plain data, as the view takes it."""
+        return plain
+
+    def scene(self) -> Any:
+        """The scene as the view takes it, with a number that changes when it does."""
         scene = self._known().scene
         if scene is not self._sent:
             self._sent = scene
             self._version += 1
-            self._plain = scene.as_dict() | {"version": self._version}
-        return self._plain
+            self._drawing = self.encoded(scene.as_dict() | {"version": self._version})
+        return self._drawing
 
     def ways(self) -> dict[str, Any]:
         """The ways to the loss that are shown, and the version of the scene that they are shown in."""
         found = self._known().ways()
-        return found | {"version": self.scene()["version"]} if found else {}
+        self.scene()
+        return found | {"version": self._version} if found else {}
 
-    def _show(self, scene: dict[str, Any], figures: dict[str, Any], **others: dict[str, Any]) -> None:
-        self.graph.take(**others, scene=scene, figures=figures | {"version": scene["version"]}, proof={})
+    def _supposed(self) -> dict[str, Any]:
+        given = dict(self.supposed())
+        return given | {"plain": self.encoded(given["plain"])} if given else given
+
+    def _show(self, **shown: Any) -> None:
+        self.graph.take(**shown, proof={})
 
     def _badges(self, proof: dict[str, Any]) -> None:
         self.graph.take(proof=self.graph.proof | proof)

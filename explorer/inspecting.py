@@ -50,8 +50,11 @@ class Inspecting:
 
     def _explain(self, message: Message) -> None:
         index = message["index"]
-        found = self._known().explain(str(message["node"]), None if index is None else tuple(map(int, index)))
-        self._reply(type="explained", box=message["box"], sentence=found)
+        session, box = self._known(), str(message["box"])
+        found = session.explain(str(message["node"]), None if index is None else tuple(map(int, index)))
+        self._reply(type="explained", box=box, sentence=found)
+        if session.listens is not None:  # from the next pass on it comes along
+            session.listen(frozenset({box}))
 
     def _fetch(self, message: Message) -> None:
         session, node = self._known(), str(message["node"])

@@ -73,10 +73,19 @@ class Looking(Sheet):
         """Whether what is shown was changed by hand."""
         return False
 
+    listens: frozenset[str] | None = None
+    """Boxes whose sentences are made along with the numbers; ``None``: all."""
+
+    def listen(self, boxes: frozenset[str] | None) -> None:
+        """Have sentences made of these boxes only: while training runs nobody reads the others; ``None`` for all."""
+        if boxes != self.listens:
+            self.listens = boxes
+            self._forget("figures")
+
     @cached_property
     def figures(self) -> Figures:
         """The numbers of the step that is shown, or of what was changed in it."""
-        speaks = frozenset[str]() if self.supposes else None  # while somebody drags, one sentence is enough
+        speaks = frozenset[str]() if self.supposes else self.listens  # while somebody drags, one sentence is enough
         return figures(self.folded, self.numbers, self._images, self.plumbing, speaks)
 
     @property

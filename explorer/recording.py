@@ -52,6 +52,7 @@ def record(session: Looking, where: Where = Where(), budget: int = BUDGET) -> di
         budget: bytes, compressed, at most; the pass that is shown comes along whatever it takes.
     """
     twin = copy.copy(session)  # folds and goes back by itself
+    twin.listen(None)
     grains = (twin.granularity, *({LAYER, OPERATION} - {twin.granularity}))
     scenes = {grain: _folded(twin, grain).scene.as_dict() for grain in grains}
     pool = Pool()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 
+_NOBODY = frozenset[str]()
+
 
 class Running:
     """The training's part of one page."""
@@ -79,6 +81,7 @@ class Running:
 
     def _play_on(self, on: bool) -> None:
         self._shows.told["playing"] = on
+        self._known().listen(_NOBODY if on and not self._shows.graph.live else None)  # a class may look at any box
 
     # ---- training --------------------------------------------------------------------------------------------------
 
@@ -125,9 +128,8 @@ class Running:
         session, among = self._known(), TURNS.among
         if among == 1:  # else there was time enough
             self._shows.sent(SENT_SECONDS)
-        start, behind = time.monotonic(), session.behind
-        session.advance(self._pace.count)
-        self._pace.took(time.monotonic() - start)
+        behind = session.behind
+        self._pace.piece(session.advance)
         if session.ended or (behind and not session.behind):  # side by side now
             self.stop()
             self._come_to_rest()

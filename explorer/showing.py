@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from explorer.channel import Channel
 from explorer.drawn import Drawn
 from explorer.lessons.course import entries
+from explorer.plain import as_json
 from explorer.views.graph import GraphView
 from explorer.views.lesson import LessonView
 from explorer.views.room import RoomView
@@ -47,6 +48,10 @@ class Showing(Drawn):
         self.course = LessonView(received, course=[entry.plain() for entry in entries()])
         self._turned: frozenset[str] | None = None
 
+    def encoded(self, plain: dict[str, Any]) -> str:
+        """As JSON, by the thread that made it."""
+        return as_json(plain)
+
     # ---- what is sent ---------------------------------------------------------------------------------------------
 
     def outline(self) -> None:
@@ -65,12 +70,12 @@ class Showing(Drawn):
     def running(self) -> None:
         """Send how the training goes."""
         session = self._known()
-        shown = {"frame": session.frame(), "compare": session.comparison()}
+        shown = {"frame": self.encoded(session.frame()), "compare": self.encoded(session.comparison())}
         self._channel.newest("run", self._show_run, status=self.status(), **shown)
 
     def extras(self) -> None:
         """Send what the pass shows beside its graph."""
-        self._channel.newest("extras", self._show_run, extras=self._known().extras())
+        self._channel.newest("extras", self._show_run, extras=self.encoded(self._known().extras()))
 
     def sent(self, seconds: float) -> None:
         """Wait until what was sent last is on its way, at most so long."""
@@ -82,7 +87,7 @@ class Showing(Drawn):
 
     def surface(self, surface: dict[str, Any]) -> None:
         """Send a slice of the loss; an empty one to forget it."""
-        self._channel.later(self._show_run, surface=surface)
+        self._channel.later(self._show_run, surface=self.encoded(surface))
 
     def lesson(self, told: dict[str, Any]) -> None:
         """Send a beat; an empty one ends the lesson, and everything can be turned again."""
@@ -125,7 +130,7 @@ class Showing(Drawn):
 
     # ---- in the page's own thread ---------------------------------------------------------------------------------
 
-    def _draw(self, form: dict[str, Any], **shown: dict[str, Any]) -> None:
+    def _draw(self, form: dict[str, Any], **shown: Any) -> None:
         self.graph.take(**shown)
         self.setup.form = form
 

@@ -53,7 +53,7 @@ explorer.keeping explorer.edits explorer.checking explorer.session explorer.plac
 explorer.followed explorer.follow
 explorer.lessons.marks explorer.lessons.costs explorer.lessons.readings explorer.lessons.play
 explorer.folding explorer.inspecting explorer.crew explorer.turns
-explorer.options explorer.opening explorer.pace explorer.channel explorer.classroom explorer.qr
+explorer.options explorer.opening explorer.pace explorer.channel explorer.plain explorer.classroom explorer.qr
 explorer.saves explorer.headless explorer.report explorer.launching explorer.worker
 explorer.recording explorer.lessons.recorded explorer.saved explorer.rasters explorer.tables explorer.exporting
 explorer.views explorer.views.graph explorer.views.lesson explorer.views.room explorer.views.setup

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import param
@@ -10,17 +11,20 @@ from panel.custom import JSComponent
 
 from explorer import assets
 
+_Much = partial(param.ClassSelector, class_=(dict, str), default={})
+"""Plain data, or JSON of it (:func:`explorer.plain.as_json`): a page is sent that, as it is much."""
+
 
 class GraphView(JSComponent):  # type: ignore[misc]
     """Shows a scene and its figures. What the person does arrives at ``on_message`` as plain data."""
 
     look = param.Dict(default=assets.look(), doc="Palettes and colours.")
-    scene = param.Dict(default={}, doc="What is drawn, with a ``version``.")
-    figures = param.Dict(default={}, doc="The numbers of the scene of the same ``version``.")
+    scene = _Much(doc="What is drawn, with a ``version``.")
+    figures = _Much(doc="The numbers of the scene of that ``version``.")
     status = param.Dict(default={}, doc="The training as text and numbers.")
     proof = param.Dict(default={}, doc="For each box how well its gradient agrees.")
     whatif = param.Dict(default={}, doc="What a person changed in this step, and which boxes it moved; else empty.")
-    plain = param.Dict(default={}, doc="The numbers of the boxes without those changes.")
+    plain = _Much(doc="The numbers of the boxes without those changes.")
     ways = param.Dict(default={}, doc="Which boxes and wires lie on the ways from a node to the loss; else empty.")
     place = param.Dict(default={}, doc="Where a link leads: ``at`` (phase and box), ``node``, ``entry``, ``said``.")
     hides = param.List(default=[], doc="Parts of the page that a link hides: ``setup``, ``training``.")

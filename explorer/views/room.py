@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import param
 from panel.custom import JSComponent
 
 from explorer import assets
+
+_Much = partial(param.ClassSelector, class_=(dict, str), default={})
+"""Plain data, or JSON of it (:func:`explorer.plain.as_json`): a page is sent that, as it is much."""
 
 
 class RoomView(JSComponent):  # type: ignore[misc]
@@ -23,11 +27,11 @@ class RoomView(JSComponent):  # type: ignore[misc]
         default={},
         doc="``Session.status()``, and ``playing``, ``busy`` (what is waited for) and ``knobs`` (fields as in a form).",
     )
-    frame = param.Dict(default={}, doc="The run so far, in at most 256 columns of steps: see ``explorer.frames``.")
-    extras = param.Dict(default={}, doc="``boundary`` or ``fit``, ``histograms``, ``time``: each where there is one.")
-    surface = param.Dict(default={}, doc="A slice of the loss around the run; or an ``error``.")
+    frame = _Much(doc="The run so far, in at most 256 columns of steps: see ``explorer.frames``.")
+    extras = _Much(doc="``boundary`` or ``fit``, ``histograms``, ``time``: each where there is one.")
+    surface = _Much(doc="A slice of the loss around the run; or an ``error``.")
     findings = param.List(default=None, allow_None=True, doc="What health says of the run; None: it wasn't asked.")
-    compare = param.Dict(default={}, doc="A second run: its ``frame``, ``findings`` and ``title``.")
+    compare = _Much(doc="A second run: its ``frame``, ``findings`` and ``title``.")
 
     _esm = assets.module("room/main.js")
     _stylesheets: ClassVar[list[str]] = [assets.variables(), assets.text("room.css")]

@@ -2,6 +2,7 @@
 // inspector are one's own; what would change anything is refused here, and by the server again.
 
 import { make, themeOf } from "../graphview/dom.js";
+import { fromJson } from "../plain.js";
 import { t, translated } from "../texts.js";
 import { createAsk } from "./ask.js";
 
@@ -127,7 +128,7 @@ function follow(wanted, render) {
     for (const [key, value] of Object.entries(news)) {
       const [view, name] = key.split(".");
       if (!name || !models[view]) continue;
-      models[view][name] = name === "status" ? { ...value, link: null, run: 0 } : value;
+      models[view][name] = name === "status" ? { ...value, link: null, run: 0 } : fromJson(value);
       changed.push([view, name]);
     }
     if (!shown && models.graph.scene.boxes) open();
@@ -151,7 +152,7 @@ function follow(wanted, render) {
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     address.search = new URLSearchParams({ code: wanted, me: me() });
     socket = new WebSocket(address);
-    socket.onmessage = ({ data }) => take(JSON.parse(data, data.includes('"~":') ? revived : undefined));
+    socket.onmessage = ({ data }) => take(fromJson(data));
     socket.onclose = () => {
       if (ended) return;
       if (shown) standing.textContent = t("The connection is lost; trying again…");
@@ -181,10 +182,4 @@ function put(host, name, view) {
   shadow.append(make("style", {}, window.held.sheets[name] + OWN[name]), view);
   view.dataset.theme = themeOf();
   return view;
-}
-
-/** Numbers that JSON can't hold. */
-function revived(key, value) {
-  if (!value || typeof value !== "object" || !("~" in value)) return value;
-  return { nan: NaN, inf: Infinity, "-inf": -Infinity }[value["~"]];
 }

@@ -33,17 +33,20 @@ export function createCanvas(host, store, look) {
   let settling = 0;
   let bottom = EDGE.bottom;
 
-  /** Room that is kept below the graph. */
+  /** Room that is kept below the graph; whether it is another than before. */
   function measureBottom() {
     const legend = host.querySelector(".legend");
+    const before = bottom;
     bottom = Math.max(EDGE.bottom, legend && legend.offsetHeight ? host.clientHeight - legend.offsetTop + CLEAR : 0);
+    return bottom !== before;
   }
 
+  /** Where it is asked of a page that has just been changed, all of it is laid out: ask when that is done. */
   function measure() {
-    measureBottom();
+    const moved = measureBottom();
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
     const { clientWidth: width, clientHeight: height } = host;
-    if (!width || !height || (width === view.width && height === view.height && ratio === view.ratio)) return false;
+    if (!width || !height || (width === view.width && height === view.height && ratio === view.ratio)) return moved && view.width > 0;
     Object.assign(view, { width, height, ratio });
     for (const canvas of [base, over]) {
       canvas.width = Math.round(width * ratio);
@@ -240,7 +243,6 @@ export function createCanvas(host, store, look) {
   function fit() {
     const { scene } = store.state;
     if (!scene || !view.width) return;
-    measureBottom();
     const room = { width: view.width - 2 * EDGE.side, height: view.height - EDGE.top - bottom };
     const scale = Math.min(room.width / scene.width, room.height / scene.height, 1.35);
     const y = EDGE.top + (room.height - scene.height * scale) / 2;
@@ -345,7 +347,7 @@ export function createCanvas(host, store, look) {
       if (measure()) first ? open() : fitted ? fit() : paintAll();
     },
     show(scene, keep) {
-      measure();
+      if (!view.width) measure();
       scene.clusters.forEach((cluster) => (cluster.depth = cluster.id.split("/").length));
       prepareDrawing(scene, context);
       index(scene);

@@ -8,6 +8,8 @@ import { currentStop, stateOf } from "./store.js";
 import { createSummaries } from "./summary.js";
 import { beforeAfter, createWhatIf } from "./whatif.js";
 
+const ASK_MS = 1000;
+
 /** The inspector; `actions` lead to other boxes and ask for what was not sent ahead. */
 export function createInspector(store, look, actions) {
   const value = createHeatmap(t("Value"), store, look, pick);
@@ -19,7 +21,8 @@ export function createInspector(store, look, actions) {
   const element = make("section", { class: "inspector", role: "region", "aria-label": t("Inspector") }, top, whatif.element, rest);
   const extras = new Map(); // what was fetched for large arrays, and sentences for other entries
   const picked = new Map(); // for each box the entry that was chosen in it
-  let asking = ""; // the sentence that was asked for, as the changed pass has only one
+  let asking = ""; // the sentence that was asked for, as a changed pass has only one, and one of a running training
+  let asked = 0;
 
   function pick(index, quiet = false) {
     const { state } = store;
@@ -34,12 +37,19 @@ export function createInspector(store, look, actions) {
   function sentenceOf(box, own, extra) {
     const { whatif: on } = store.state;
     const found = extra.sentence || (on && on.spoken[box.id]) || (own && own.sentence);
-    const key = on ? `${on.heard} ${box.id}` : "";
-    if (!found && on && own && own.grad && asking !== key) {
-      asking = key;
+    const key = on ? `${on.heard} ${box.id}` : box.id;
+    const again = asking !== key || (!on && performance.now() - asked > ASK_MS);
+    if (!found && own && own.grad && again && (on || listens())) {
+      [asking, asked] = [key, performance.now()];
       actions.ask(picked.get(box.id) || null);
     }
     return found;
+  }
+
+  /** Whether only sentences that were asked for come along: while training runs. */
+  function listens() {
+    const { status } = store.state;
+    return Boolean(status && status.playing && !status.follows);
   }
 
   function show() {

@@ -1,5 +1,6 @@
 // The graph view: track, graph, inspector and table on one state. Panel calls `render`; a saved page calls `mount`.
 
+import { reader } from "../plain.js";
 import { t, translated } from "../texts.js";
 import { createBusy } from "./busy.js";
 import { createCanvas } from "./canvas.js";
@@ -225,7 +226,7 @@ export function mount(root, look, send, wholePage) {
     clearTimeout(settling);
     settling = setTimeout(() => send({ type: "resize", width: stage.clientWidth, height: stage.clientHeight }), 200);
   });
-  resized.observe(stage);
+  [stage, legend.element].forEach((each) => resized.observe(each));
   const stopTheme = listenToTheme((theme) => store.set({ theme }));
 
   return {
@@ -314,6 +315,7 @@ export function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "root";
   const view = mount(root, model.look, (data) => model.send_msg(data), model.page);
+  const read = reader(model);
   let shown = 0;
   let along = null; // what was told of the ways, and what came of it
 
@@ -324,7 +326,7 @@ export function render({ model, el }) {
 
   /** Show what has come: a scene at once, numbers if they are of that scene. */
   function show() {
-    const { scene, figures } = model;
+    const [scene, figures] = [read("scene"), read("figures")];
     if (!scene || !scene.boxes) return;
     const fresh = scene.version !== shown;
     const numbers = figures && figures.version === scene.version ? figures : null;
@@ -333,8 +335,7 @@ export function render({ model, el }) {
   }
 
   function suppose() {
-    const { whatif, plain } = model;
-    view.whatif(whatif, plain);
+    view.whatif(model.whatif, read("plain"));
   }
 
   function hide() {

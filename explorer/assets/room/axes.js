@@ -103,7 +103,7 @@ export function drawDot(context, [x, y], colour, shape, size = 3.5, ground = "")
   }
 }
 
-/** The hovered step as a hairline, and the step that the graph shows as a firm one with a foot. */
+/** The hovered step as a hairline, and the step that the graph shows as a firm one with a foot; whether there is one. */
 export function drawSteps(context, area, x, state, ink) {
   const { run, hover } = state;
   const line = (step, colour, dash) => {
@@ -119,7 +119,8 @@ export function drawSteps(context, area, x, state, ink) {
     return place;
   };
   const { shown } = run.frame;
-  if (shown !== undefined && shown !== null && !state.status.playing && run.count > 1) {
+  const firm = shown !== undefined && shown !== null && !state.status.playing && run.count > 1;
+  if (firm) {
     const place = line(shown, ink.quiet, []);
     context.fillStyle = ink.text;
     context.beginPath();
@@ -129,6 +130,7 @@ export function drawSteps(context, area, x, state, ink) {
     context.fill();
   }
   if (hover !== null) line(hover, ink.text, [3, 3]);
+  return firm || hover !== null;
 }
 
 const hatches = new Map();

@@ -41,13 +41,14 @@ export function createHeat(room) {
     },
     over(context, area, plot) {
       const { state } = room;
-      if (!state.run || !parts.length) return;
+      if (!state.run || !parts.length) return false;
       plot.say(spoken(state));
-      for (const part of parts) {
-        drawSteps(context, part.area, part.x, state, room.ink());
-        outline(context, part, state.row, room.ink().accent, 2);
-        outline(context, part, state.overRow, room.ink().text, 1.2);
-      }
+      const inked = parts.flatMap((part) => [
+        drawSteps(context, part.area, part.x, state, room.ink()),
+        outline(context, part, state.row, room.ink().accent, 2),
+        outline(context, part, state.overRow, room.ink().text, 1.2),
+      ]);
+      return inked.some(Boolean);
     },
     ...pointing(room, () => parts),
     keys: walking(room, () => parts),
@@ -205,11 +206,12 @@ function labels(context, area, { run, rows }, ink) {
 
 function outline(context, { run, rows, area }, id, colour, width) {
   const place = id === null ? -1 : rows.findIndex((row) => run.rows[row].id === id);
-  if (place < 0) return;
+  if (place < 0) return false;
   const each = area.h / rows.length;
   context.strokeStyle = colour;
   context.lineWidth = width;
   context.strokeRect(area.x, area.y + place * each, area.w, Math.max(each, 2));
+  return true;
 }
 
 function pointing(room, parts) {

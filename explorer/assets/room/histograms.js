@@ -44,9 +44,9 @@ export function createHistograms(room) {
       showLegend(plot.legend, open.steps.length < state.run.count ? [[t("not recorded"), ink.pale, "hatched"]] : []);
     },
     over(context, area, plot) {
-      if (!parts.length) return;
-      for (const part of parts) drawSteps(context, part.area, part.x, room.state, room.ink());
+      if (!parts.length) return false;
       plot.say(spokenSpreads(rowShown()));
+      return parts.map((part) => drawSteps(context, part.area, part.x, room.state, room.ink())).some(Boolean);
     },
     ...within(room, () => parts),
   };

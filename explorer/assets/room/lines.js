@@ -34,9 +34,9 @@ export function createLines(room) {
     over(context, area, plot) {
       const { state } = room;
       const id = state.overRow ?? state.row;
-      if (!plot.x || !state.run || id === null) return;
+      if (!plot.x || !state.run || id === null) return false;
       const place = rowsOf(state.run, "layer", "gradient").findIndex((row) => state.run.rows[row].id === id);
-      if (place < 0) return;
+      if (place < 0) return false;
       context.strokeStyle = state.overRow === null ? room.ink().accent : room.ink().text;
       context.setLineDash(state.overRow === null ? [] : [3, 3]);
       context.beginPath();
@@ -44,6 +44,7 @@ export function createLines(room) {
       context.lineTo(Math.round(plot.x.at(place + 1)) + 0.5, area.y + area.h);
       context.stroke();
       context.setLineDash([]);
+      return true;
     },
     point: (place, plot) => room.set({ overRow: layerAt(place, plot) }),
     leave: () => room.set({ overRow: null }),

@@ -1,6 +1,7 @@
 // The training room: controls, findings, charts and the strip of parameters on one state. Panel calls `render`.
 
 import { listenToTheme, make, themeOf } from "../graphview/dom.js";
+import { reader } from "../plain.js";
 import { t } from "../texts.js";
 import { answerWhere, rectOf } from "../whereabouts.js";
 import { createBar } from "./bar.js";
@@ -204,13 +205,14 @@ function watch(plots, set, schedule) {
 export function render({ model }) {
   const root = make("div", { class: "root" });
   const view = mount(root, model.look, (data) => model.send_msg(data));
+  const read = reader(model);
   const take = {
     status: () => view.set({ status: model.status || {} }),
-    frame: () => view.show(model.frame),
-    extras: () => view.set({ extras: model.extras || {} }),
-    surface: () => view.set({ surface: model.surface || {} }),
+    frame: () => view.show(read("frame")),
+    extras: () => view.set({ extras: read("extras") || {} }),
+    surface: () => view.set({ surface: read("surface") || {} }),
     findings: () => view.set({ findings: model.findings || [], judged: Array.isArray(model.findings) }),
-    compare: () => view.compare(model.compare),
+    compare: () => view.compare(read("compare")),
   };
   for (const [name, does] of Object.entries(take)) {
     model.on(name, does);

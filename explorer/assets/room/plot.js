@@ -8,6 +8,7 @@ const GUTTER = { left: 46, right: 12, top: 20, bottom: 34 };
 /**
  * A chart. `chart` holds: name, title, depends (keys of the state that repaint it), paint(context, area, plot),
  * over(context, area, plot), height, and, if wanted, gutter(width), point(place, plot), leave(), press(place, plot), keys.
+ * What `over` returns is false where it left no ink.
  */
 export function createPlot(room, chart) {
   const base = make("canvas", { class: "base", role: "img", "aria-label": chart.title });
@@ -20,6 +21,7 @@ export function createPlot(room, chart) {
   const element = make("section", { class: `card chart ${chart.name}`, "aria-label": chart.title }, head, readout, field);
   const size = { width: 0, height: 0, ratio: 1 };
   const dirty = { base: true, over: true };
+  let inked = true; // whether there is anything on the upper canvas: an empty one needn't be handed on once more
   const depends = new Set([...chart.depends, "theme"]);
   field.style.minHeight = `${chart.height}px`;
 
@@ -58,12 +60,17 @@ export function createPlot(room, chart) {
       if (force) dirty.base = dirty.over = true;
       if ((!plot.visible && !force) || !size.width || element.hidden) return;
       if (dirty.base) paintOn(base, (context, area) => chart.paint(context, area, plot));
-      if (dirty.over || dirty.base) paintOn(over, (context, area) => chart.over && plot.x !== undefined && chart.over(context, area, plot));
+      if (chart.over && plot.x !== undefined && (dirty.over || dirty.base)) paintOver();
       dirty.base = dirty.over = false;
     },
   };
 
-  function paintOn(canvas, paint) {
+  function paintOver() {
+    const before = inked;
+    paintOn(over, (context, area) => (inked = chart.over(context, area, plot) !== false), !before);
+  }
+
+  function paintOn(canvas, paint, blank = false) {
     const { width, height, ratio } = size;
     const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (canvas.width !== w || canvas.height !== h) {
@@ -72,7 +79,7 @@ export function createPlot(room, chart) {
     }
     const context = canvas.getContext("2d");
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, width, height);
+    if (!blank) context.clearRect(0, 0, width, height);
     const { left, right, top, bottom } = { ...GUTTER, ...(chart.gutter ? chart.gutter(width, context) : {}) };
     plot.area = { x: left, y: top, w: Math.max(width - left - right, 1), h: Math.max(height - top - bottom, 1), width, height };
     paint(context, plot.area);

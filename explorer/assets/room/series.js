@@ -73,16 +73,17 @@ function createSeries(room, { name, title, parts, up, scale }) {
     over(context, area, plot) {
       const { state } = room;
       const lines = linesOf(state, parts, room.ink());
-      if (!plot.x || !state.run || !lines.length) return;
-      drawSteps(context, area, plot.x, state, room.ink());
+      if (!plot.x || !state.run || !lines.length) return false;
+      const inked = drawSteps(context, area, plot.x, state, room.ink());
       const coming = name === "loss" && state.hover === null && lines.length === 1 ? next(state) : null;
       const words = spokenSeries(state, lines, (name === "loss" && translated(state.status.measure)) || NAMED[name]);
       plot.say(coming === null ? words : `${words} · ${t("next, step {step}: {loss}", { step: grouped(state.status.step), loss: told(coming) })}`);
-      if (state.hover === null) return;
+      if (state.hover === null) return inked;
       for (const { run, values, colour, kind } of lines) {
         const column = run.columnOf(state.hover);
         if (Number.isFinite(values.last[column])) drawDot(context, [plot.x.at(run.middle(column)), plot.y.at(values.last[column])], colour, kind.startsWith("test") ? "square" : "round", 3.5, room.ink().panel);
       }
+      return true;
     },
     ...alongSteps(room),
   };
