@@ -112,6 +112,8 @@ class Page:
             self._running.rest()
         else:
             self._parts[message["type"]](message)
+            if message["type"] != "piece":
+                self._running.answered()
 
     def _failed(self, error: Exception) -> None:
         """Tell on the page what went wrong; the page goes on."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+
+_GLANCE_SECONDS = 0.003
 
 
 class Crew:
@@ -24,6 +27,12 @@ class Crew:
     def waiting(self) -> bool:
         """Whether something was asked for that nobody has begun with."""
         return self._asked > 0
+
+    def rest(self, seconds: float) -> None:
+        """Do nothing for so long, or until something is asked for."""
+        end = time.monotonic() + seconds
+        while not self.waiting and time.monotonic() < end:
+            time.sleep(_GLANCE_SECONDS)
 
     def do(self, job: Callable[[], Any]) -> None:
         """Do a job at once."""

@@ -18,6 +18,8 @@ SENT_SECONDS = 0.03
 sends it, and make an answer to a click come late.
 """
 
+BREATH_SECONDS = 0.04
+"""And so long after an answer, as a browser on the same machine has still to paint it."""
 
 SHARE = 4
 """What takes long is shown less often: it leaves four times as long for the rest."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from explorer.crew import Crew
-from explorer.pace import SENT_SECONDS, Pace
+from explorer.pace import BREATH_SECONDS, SENT_SECONDS, Pace
 from explorer.showing import Showing
 from explorer.turns import TURNS
 
@@ -41,6 +41,7 @@ class Running:
         """
         self._known, self._crew, self._shows, self._push, self._again = known, crew, shows, push, again
         self._pace = Pace()
+        self._answered = False
         self._findings: list[dict[str, Any]] = []
 
     def received(self, message: Message) -> None:
@@ -63,6 +64,10 @@ class Running:
     def close(self) -> None:
         """The page is gone."""
         TURNS.leave(self)
+
+    def answered(self) -> None:
+        """Something else was asked for and done: give the browser the time to show it."""
+        self._answered = True
 
     def stop(self) -> None:
         """Train no further by itself."""
@@ -128,6 +133,9 @@ class Running:
         session, among = self._known(), TURNS.among
         if among == 1:  # else there was time enough
             self._shows.sent(SENT_SECONDS)
+            if self._answered:
+                self._crew.rest(BREATH_SECONDS)
+        self._answered = False
         behind = session.behind
         self._pace.piece(session.advance)
         if session.ended or (behind and not session.behind):  # side by side now

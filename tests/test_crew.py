@@ -36,6 +36,14 @@ def test_jobs_are_done_in_turn(crew):
     assert seen == list(range(20))
 
 
+def test_a_rest_ends_when_something_is_asked_for(crew):
+    begun, rested = threading.Event(), threading.Event()
+    crew.ask(lambda: (begun.set(), crew.rest(60), rested.set()))
+    assert begun.wait(10)
+    crew.ask(lambda: None)
+    assert rested.wait(10)
+
+
 def test_it_says_whether_something_waits(crew):
     begun, go = threading.Event(), threading.Event()
     crew.ask(lambda: begun.set() or go.wait(10))

@@ -260,6 +260,16 @@ def test_every_gradient_shown_is_proved(spiral):
     assert all(float(badge["exact"].replace("−", "-")) < 1e-5 for badge in proof.values())
 
 
+def test_while_training_runs_only_the_box_that_is_looked_at_speaks(spiral):
+    speaking = lambda: {id for id, own in spiral.figures.boxes.items() if own.sentence}
+    every = speaking()
+    looked = frozenset(sorted(every)[:1])
+    spiral.listen(looked)
+    some = speaking()
+    spiral.listen(None)
+    assert (len(every) > 1, some, speaking()) == (True, looked, every)
+
+
 def test_one_entry_is_explained(compiled):
     assert compiled.explain("x", ())["text"] == "∂L/∂x = (−4) · 1 = −4"
     assert compiled.explain("%3", ())["text"] == "∂L/∂add = 1 · (−4) = −4"
