@@ -2,8 +2,8 @@
 
 Run: ``python -m benchmarks.live``. The network is of the default size of TensorFlow Playground (two inputs, two hidden
 layers, here of 4 units each, batches of 10 of 250 examples) on the spiral. The window is so tall that the graph and all
-gradient plots are in sight. A click is one on *Operation* or *Layer*, which the server answers with a new scene with the
-numbers of a pass; the clock stops when the browser has painted it. Pictures are those that it paints of the plots.
+gradient plots are in sight. A click is one on *Operation* or *Layer*, which the server answers with a new scene and the
+numbers in it; the clock stops when the browser has painted it. Pictures are those that it paints of the plots.
 """
 
 from __future__ import annotations
