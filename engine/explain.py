@@ -170,7 +170,17 @@ def _from(numbers: Numbers, node: Node, consumer: str, index: Index, total: Any)
         return Term(consumer, "seed", total, (), 0, words)
     products = _trusted(numbers, _products(numbers, node, consumer, index), total)
     target = numbers.graph.node(consumer)
-    return _term(consumer, target.label, total, products, ops.describe(rule_name(target)).words)
+    words = _copied(target, len(products)) or ops.describe(rule_name(target)).words
+    return _term(consumer, target.label, total, products, words)
+
+
+def _copied(target: Node, count: int) -> str:
+    """What is to be said of an entry that one addition adds many times: a bias, to each row of the batch."""
+    if target.op not in ("add", "add_any") or count < 2:
+        return ""
+    if len(target.shape) == 2 and count == target.shape[0]:
+        return f"It is added to each of {count} rows, and what they send back adds up."
+    return f"It is added in {count} places, and what they send back adds up."
 
 
 def _term(consumer: str, title: str, total: Any, products: Sequence[Product], words: str) -> Term:

@@ -44,7 +44,7 @@ def extras(room: Seen, step: Step, plane: Callable[[Any], Extras] | None) -> Ext
     """
     found: Extras = plane(step.before.params) if plane else {}
     if room.looks:
-        found["histograms"] = histograms(room.looks, [layer.name for layer in room.layers])
+        found["histograms"] = histograms(room.looks, [layer.name for layer in room.layers]) | {"reach": room.reach}
     through = profile.through(step.reading)
     if through:
         found["time"] = times(through)

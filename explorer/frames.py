@@ -181,5 +181,9 @@ def _looked(room: Seen, columns: Columns) -> dict[str, Array]:
         for row in look.rows:
             if row.saturated is not None:
                 shares[outputs[row.layer.output]] = row.saturated
+    if not (len(columns) and np.isfinite(table).any()):
+        return {}
     steps = np.array([look.step for look in room.looks], int)
-    return {"saturated": _placed(steps, table, columns)} if np.isfinite(table).any() else {}
+    far = np.abs(columns.first[:, None] + columns.final[:, None] - 2 * steps) / 2
+    near = far.min(axis=1) <= np.maximum(room.reach, (columns.final - columns.first + 1) / 2)
+    return {"saturated": np.where(near, table[far.argmin(axis=1)].T, np.nan)}

@@ -163,6 +163,12 @@ class Room(Seen):
         event = [event for event in self.run.events if event.step <= step][-1]
         return self.trainer.advance(self.run.at(step), event.controls)
 
+    def unseen(self) -> list[int]:
+        """Steps around which nobody has looked, and whose pass is at hand: those of the states that are kept."""
+        kept, known = self.run.snapshots, np.array([look.step for look in self.looks])
+        steps = [state.step for state in kept.states if state.step <= self.step]
+        return [step for step in steps if not len(known) or np.abs(known - step).min() > kept.gap / 2]
+
     @property
     def first(self) -> Step:
         """The pass at step 0."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from engine import profile
 from engine.graph import Graph
 from engine.health import Finding
@@ -28,8 +30,8 @@ class Look:
     """How its entries spread over magnitudes (:func:`explorer.extras.spreads`)."""
 
 
-LOOKS = 64
-"""Passes that are remembered; of more, every other one is."""
+LOOKS = 128
+"""Passes that are remembered; of more, those stay that lie most evenly."""
 
 
 class Seen:
@@ -91,8 +93,18 @@ class Seen:
         """Remember what a full pass tells of each layer."""
         rows = profile.rows(Numbers(at.reading), self.parameters)
         others = [look for look in self.looks if look.step != at.before.step]
-        looks = sorted([*others, Look(at.before.step, rows, spreads)], key=lambda look: look.step)
-        self.looks = looks if len(looks) <= LOOKS else [*looks[:-1:2], looks[-1]]
+        self.looks = sorted([*others, Look(at.before.step, rows, spreads)], key=lambda look: look.step)
+        while len(self.looks) > LOOKS:
+            steps = np.array([look.step for look in self.looks])
+            del self.looks[1 + int(np.argmin(steps[2:] - steps[:-2]))]  # its neighbours are the closest
+
+    @property
+    def reach(self) -> int:
+        """How many steps around it a pass stands for that was looked at: half-way to its neighbours, where they are as
+        close as usual.
+        """
+        gaps = np.diff([look.step for look in self.looks])
+        return int(np.median(gaps)) if len(gaps) else 0
 
 
 def told(findings: Iterable[Finding]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -30,6 +31,9 @@ from explorer.room import DIALS, Room
 from explorer.seen import told
 from explorer.slices import Slices, way
 from explorer.target import Target
+
+_LOOK_SECONDS = 0.02
+"""So long at a time passes are looked at that nobody has asked to see."""
 
 
 class Session(Closeup, Pair):
@@ -142,9 +146,15 @@ class Session(Closeup, Pair):
         self._look()
 
     def _look(self) -> None:
-        """Remember what the pass that is shown tells of each layer, beside the first pass."""
+        """Remember what the pass that is shown tells of each layer, the first, and others on the way as time allows."""
+        end = time.monotonic() + _LOOK_SECONDS
         for step in (self.step,) if self.room.looks else (self.room.first, self.step):
             self.room.look(step, {} if self.room.large else spreads(self.room, step))
+        for at in () if self.room.large else self.room.unseen():
+            if time.monotonic() > end:
+                break
+            step = self.room.pass_at(at)
+            self.room.look(step, spreads(self.room, step))
 
     def rewind(self, step: int) -> None:
         """Show the pass of an earlier step. Nothing is forgotten until training goes on from there."""
@@ -219,6 +229,8 @@ class Session(Closeup, Pair):
         if step.before.step == 0:
             self.room.known_first = step
         self._show(step)
+        if self.room.step:
+            self._look()
 
     @cached_property
     def numbers(self) -> Numbers:

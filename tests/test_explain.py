@@ -101,6 +101,11 @@ def test_the_sentence(name):
         np.testing.assert_allclose(found.grad(f"%{i}"), exact[i], rtol=1e-5, atol=1e-7)
 
 
+def test_a_bias_is_said_to_sum_the_rows_that_it_was_added_to():
+    read = numbers(lambda b: jnp.sum((np.ones((5, 2), np.float32) + b) ** 2), np.ones(2, np.float32))
+    assert explain(read, "b").words == "It is added to each of 5 rows, and what they send back adds up."
+
+
 @pytest.mark.parametrize(
     ("fun", "words"),
     [

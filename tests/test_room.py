@@ -138,6 +138,17 @@ def test_what_was_looked_at_stays_bounded(trained):
     assert {0, LOOKS - 1} <= {look.step for look in room.looks} | {room.looks[-1].step}
 
 
+def test_what_was_looked_at_lies_evenly_over_a_long_run(trained):
+    room = made()
+    look = trained.looks[0]
+    room.looks = [dataclasses.replace(look, step=-1)]
+    for step in range(0, 50 * LOOKS, 5):
+        room.looks = room.looks[-LOOKS:]
+        room.look(dataclasses.replace(trained.first, before=dataclasses.replace(trained.first.before, step=step)), {})
+    gaps = np.diff([look.step for look in room.looks])
+    assert gaps.max() <= 4 * np.median(gaps) == 4 * room.reach
+
+
 def test_a_look_has_the_shares_of_the_full_pass(trained):
     at = trained.pass_at(7)
     trained.look(at, {})

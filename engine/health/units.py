@@ -24,6 +24,9 @@ units apart, takes longer than any training to grow from 1e-7 to more."""
 MANY = 0.5
 """Half of a layer's units. By chance, a random unit is off for a whole batch of similar examples half of the time."""
 
+THIRD = 1 / 3
+"""What a layer can't lose without loss, where the loss doesn't fall any more."""
+
 GROWTH = 0.3
 """A share that grew by more than this came with training, not with the initialisation."""
 
@@ -110,15 +113,16 @@ def dead(evidence: Evidence) -> Finding | None:
 
 
 def _is_dead(evidence: Evidence, row: Row, before: float) -> bool:
-    """A whole layer; more units than chance turns off; or, where the loss no longer falls, many that were alive at
-    the start: nets that learn do with fewer units than they have.
+    """A whole layer; more units than chance turns off; or many that were alive at the start: half of them, or a third
+    where the loss no longer falls. Nets that have learned do with fewer units than they have.
     """
     if not row.dead or (evidence.course.learned and row.dead < 1):
         return False
     shape = evidence.graph.node(row.layer.output).shape
     units = math.prod(shape[axis] for axis in row.layer.axes)
     by_chance = MANY + 2 / math.sqrt(units)  # four standard deviations of a fair coin
-    died = row.dead >= MANY and row.dead - before >= GROWTH and not evidence.course.falling
+    lost = MANY if evidence.course.falling else THIRD
+    died = units > 2 and row.dead >= lost and row.dead - before >= GROWTH
     return (row.dead == 1 and units > 1) or row.dead >= by_chance or died
 
 

@@ -41,7 +41,7 @@ export function createHistograms(room) {
       parts = layOut(area, shown, { first: state.run.first, last: Math.max(state.run.last, open.steps[open.steps.length - 1]) });
       parts.forEach((part) => paintSpread(context, part, row, ink));
       plot.x = parts[0].x;
-      showLegend(plot.legend, open.steps.length < state.run.count ? [[t("not recorded"), ink.pale, "hatched"]] : []);
+      showLegend(plot.legend, gaps() ? [[t("not recorded"), ink.pale, "hatched"]] : []);
     },
     over(context, area, plot) {
       if (!parts.length) return false;
@@ -59,7 +59,7 @@ export function createHistograms(room) {
     const own = extras.histograms;
     const edges = decoded("edges", own.edges);
     const arrays = Object.fromEntries(SPREADS.map(({ quantity }) => [quantity, decoded(quantity, own[quantity])]));
-    open = { extras, names: own.rows, steps: own.steps, edges, bins: edges.length - 1, arrays };
+    open = { extras, names: own.rows, steps: own.steps, reach: own.reach || 0, edges, bins: edges.length - 1, arrays };
     images.clear();
   }
 
@@ -105,7 +105,7 @@ export function createHistograms(room) {
     context.fillStyle = ink.panel;
     const picture = pictureOf(quantity, row, ink[hue]);
     open.steps.forEach((step, i) => {
-      const [left, right] = stripe(x, step);
+      const [left, right] = stripe(x, i);
       context.fillRect(left, area.y, right - left, area.h);
       context.drawImage(picture, i, 0, 1, open.bins, left, area.y, right - left, area.h);
     });
@@ -121,13 +121,21 @@ export function createHistograms(room) {
     context.fillText(none ? t("none on this scale") : area.w > 210 ? t("magnitude of its entries") : t("magnitude"), after, area.y - 8);
   }
 
-  /** From where to where a pass that was looked at is drawn: as wide as its column is elsewhere. */
-  function stripe(x, step) {
+  /** From where to where a pass that was looked at is drawn: half-way to its neighbours, as far as one stands for others. */
+  function stripe(x, i) {
     const { run } = room.state;
-    const column = run.columnOf(step);
-    const [from, to] = step > run.last ? [step, step] : [run.starts[column], run.ends[column]];
-    const right = Math.round(x.edge(to + 1)); // whole pixels: half ones leave seams
+    const { steps, reach } = open;
+    const half = (a, b) => Math.floor((steps[a] + steps[b]) / 2) + 1;
+    const from = Math.max(i ? half(i - 1, i) : run.first, steps[i] - reach);
+    const to = i + 1 < steps.length ? Math.min(half(i, i + 1), steps[i] + reach + 1) : Math.max(Math.min(steps[i] + reach, run.last), steps[i]) + 1;
+    const right = Math.round(x.edge(to)); // whole pixels: half ones leave seams
     return [Math.min(Math.round(x.edge(from)), right - LEAST), right];
+  }
+
+  /** Whether any step is further than that from the passes that were looked at. */
+  function gaps() {
+    const { steps, reach } = open;
+    return steps.some((step, i) => i > 0 && step - steps[i - 1] > 2 * reach + 1) || room.state.run.last - steps[steps.length - 1] > reach;
   }
 
   /** The pass that is spoken of: the one under the pointer, if it was looked at, else the one on the graph, or the last. */
@@ -135,8 +143,8 @@ export function createHistograms(room) {
     const { run, hover, status } = room.state;
     if (hover === null) return stepColumn(open.steps, status.playing ? Infinity : (run.frame.shown ?? Infinity));
     const { x } = parts[0];
-    return open.steps.findLastIndex((step) => {
-      const [left, right] = stripe(x, step);
+    return open.steps.findLastIndex((_, i) => {
+      const [left, right] = stripe(x, i);
       return x.at(hover) >= left && x.at(hover) <= right;
     });
   }
