@@ -16,6 +16,7 @@ from jax import lax
 
 import engine
 from engine import health
+from engine.health import units
 from engine.health.evidence import Course
 from engine.profile import Factor
 
@@ -219,6 +220,16 @@ def test_half_of_a_relu_layer_off_is_chance():
     params = net(3, 8, 1)
     params[0]["b"][:4] = -50
     assert health.diagnose(evidence(loss_with(jax.nn.relu), params, X)) == ()
+
+
+def test_a_third_of_a_layer_that_died_is_told_once_the_loss_no_longer_falls():
+    loss, params, step = loss_with(jax.nn.relu), net(3, 9, 1), range(200)
+    reading = jax.jit(lambda params: engine.value_and_grad(loss)(params, X)[2])
+    first = reading(params)
+    params[0]["b"][:3] = -50
+    lost = lambda losses: units.dead(health.gather((first, reading(params)), (params,), None, losses))
+    assert lost([2.0 * 0.999**each for each in step]) is None
+    assert "are zero for the whole batch" in lost([1.0 + 0.01 * math.sin(7 * each) for each in step]).sentence
 
 
 def test_activations_in_their_flat_part_are_saturated():
