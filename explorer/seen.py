@@ -100,11 +100,11 @@ class Seen:
 
     @property
     def reach(self) -> int:
-        """How many steps around it a pass stands for that was looked at: half-way to its neighbours, where they are as
-        close as usual.
+        """How many steps around it a pass stands for that was looked at: half-way to its neighbours, unless these are
+        several times as far away as is usual.
         """
         gaps = np.diff([look.step for look in self.looks])
-        return int(np.median(gaps)) if len(gaps) else 0
+        return int(2 * np.median(gaps)) if len(gaps) else 0
 
 
 def told(findings: Iterable[Finding]) -> list[dict[str, Any]]:
