@@ -151,10 +151,8 @@ class Session(Closeup, Pair):
         for step in (self.step,) if self.room.looks else (self.room.first, self.step):
             self.room.look(step, {} if self.room.large else spreads(self.room, step))
         for at in () if self.room.large else self.room.unseen():
-            if time.monotonic() > end:
-                break
-            step = self.room.pass_at(at)
-            self.room.look(step, spreads(self.room, step))
+            if time.monotonic() < end:
+                self.room.look(step := self.room.pass_at(at), spreads(self.room, step))
 
     def rewind(self, step: int) -> None:
         """Show the pass of an earlier step. Nothing is forgotten until training goes on from there."""
