@@ -74,14 +74,18 @@ class Followed(Seen):
             reading: full, or of statistics; of this program.
             arrays: ``loss``, and ``moved`` and ``after/0`` … as far as they are known.
         """
-        sizes = {what: self._sizes(reading, what) for what in ("value", "grad")}
         whole = _pass(step, reading, self.parameters, arrays) if reading.plan.how == "full" else None
+        if self.every != wire.COMMANDED:  # else columns tell of every step
+            self._record(step, reading, arrays, whole)
+        if whole is not None:
+            self._keep(whole)
+
+    def _record(self, step: int, reading: Reading, arrays: Arrays, whole: Step | None) -> None:
+        sizes = {what: self._sizes(reading, what) for what in ("value", "grad")}
         moved = arrays["moved"] if "moved" in arrays else _moved(whole, len(self.parameters))
         row = (np.reshape(arrays["loss"], 1), sizes["value"][None], np.reshape(moved, (1, -1)), sizes["grad"][None])
         batched = jax.tree.map(lambda leaf: leaf[None], reading)
         self._history.record(Records(step, *row, np.array([step]), batched))
-        if whole is not None:
-            self._keep(whole)
 
     def take_columns(self, arrays: Arrays) -> None:
         """Add steps as :func:`engine.wire.columns` tells them."""

@@ -67,6 +67,8 @@ class End:
     status: int
     said: str = ""
     """What happened, in one sentence; empty if nothing did, or it was said already."""
+    trained: bool = True
+    """Whether it had come so far that there may be something to go on from."""
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -86,6 +88,7 @@ def train(arguments: argparse.Namespace) -> int:
     end = watched(started)
     if end.said:
         print(f"backprop-explorer: {end.said}", file=sys.stderr)
+    if end.said and end.trained:
         print(f"backprop-explorer: {_advice(arguments, start + arguments.steps)}", file=sys.stderr)
     return end.status
 
@@ -211,7 +214,8 @@ def _failed(ended: list[Worker], workers: list[Worker]) -> End:
     unheard = _followed(cause) and len(silent) == 1
     story = f"{silent[0].name} does not answer any more." if unheard else _story(cause)
     others = {1: "", 2: " The other was ended."}.get(len(workers), " The others were ended.")
-    return End(1, f"{story}{others} The whole log is {cause.log}.")
+    met = any(MET in _log(worker) for worker in workers)
+    return End(1, f"{story}{others} The whole log is {cause.log}.", met)
 
 
 def _order(worker: Worker) -> int:
@@ -231,7 +235,10 @@ def _story(worker: Worker) -> str:
     if _followed(worker):
         return f"{worker.name} has lost the others: one of them has died, or can't be reached any more."
     if MET not in _log(worker) and status not in (1, REFUSED):
-        return f"{worker.name} did not meet the others; all must be given the same address and number of processes."
+        return (
+            f"{worker.name} did not meet the others: all are given the number of processes and the address of "
+            "process 0, with a port that is free there."
+        )
     if status < 0:
         return f"{worker.name} was killed ({signal.Signals(-status).name})."
     return f"{worker.name} failed: {last}"

@@ -218,7 +218,18 @@ def test_train_as_json_is_one_object_and_nothing_else(say):
     status, out, err = say(*SMALL, "--json")
     shown = json.loads(out)
     assert (status, err, out.count("\n")) == (0, "", 1)
-    assert list(shown) == ["title", "settings", "step", "start", "loss", "accuracy", "tests", "profile", "findings"]
+    assert list(shown) == [
+        "title",
+        "settings",
+        "step",
+        "devices",
+        "start",
+        "loss",
+        "accuracy",
+        "tests",
+        "profile",
+        "findings",
+    ]
     assert (shown["step"], len(shown["loss"]), shown["settings"]["width"]) == (5, 5, 4)
 
 
@@ -233,7 +244,7 @@ def test_train_prints_a_run_in_words(say):
 def test_an_interrupted_run_is_printed_and_saved(say, folder, monkeypatch):
     headless = late.load("explorer.headless")
     train = headless.train
-    monkeypatch.setattr(headless, "train", lambda order: dataclasses.replace(train(order), interrupted=True))
+    monkeypatch.setattr(headless, "train", lambda *given: dataclasses.replace(train(*given), interrupted=True))
     status, out, err = say(*SMALL, "--json", "--save", "stopped")
     assert (status, err) == (130, "backprop-explorer: Stopped after 5 steps.\n")
     assert json.loads(out)["step"] == 5

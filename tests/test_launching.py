@@ -74,7 +74,11 @@ def test_the_log_is_kept_where_something_happened():
 
 
 def test_who_never_met_the_others_says_so():
-    assert end("os.abort()").said.startswith("Process 0 did not meet the others; all must be given the same address")
+    found = end("os.abort()")
+    assert found.said.startswith(
+        "Process 0 did not meet the others: all are given the number of processes and the address"
+    )
+    assert not found.trained  # so there is nothing to go on from
 
 
 def test_what_a_process_has_said_itself_is_not_said_again():
