@@ -8,7 +8,8 @@ PyTorch, Flax). ``ratio`` is recorded over bare, ``ours`` our step with full val
 Playground's own arithmetic, which records nothing, an epoch of 25 steps on its own network is compared with ours,
 in one compiled loop, with every value and gradient of every step kept.
 
-Times are of the clock, medians of blocks that take turns, as a tool's step may run in another process.
+Costs are CPU time of the process, all its threads (of the clock where an accelerator computes, and beside a browser),
+medians of blocks that take turns.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ STATS = "engine, statistics"
 
 Array = Any
 Take = Callable[[], Any]
+Clock = Callable[[], float]
 
 
 class Ours:
@@ -134,21 +136,22 @@ def _agrees(loss: float, workload: Workload) -> None:
     np.testing.assert_allclose(loss, float(workload.loss(workload.params, *workload.batch)), rtol=CLOSE)
 
 
-def block(take: Take, count: int) -> float:
+def block(take: Take, count: int, clock: Clock) -> float:
     """Seconds that one of some steps takes."""
-    start = time.perf_counter()
+    start = clock()
     for _ in range(count):
         take()
-    return (time.perf_counter() - start) / count
+    return (clock() - start) / count
 
 
 def timed(takes: list[Take]) -> list[float]:
     """For each the median over rounds in which all take turns."""
+    clock = time.process_time if jax.default_backend() == "cpu" else time.perf_counter
     counts = []
     for take in takes:
-        block(take, 2)
-        counts.append(max(1, int(BLOCK_S / block(take, 1))))
-    rounds = [[block(take, count) for take, count in zip(takes, counts, strict=True)] for _ in range(ROUNDS)]
+        block(take, 2, clock)
+        counts.append(max(1, int(BLOCK_S / max(block(take, 2, clock), 1e-6))))
+    rounds = [[block(take, count, clock) for take, count in zip(takes, counts, strict=True)] for _ in range(ROUNDS)]
     return [statistics.median(column) for column in zip(*rounds, strict=True)]
 
 
@@ -167,7 +170,7 @@ def beside_playground() -> tuple[float, float]:
     """Seconds of an epoch by the Playground's arithmetic, and by ours with everything recorded."""
     epoch = _our_epoch()
     with playground.trainer() as train:
-        rounds = [(train(50), block(epoch, 50)) for _ in range(ROUNDS)]
+        rounds = [(train(50), block(epoch, 50, time.perf_counter)) for _ in range(ROUNDS)]
     theirs, mine = (statistics.median(column) for column in zip(*rounds, strict=True))
     return theirs, mine
 
