@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,17 +46,21 @@ def answering(*arguments: str, **environment: str) -> Iterator[str]:
     process = subprocess.Popen(
         command, cwd=ROOT, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    said = []
+    said: list[str] = []
+    reads_on = threading.Thread(target=lambda: said.extend(process.stdout or ()))  # a full pipe would hold it up
     try:
         for line in process.stdout or ():
             said.append(line)
             if found := re.search(r"http://\S+", line):
+                reads_on.start()
                 yield found.group()
                 return
         raise RuntimeError(f"the server ended: {''.join(said)}")
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
+        if reads_on.ident:
+            reads_on.join(60)
         if process.stdout:
             process.stdout.close()
 

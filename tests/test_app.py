@@ -15,6 +15,8 @@ from explorer.placing import Placing
 from explorer.session import Session
 from tests import sources
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def session():

@@ -19,6 +19,8 @@ from explorer import assets as bundles
 from tests import sources
 from tests.sources import Function, Source
 
+pytestmark = pytest.mark.once
+
 LISTED = """
 engine.version engine.errors engine.text engine.graph engine.ops engine.names engine.compat engine.devices
 engine.program engine.calls engine.scopes engine.build engine.trace

@@ -13,6 +13,8 @@ from engine.tasks import Settings, problem
 from engine.training import trainer
 from explorer import checking
 
+pytestmark = pytest.mark.once
+
 SETTINGS = Settings(task="spiral", depth=1, width=3, batch=16, rate=0.2)
 
 

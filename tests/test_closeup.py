@@ -13,6 +13,8 @@ from explorer.errors import ExplorerError
 from explorer.session import Session
 from explorer.target import Target
 
+pytestmark = pytest.mark.once
+
 
 def block(layer, x):
     return x + 0.5 * (jnp.tanh(x @ layer["w"]) @ layer["v"])

@@ -25,7 +25,7 @@ def done(crew):
     """Wait until everything that was asked for before is done."""
     event = threading.Event()
     crew.ask(event.set)
-    assert event.wait(10)
+    assert event.wait(60)
 
 
 def test_jobs_are_done_in_turn(crew):
@@ -46,8 +46,8 @@ def test_a_rest_ends_when_something_is_asked_for(crew):
 
 def test_it_says_whether_something_waits(crew):
     begun, go = threading.Event(), threading.Event()
-    crew.ask(lambda: begun.set() or go.wait(10))
-    assert begun.wait(10)
+    crew.ask(lambda: begun.set() or go.wait(60))
+    assert begun.wait(60)
     assert not crew.waiting
     crew.ask(lambda: None)
     assert crew.waiting
@@ -71,7 +71,7 @@ def test_a_long_job_holds_up_nothing_and_its_result_comes_in_turn(crew):
 
     def long():
         threads.append(threading.current_thread().name)
-        return go.wait(10)
+        return go.wait(60)
 
     def then(result):
         threads.append(threading.current_thread().name)
@@ -82,7 +82,7 @@ def test_a_long_job_holds_up_nothing_and_its_result_comes_in_turn(crew):
     done(crew)
     assert not come.is_set()
     go.set()
-    assert come.wait(10)
+    assert come.wait(60)
     assert [name.split("_")[0] for name in threads] == ["aside", "page"]
 
 
@@ -90,14 +90,14 @@ def test_a_failure_aside_is_told(crew, failures):
     crew.beside(lambda: 1 / 0, lambda result: pytest.fail("there is none"))
     event = threading.Event()
     crew.beside(lambda: None, lambda result: event.set())
-    assert event.wait(10)
+    assert event.wait(60)
     assert [type(error) for error in failures] == [ZeroDivisionError]
 
 
 def test_after_a_failure_aside_whoever_waits_is_told_to_go_on(crew, failures):
     event = threading.Event()
     crew.beside(lambda: 1 / 0, lambda result: pytest.fail("there is none"), event.set)
-    assert event.wait(10)
+    assert event.wait(60)
     assert [type(error) for error in failures] == [ZeroDivisionError]
 
 
@@ -105,7 +105,7 @@ def test_what_fails_with_a_result_is_not_done_otherwise(crew, failures):
     crew.beside(lambda: None, lambda result: 1 / 0, lambda: pytest.fail("it has been done"))
     event = threading.Event()
     crew.beside(lambda: None, lambda result: event.set())
-    assert event.wait(10)
+    assert event.wait(60)
     assert [type(error) for error in failures] == [ZeroDivisionError]
 
 

@@ -85,7 +85,7 @@ def test_a_layout_over_its_limit_is_stopped():
         busy, begun = own._process, time.monotonic()
         with pytest.raises(LayoutTimeout, match=r"^The layout took longer than 0\.3 s and was stopped\.$"):
             own.lay_out(HEAVY, limit=0.3)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 30
         assert busy.returncode == -signal.SIGKILL
 
 
@@ -155,7 +155,7 @@ def test_a_killed_parent_leaves_no_worker():
         worker = int(parent.stdout.readline())
         assert alive(worker)
         parent.kill()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while alive(worker) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not alive(worker)

@@ -12,6 +12,8 @@ from explorer.follow import Follow
 from explorer.recording import record
 from tests.test_followed import as_bytes, taken, train
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def samples():

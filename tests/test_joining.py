@@ -139,7 +139,7 @@ def test_who_leaves_is_no_longer_counted():
         socket = await joined(taught, place)
         before = len(taught.followers)
         socket.close()
-        for _ in range(100):
+        for _ in range(1000):
             await asyncio.sleep(0.02)
             if not taught.followers:
                 break

@@ -24,14 +24,13 @@ def test_a_module_that_there_is_not_is_an_error():
 
 @pytest.fixture
 def slow(monkeypatch, tmp_path):
-    """Two modules that take a moment, and note when they begin and end."""
+    """Two modules that wait to be let go, and note when they begin and end."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "noted", [], raising=False)
+    monkeypatch.setattr(sys, "let_go", threading.Event(), raising=False)
     names = ["late_first", "late_second"]
     for name in names:
-        text = (
-            f"import sys, time\nsys.noted.append('{name} begins')\ntime.sleep(0.1)\nsys.noted.append('{name} ends')\n"
-        )
+        text = f"import sys\nsys.noted.append('{name} begins')\nsys.let_go.wait(60)\nsys.noted.append('{name} ends')\n"
         (tmp_path / f"{name}.py").write_text(text)
     yield names
     for name in names:
@@ -40,17 +39,18 @@ def slow(monkeypatch, tmp_path):
 
 def test_two_threads_do_not_import_at_once(slow):
     threads = [late.begin(name) for name in slow]
+    time.sleep(0.1)  # long enough for both to begin, if they could
+    sys.let_go.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert [note.split()[1] for note in sys.noted] == ["begins", "ends", "begins", "ends"]
 
 
 def test_beginning_does_not_wait(slow):
-    begun = time.monotonic()
     thread = late.begin(slow[0])
-    assert time.monotonic() - begun < 0.09
-    assert isinstance(thread, threading.Thread)
-    thread.join(5)
+    assert "late_first ends" not in sys.noted
+    sys.let_go.set()
+    thread.join(60)
     assert sys.noted == ["late_first begins", "late_first ends"]
 
 

@@ -61,6 +61,6 @@ def test_a_process_that_does_not_read_holds_nobody_up(monkeypatch):
     start = time.monotonic()
     for item in range(10 * WAITING):
         one.offer(item)
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 30  # it reads nothing for a minute
     one.close()
     assert one.process.returncode is not None

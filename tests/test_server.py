@@ -139,7 +139,7 @@ def test_a_port_in_use_is_told_with_the_one_taken(running):
 
 @pytest.mark.slow
 def test_the_page_names_no_other_host(running):
-    page = urllib.request.urlopen(running[3], timeout=20).read().decode()
+    page = urllib.request.urlopen(running[3], timeout=60).read().decode()
     assert "<title>Backprop Explorer</title>" in page
     hosts = set(re.findall(r"(?:src|href)=[\"']((?:https?:)?//[^/\"']+)", page))
     assert hosts == set()
@@ -159,12 +159,12 @@ def test_its_own_page_may_connect(running):
 
 
 def connect(address: str, origin: str):
-    page = urllib.request.urlopen(address, timeout=20).read().decode()
+    page = urllib.request.urlopen(address, timeout=60).read().decode()
     token = re.search(r'"token":"([^"]+)"', page)[1]
     request = HTTPRequest(f"{address.replace('http', 'ws')}ws", headers={"Origin": origin})
     loop = IOLoop(make_current=False)
     try:
-        return loop.run_sync(lambda: websocket_connect(request, subprotocols=["bokeh", token]), timeout=20)
+        return loop.run_sync(lambda: websocket_connect(request, subprotocols=["bokeh", token]), timeout=60)
     finally:
         loop.close()
 
@@ -174,7 +174,7 @@ def connect(address: str, origin: str):
 def test_an_interruption_ends_it_quietly(running):
     process, *_ = running
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out, "Traceback" in err) == (0, "Stopped.\n", False)
 
 
@@ -196,8 +196,8 @@ def test_an_interruption_does_not_wait_for_a_page_at_work(tmp_path):
     (tmp_path / "slow_model.py").write_text(SLOW, encoding="utf-8")
     process, said = serving("slow_model:loss", cwd=tmp_path, lines=1)
     with process:
-        urllib.request.urlopen(re.search(r"http://\S+/", said[0])[0], timeout=20).read()
+        urllib.request.urlopen(re.search(r"http://\S+/", said[0])[0], timeout=60).read()
         time.sleep(1)  # for the page to begin
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out, "Traceback" in err) == (0, "Stopped.\n", False)

@@ -20,6 +20,8 @@ from explorer.target import Target
 from tests.sheets import box_named
 from tests.test_figures import data
 
+pytestmark = pytest.mark.once
+
 PRODUCT = Settings(task="product", rate=0.05)
 SPIRAL = Settings(task="spiral", depth=1, width=2, batch=4)
 

@@ -12,6 +12,8 @@ from explorer.errors import ExplorerError, LayoutTimeout
 from explorer.session import Session
 from tests.test_session import PRODUCT, of, plain_sgd
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def running():

@@ -10,6 +10,8 @@ from engine.tasks import Settings
 from explorer.dot_process import engine
 from explorer.session import Session
 
+pytestmark = pytest.mark.once
+
 SPIRAL = Settings(task="spiral", depth=1, width=2, batch=4)
 
 
