@@ -254,11 +254,11 @@ export function createCanvas(host, store, look) {
   /** At first: everything if it can be read, else the beginning at a readable size. */
   function open() {
     fit();
-    const first = store.state.scene && store.state.scene.boxes[0];
-    if (first && view.fitted < 0.4 && store.state.scene.boxes.length < 400) {
-      view.scale = READABLE;
-      centre(first, true);
-    }
+    const { scene } = store.state;
+    if (!scene || !scene.boxes.length || view.fitted >= 0.4 || scene.boxes.length >= 400) return;
+    const along = scene.direction === "TB" ? "y" : "x";
+    view.scale = READABLE;
+    centre(scene.boxes.reduce((first, box) => (box[along] < first[along] ? box : first)), true);
   }
 
   function zoom(factor, x = view.width / 2, y = view.height / 2) {
