@@ -116,8 +116,12 @@ def _work(arguments: Arguments) -> int:
     worker, cluster = late.load("explorer.worker"), late.load("engine.cluster")
     place = cluster.Place(arguments.coordinator, arguments.processes, arguments.process_id)
     late.load("engine.shares").prepare(arguments.devices)
-    worker.enter(arguments.worker, place)
-    return int(worker.fellow(lambda: _train(arguments)))
+
+    def does() -> int:
+        worker.enter(arguments.worker, place)
+        return _train(arguments)
+
+    return int(worker.fellow(does))
 
 
 def _page(arguments: Arguments) -> Callable[[Any], Any]:

@@ -167,7 +167,7 @@ def watched(orders: list[tuple[int, list[str]]], start: Start = worker) -> End:
     """
     logs = Path(tempfile.mkdtemp(prefix="backprop-explorer-"))
     workers: list[Worker] = []
-    with _forwarded(lambda number: _signal(workers, number)):
+    with _forwarded(lambda number: _signal(workers, number)) as heard:
         try:
             for id, arguments in orders:
                 log = logs / f"process-{max(id, 0)}.log"
@@ -175,6 +175,8 @@ def watched(orders: list[tuple[int, list[str]]], start: Start = worker) -> End:
             end = _until_the_end(workers)
         finally:
             _stop(workers)
+    if len(heard) > 1:  # the second time they were killed
+        end = End(INTERRUPTED)
     if not end.said:
         shutil.rmtree(logs, ignore_errors=True)
     return end
@@ -234,7 +236,7 @@ def _story(worker: Worker) -> str:
     status, last = worker.process.returncode, _last(worker)
     if _followed(worker):
         return f"{worker.name} has lost the others: one of them has died, or can't be reached any more."
-    if MET not in _log(worker) and status not in (1, REFUSED):
+    if MET not in _log(worker) and status in (LOST, -signal.SIGABRT, -signal.SIGSEGV):  # so JAX ends
         return (
             f"{worker.name} did not meet the others: all are given the number of processes and the address of "
             "process 0, with a port that is free there."
@@ -273,7 +275,7 @@ def _signal(workers: list[Worker], number: int) -> None:
 
 
 @contextlib.contextmanager
-def _forwarded(send: Callable[[int], None]) -> Iterator[None]:
+def _forwarded(send: Callable[[int], None]) -> Iterator[list[int]]:
     """Ctrl+C, or a cluster that wants its machine back, ends a run after the step in work; a second time, at once."""
     heard: list[int] = []
 
@@ -283,7 +285,7 @@ def _forwarded(send: Callable[[int], None]) -> Iterator[None]:
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield heard
     finally:
         for number, usual in before.items():
             signal.signal(number, usual)

@@ -92,6 +92,17 @@ def test_an_interruption_is_passed_on_and_waited_for(number):
     assert end(hears, hears) == End(INTERRUPTED)
 
 
+def test_one_that_is_killed_before_it_has_met_the_others_was_killed():
+    assert end("import signal; os.kill(os.getpid(), signal.SIGKILL)").said.startswith("Process 0 was killed (SIGKILL).")
+
+
+def test_who_interrupts_twice_does_not_wait():
+    deaf = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + WAITS
+    for after in (0.5, 0.7):
+        threading.Timer(after, os.kill, (os.getpid(), signal.SIGINT)).start()
+    assert end(deaf) == End(INTERRUPTED)
+
+
 # ---- what is started -----------------------------------------------------------------------------------------------
 
 
