@@ -223,12 +223,28 @@ def operations(graph: Graph, most: int = MOST) -> frozenset[str]:
     return frozenset(opened)
 
 
-def in_parts(graph: Graph, most: int = PART) -> Graph:
+INPUTS = 24
+"""Of more argument leaves by a path, besides the parameters, each lies with what uses it."""
+
+
+def tucked(graph: Graph, parameters: Iterable[str]) -> tuple[str, ...]:
+    """Ids of the argument leaves that lie inside the scope that uses them: parameters that have a path, and what else a
+    model brings along by the dozen, such as moving averages. Single numbers given by name stand for themselves.
+    """
+    trained = set(parameters)
+    found = [id for id in graph.inputs if "." in graph.node(id).name]
+    own = [id for id in found if id in trained]
+    return tuple(found if len(found) - len(own) > INPUTS else own)
+
+
+def in_parts(graph: Graph, most: int = PART, hidden: Iterable[str] = ()) -> Graph:
     """The graph with long stretches put into parts: where more than ``most`` things lie side by side.
 
     The layout of a few hundred boxes takes seconds, that of a few thousand never ends; parts keep each picture small.
+    What is hidden, as for :func:`fold`, lies elsewhere and doesn't count.
     """
-    crowded = {scope: level for scope, level in _levels(graph).items() if len(level) > most}
+    away = frozenset(hidden)
+    crowded = {scope: level for scope, level in _levels(graph, away).items() if len(level) > most}
     if not crowded:
         return graph
     scopes, moved, taken = list(graph.scopes), {}, {scope.id for scope in graph.scopes}
@@ -243,14 +259,16 @@ def in_parts(graph: Graph, most: int = PART) -> Graph:
             moved.update(dict.fromkeys(level[start : start + -(-len(level) // count)], part.id))
     nodes = tuple(dataclasses.replace(node, scope=moved.get(node.id, node.scope)) for node in graph.nodes)
     placed = [dataclasses.replace(scope, parent=moved.get(f"scope:{scope.id}", scope.parent)) for scope in scopes]
-    return in_parts(dataclasses.replace(graph, nodes=nodes, scopes=_outer_first(placed)), most)
+    return in_parts(dataclasses.replace(graph, nodes=nodes, scopes=_outer_first(placed)), most, away)
 
 
-def _levels(graph: Graph) -> dict[str, list[str]]:
+def _levels(graph: Graph, hidden: frozenset[str]) -> dict[str, list[str]]:
     """What lies directly in each scope, in program order: ids of nodes, ``scope:`` and ids of scopes."""
     found: dict[str, dict[str, None]] = {"": {}, **{scope.id: {} for scope in graph.scopes}}
     parents = {scope.id: scope.parent for scope in graph.scopes}
     for node in graph.nodes:
+        if node.id in hidden:
+            continue
         thing, scope = node.id, node.scope
         while thing not in found[scope]:
             found[scope][thing] = None

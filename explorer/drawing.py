@@ -36,8 +36,8 @@ def draw(target: Target, form: str, unfolded: bool, graphviz: str) -> str:
         return as_text(graph)
     if form == "json":
         return json.dumps(as_dict(graph), indent=1, ensure_ascii=False)
-    graph = in_parts(graph)
     parameters = _parameters(graph)
+    graph = in_parts(graph, hidden=parameters)
     opened = operations(graph) if unfolded else layers(graph, parameters)
     folded = fold(graph, opened, parameters)
     return dot.document(folded) if form == "dot" else _picture(target, folded, graphviz)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 
 from engine import ops
-from engine.fold import MOST, Folded, fold, in_parts, layers, operations
+from engine.fold import MOST, Box, Folded, fold, in_parts, layers, operations, tucked
 from engine.graph import Graph
 from explorer.dot_process import Engine
 from explorer.errors import ExplorerError
@@ -35,7 +35,8 @@ class Sheet:
 
     def _spread_out(self, graph: Graph, parameters: tuple[str, ...]) -> None:
         """Begin with a graph, folded as one first sees it."""
-        self.graph, self.parameters = in_parts(graph), parameters
+        self.graph, self.parameters = graph, parameters
+        self.graph = in_parts(graph, hidden=self._hidden)
         self.notes: list[str] = []
         self.opened = self.usually_open
         self._refold()
@@ -99,11 +100,11 @@ class Sheet:
 
     @property
     def _hidden(self) -> tuple[str, ...]:
-        """Parameters lie inside the layer that uses them; single numbers given by name stand for themselves."""
-        return tuple(id for id in self.parameters if "." in self.graph.node(id).name)
+        """What lies inside the layer that uses it."""
+        return tucked(self.graph, self.parameters)
 
     def _refold(self) -> None:
-        self.notes = [IN_PARTS] if any(scope.kind == "part" for scope in self.graph.scopes) else []
+        self.notes = []
         self._forget("_sheet", "scene", "figures")
 
     def _forget(self, *names: str) -> None:
@@ -133,16 +134,21 @@ class Sheet:
             folded = fold(self.graph, self.opened, self._hidden, self.plumbing)
             make = partial(lay_out, folded, sizes(folded), self._layouts)
             try:
-                return folded, fitting(make, self.view)
+                layout = fitting(make, self.view)
+                self.notes += [IN_PARTS] if not self.notes and any(map(self._is_part, folded.boxes)) else []
+                return folded, layout
             except TooLarge as error:
                 self._fold_instead(error)
+
+    def _is_part(self, box: Box) -> bool:
+        return bool(box.scope) and self.graph.scope(box.scope).kind == "part"
 
     def _fold_instead(self, error: TooLarge) -> None:
         if error.scope:
             self.opened -= {error.scope}
             self.notes.append(f"{error} It is shown folded.")
             return
-        smaller = in_parts(self.graph, most=24)
+        smaller = in_parts(self.graph, 24, self._hidden)
         if smaller is self.graph:
             raise error
         self.graph = smaller

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import engine
-from engine.fold import fold, in_parts, layers, operations
+from engine.fold import fold, in_parts, layers, operations, tucked
 from tests.programs import CASES
 
 V = np.ones(3, np.float32)
@@ -202,3 +202,22 @@ def test_no_more_is_opened_at_once_than_can_be_painted():
     whole, some = operations(graph), operations(graph, most=9)
     assert some < whole
     assert len(fold(graph, some).boxes) <= 9 + 5
+
+
+def test_what_a_model_brings_along_by_the_dozen_lies_with_what_uses_it():
+    def loss(params, averages, x):
+        return sum(params["w"] * one for one in averages.values()) * x
+
+    graph = engine.trace(loss, {"w": 1.0}, {f"m{number}": 1.0 for number in range(30)}, 1.0)
+    assert len(tucked(graph, graph.inputs[:1])) == 31
+    few = engine.trace(loss, {"w": 1.0}, {"m": 1.0}, 1.0)
+    assert tucked(few, few.inputs[:1]) == few.inputs[:1]
+
+
+def test_what_is_hidden_is_no_crowd():
+    def loss(params, x):
+        return sum(jnp.sin(x * w) for w in params) if len(params) < 5 else x * sum(params[:2])
+
+    graph = engine.trace(loss, [1.0] * 120, 1.0)
+    assert in_parts(graph, hidden=tucked(graph, graph.inputs[:-1])) is graph
+    assert in_parts(graph) is not graph

@@ -65,6 +65,11 @@ def shapes():
     return jax.eval_shape(GPT2().init, jax.random.key(0), tokens)["params"]
 
 
+def traced_args():
+    """What a trace needs of the arguments."""
+    return shapes(), jax.ShapeDtypeStruct((1, TOKENS + 1), jnp.int32)
+
+
 def drawn(path, leaf, random):
     """Numbers for one parameter; NumPy has half a gigabyte of them in a second."""
     kind = path[-1].key

@@ -1,4 +1,4 @@
-"""ResNet-50 as published: 25,557,032 parameters, drawn at random, and its loss on two pictures of noise.
+"""ResNet-50 as published: 25,557,032 parameters, drawn at random, and its loss on one picture of noise.
 
 Run: ``backprop-explorer serve docs/large/resnet50.py:loss`` (needs Flax: ``pip install flax``).
 """
@@ -12,7 +12,7 @@ from flax import linen as nn
 
 STAGES = (3, 4, 6, 3)
 CLASSES = 1000
-PICTURES, SIZE = 2, 224
+PICTURES, SIZE = 1, 224
 
 Conv = partial(nn.Conv, use_bias=False)
 Norm = partial(nn.BatchNorm, use_running_average=False)
@@ -68,6 +68,12 @@ def shapes():
     pictures = jax.ShapeDtypeStruct((PICTURES, SIZE, SIZE, 3), jnp.float32)
     variables = jax.eval_shape(ResNet50().init, jax.random.key(0), pictures)
     return variables["params"], variables["batch_stats"]
+
+
+def traced_args():
+    """What a trace needs of the arguments."""
+    pictures = jax.ShapeDtypeStruct((PICTURES, SIZE, SIZE, 3), jnp.float32)
+    return *shapes(), pictures, jax.ShapeDtypeStruct((PICTURES,), jnp.int32)
 
 
 def drawn(path, leaf, random):

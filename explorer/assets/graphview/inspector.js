@@ -71,7 +71,7 @@ export function createInspector(store, look, actions) {
     const forward = reached === "not reached" ? waiting(box, box.valueAt, t("The pass has not reached it yet.")) : forwardCard(box, own, extra, index);
     const backward = reached === "gradient" ? backwardCard(box, own, extra, spoken, index) : reached === "value" ? beforeGradient(box, own) : null;
     const cards = [forward, backward].filter(Boolean);
-    if (!follows()) whatif.show(box, reached === "not reached" ? null : extra.value || (own && own.value), index);
+    if (!follows() && !isLarge()) whatif.show(box, reached === "not reached" ? null : extra.value || (own && own.value), index);
     top.replaceChildren(heading(box));
     rest.replaceChildren(
       ...(box.opens && state.figures && !follows() && !state.whatif ? [summaries.card(box)] : []),
