@@ -228,6 +228,7 @@ def test_train_as_json_is_one_object_and_nothing_else(say):
         "accuracy",
         "tests",
         "profile",
+        "scaling",
         "findings",
     ]
     assert (shown["step"], len(shown["loss"]), shown["settings"]["width"]) == (5, 5, 4)
