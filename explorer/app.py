@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,6 +16,7 @@ from explorer.channel import Channel, Soon
 from explorer.crew import Crew
 from explorer.errors import ExplorerError
 from explorer.folding import Folding
+from explorer.gauges import GAUGES
 from explorer.hosting import MESSAGES as OF_CLASS
 from explorer.hosting import Hosting
 from explorer.inspecting import Inspecting
@@ -43,6 +45,8 @@ class Opening:
     """Of the address that was asked for: where a link leads."""
     lesson: Lesson | None = None
     """A lesson from a file or of the course, which a page begins with; it is known by its name, too."""
+    limits: Any = None
+    """What one page may ask for (:class:`explorer.limits.Limits`); ``None`` where nobody else shares the server."""
     feed: Any = None
     """What a training loop elsewhere sends, where that is what is shown (:mod:`explorer.followed`)."""
 
@@ -63,12 +67,13 @@ class Page:
         self._proving: Any = None
         self._warmed: Any = None
         self._warming: Any = None
+        self._used = time.monotonic()
         self._session: Session | None = None
         self.shows = Showing(self._known, self.channel, opening.local, self.received)
         self._folding = Folding(self._known, self._refolded, self.shows.along)
         self._inspecting = Inspecting(self._known, self._crew.beside, self._refolded, self.shows.reply)
         self.shows.supposed = self._inspecting.supposed
-        self._running = Running(self._known, self._crew, self.shows, self._push, self.received)
+        self._running = Running(self._known, self._crew, self.shows, self._push, self._again, opening.limits)
         self._placing: Any = None
         self._teaching = Teaching(self._known, self.shows, self._running, self._push, self.received)
         self._teaching.own = opening.lesson
@@ -96,10 +101,30 @@ class Page:
 
     def received(self, message: Message) -> None:
         """Do what a message asks, after what was asked before."""
+        if message.get("type") not in _BY_THEMSELVES or not self._running.playing:
+            self._used = time.monotonic()
         if message.get("type") in OF_CLASS:
             self.hosting.received(message)
         elif message.get("type") in self._parts:
-            self._crew.ask(partial(self._do, message))
+            self._crew.ask(partial(self._answer, message, time.monotonic()))
+
+    def _again(self, message: Message) -> bool:
+        """Do what a message asks that no person has sent; whether it will be done."""
+        return self._crew.ask(partial(self._do, message))
+
+    def _answer(self, message: Message, asked: float) -> None:
+        self._do(message)
+        GAUGES.answered(time.monotonic() - asked)
+
+    def idle(self) -> None:
+        """Stop training that nobody looks at, and then end a page that nobody uses."""
+        away = time.monotonic() - self._used
+        if away > ENDED_SECONDS:
+            self.shows.reply(type="rested")
+        elif away > PAUSED_SECONDS and self._running.playing:
+            self.received({"type": "pause"})
+            minutes = f"{PAUSED_SECONDS / 60:.0f} minutes"
+            self.shows.reply(type="told", text=f"Training was paused: nobody has done anything here for {minutes}.")
 
     def _do(self, message: Message) -> None:
         """What a message asks, now or once what it needs is compiled."""
@@ -135,9 +160,10 @@ class Page:
     def _begin(self) -> None:
         module = late.load("explorer.opening")
         opening = self._opening
-        self._session, place = module.follow(opening.query, opening.target, opening.graphviz, opening.local)
+        more = {"limits": opening.limits} if opening.limits else {}
+        self._session, place = module.follow(opening.query, opening.target, opening.graphviz, opening.local, **more)
         self._placing = late.load("explorer.placing").Placing(
-            self._known, self.shows, self.received, self._running.settle, lambda: self._teaching.place
+            self._known, self.shows, self._again, self._running.settle, lambda: self._teaching.place
         )
         lesson = place.lesson or (opening.lesson.name if opening.lesson else "")
         if lesson:
@@ -264,6 +290,12 @@ class Page:
         for message in held:
             self._crew.do(partial(self._do, message))
 
+
+PAUSED_SECONDS, ENDED_SECONDS = 15 * 60.0, 60 * 60.0
+"""On a server that many share, training stops when nobody has done anything for so long; and the page ends."""
+
+_BY_THEMSELVES = frozenset({"at", "explain", "fetch", "prepare", "prove", "resize"})
+"""What a browser asks for by itself while it trains."""
 
 _INSTEAD = frozenset({"train", "steps", "play", "rewind", "reset", "choose", "set", "remedy", "keep", "lesson", "back"})
 """What ends the way to where a link leads."""

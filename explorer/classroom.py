@@ -67,13 +67,14 @@ class Follower:
 class Class:
     """A teacher, those who follow, and what they answered."""
 
-    def __init__(self, changed: Callable[[], None]) -> None:
+    def __init__(self, changed: Callable[[], None], first: str = "") -> None:
         """Open, with nobody in it.
 
         Args:
             changed: told when somebody came, left or answered.
+            first: what its code begins with.
         """
-        self.code = "".join(secrets.choice(LETTERS) for _ in range(CODE_LENGTH))
+        self.code = first + "".join(secrets.choice(LETTERS) for _ in range(CODE_LENGTH - len(first)))
         self.texts: dict[str, bytes] = {}
         """What there is to follow, by name, each as a member of a JSON object."""
         self._news: dict[frozenset[str], bytes] = {}
@@ -167,6 +168,8 @@ class Classes:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self.first = ""
+        """What codes begin with: where several processes serve, it says which one has the class."""
         self._open: dict[str, Class] = {}
         self._misses: dict[str, deque[float]] = {}
 
@@ -178,7 +181,7 @@ class Classes:
         """
         if len(self._open) >= MOST_CLASSES:
             raise ExplorerError(f"{MOST_CLASSES} classes are open on this server; close one first.")
-        made = Class(changed)
+        made = Class(changed, self.first)
         self._open[made.code] = made
         return made
 

@@ -103,6 +103,12 @@ def _whole(text: str) -> int:
     return int(text)
 
 
+def _some(text: str) -> int:
+    if (count := _whole(text)) < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return count
+
+
 def parser(command: str = "") -> argparse.ArgumentParser:
     """What can be written on the command line.
 
@@ -122,11 +128,12 @@ def parser(command: str = "") -> argparse.ArgumentParser:
     serve.add_argument(
         "--port", type=_port, default=5006, help="port to listen on (default 5006, or the next free one)"
     )
-    serve.add_argument("--address", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    serve.add_argument("--address", default="", help="address to listen on (default: this machine only)")
     serve.add_argument("--no-browser", action="store_true", help="don't open a browser")
     serve.add_argument(
         "--lesson", default="", metavar="NAME|FILE.toml", help="begin with a lesson, of the course or your own"
     )
+    _add_public(serve.add_argument_group("for many at once"))
     lessons = commands.add_parser("lessons", help="the course: every lesson, in order")
     lessons.add_argument("--json", action="store_true", help="as JSON")
     trace = commands.add_parser("trace", help="the compute graph of a function")
@@ -156,6 +163,19 @@ def parser(command: str = "") -> argparse.ArgumentParser:
             "--graphviz", choices=("bundled", "system"), default="bundled", help="which Graphviz lays the graph out"
         )
     return top
+
+
+def _add_public(public: Any) -> None:
+    """The options of ``serve`` for many people."""
+    public.add_argument(
+        "--public", action="store_true", help="for a class or behind a proxy: several processes, on every address"
+    )
+    public.add_argument("--workers", type=_some, metavar="N", help="processes (default: one a core, at most 4)")
+    public.add_argument("--sessions", type=_some, metavar="N", help="pages that may be open (default 40)")
+    public.add_argument(
+        "--allow-origin", action="append", metavar="URL", help="the only address people come by, such as https://host"
+    )
+    public.add_argument("--behind-proxy", action="store_true", help="believe a proxy's X-Forwarded-… headers")
 
 
 def _add_export(export: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from explorer import late
 from explorer.errors import ExplorerError
@@ -25,11 +26,16 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def serve(arguments: Arguments) -> int:
     """Serve the page."""
+    if arguments.public:
+        return _serve_public(arguments)
+    if given := [name for name in _PUBLIC if getattr(arguments, name)]:
+        raise Refused(f"--{given[0].replace('_', '-')} goes with --public: add that, or leave it out.")
     server = late.load("explorer.server")
     app = late.load("explorer.app")
     # a misspelt name is told here, not on a page that stays empty; and all pages share the arguments
     target = _load(arguments.target) if arguments.target else ""
-    opening = app.Opening(target, arguments.graphviz, arguments.address in _LOOPBACK)
+    address = arguments.address or "127.0.0.1"
+    opening = app.Opening(target, arguments.graphviz, address in _LOOPBACK)
     if arguments.lesson:
         lesson = _lesson(arguments.lesson)
         opening = dataclasses.replace(opening, lesson=lesson)
@@ -37,10 +43,43 @@ def serve(arguments: Arguments) -> int:
         lambda: server.serve(
             opening,
             arguments.port,
-            arguments.address,
+            address,
             not arguments.no_browser,
         )
     )
+
+
+_PUBLIC = ("workers", "sessions", "allow_origin", "behind_proxy")
+"""Options that go with ``--public``."""
+
+
+def _serve_public(arguments: Arguments) -> int:
+    """Serve the page to many, from several processes."""
+    public, front = late.load("explorer.public"), late.load("explorer.front")
+    if arguments.target:
+        _load(arguments.target)
+    if arguments.lesson:
+        _lesson(arguments.lesson)
+    origins = tuple(map(_origin, arguments.allow_origin or ()))
+    rules = front.Rules(arguments.sessions or public.MOST_PAGES, origins, arguments.behind_proxy)
+    order = public.Order(
+        arguments.target,
+        arguments.graphviz,
+        arguments.lesson,
+        arguments.address or "0.0.0.0",
+        arguments.port,
+        arguments.workers or public.processes(),
+        rules,
+    )
+    return _told(lambda: public.serve(order))
+
+
+def _origin(text: str) -> str:
+    """``https://host`` as a browser writes it."""
+    parts = urlsplit(text.lower())
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
+        raise Refused(f"--allow-origin is {text!r}, and must be like https://learn.example.org.")
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def lessons(arguments: Arguments) -> int:
@@ -77,7 +116,9 @@ def doctor(arguments: Arguments) -> int:
 def trace(arguments: Arguments) -> int:
     """Print the graph of a function."""
     if arguments.open:
-        arguments.port, arguments.address, arguments.no_browser, arguments.lesson = 5006, "127.0.0.1", False, ""
+        arguments.port, arguments.address, arguments.no_browser, arguments.lesson = 5006, "", False, ""
+        arguments.public, arguments.workers, arguments.sessions = False, None, None
+        arguments.allow_origin, arguments.behind_proxy = None, False
         return serve(arguments)
     target = _load(arguments.target)
     drawing = late.load("explorer.drawing")

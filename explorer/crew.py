@@ -42,10 +42,10 @@ class Crew:
             if not self._closed:
                 self._failed(error)
 
-    def ask(self, job: Callable[[], Any]) -> None:
-        """Do a job after those that were asked for before."""
+    def ask(self, job: Callable[[], Any]) -> bool:
+        """Do a job after those that were asked for before; whether it will be."""
         self._count(1)
-        self._submit(self._worker, partial(self._begin, job))
+        return self._submit(self._worker, partial(self._begin, job))
 
     def wait(self, job: Callable[[], Any]) -> Any:
         """Do a job after those that were asked for before, and return what it does; what goes wrong is raised here."""
@@ -82,9 +82,11 @@ class Crew:
         with self._lock:
             self._asked += more
 
-    def _submit(self, pool: ThreadPoolExecutor, job: Callable[[], Any]) -> None:
+    def _submit(self, pool: ThreadPoolExecutor, job: Callable[[], Any]) -> bool:
         try:
             pool.submit(self.do, job)
+            return True
         except RuntimeError:
             if not self._closed:  # else nobody is left to see what comes of it
                 raise
+            return False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from engine import devices
@@ -41,19 +43,20 @@ _READY = [name for name in TASKS if name != "csv"]
 """A table is chosen by naming its file, which brings the task."""
 
 
-def fields(settings: Settings, own: str = "") -> dict[str, Any]:
+def fields(settings: Settings, own: str = "", highest: Mapping[str, int] = MappingProxyType({})) -> dict[str, Any]:
     """The settings as plain data: those that matter to the task.
 
     Args:
         settings: what is chosen.
         own: name of one's own function, where that is what is trained.
+        highest: values of some settings, where they are lower than usual.
     """
     task = TASKS[settings.task]
     tasks = [("own", own)] if own else []
     tasks += [(name, other.title) for name, other in TASKS.items() if name in (settings.task, *_READY)]
     chosen = "own" if own else settings.task
     found: list[dict[str, Any]] = [{"name": "task", "label": "Task", "value": chosen, "options": tasks}]
-    found += [_field(name, settings) for name in (("rate",) if own else ("csv", *task.uses))]
+    found += [_field(name, settings, highest) for name in (("rate",) if own else ("csv", *task.uses))]
     found += [{"name": "run", "label": "Open a saved run, its folder", "value": "", "text": True}]
     words = "Your own loss function, on its example arguments." if own else task.words
     return {"fields": found, "words": words, "error": "", "device": devices.sentence()}
@@ -78,7 +81,7 @@ def typed(name: str, value: str) -> dict[str, Any]:
         raise SettingsError(f"{name} must be a number, and is {value!r}.") from None
 
 
-def _field(name: str, settings: Settings) -> dict[str, Any]:
+def _field(name: str, settings: Settings, highest: Mapping[str, int]) -> dict[str, Any]:
     """One setting as a field."""
     value: Any = getattr(settings, name)
     found: dict[str, Any] = {"name": name, "label": LABELS[name], "value": value}
@@ -89,7 +92,7 @@ def _field(name: str, settings: Settings) -> dict[str, Any]:
     if isinstance(value, str):
         return {**found, "text": True}
     low, high = LIMITS[name]
-    return {**found, "low": low, "high": high, "step": "any" if isinstance(value, float) else 1}
+    return {**found, "low": low, "high": highest.get(name, high), "step": "any" if isinstance(value, float) else 1}
 
 
 def _fitting(name: str, settings: Settings) -> tuple[str, ...]:

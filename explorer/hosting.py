@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from explorer import late
+from explorer.addresses import own_address
 from explorer.classroom import CLASSES, Class, Follower
 from explorer.errors import ExplorerError
 from explorer.views.classroom import ClassView
@@ -41,7 +41,7 @@ class Hosting:
     def __init__(
         self,
         known: Callable[[], Session | None],
-        ask: Callable[[Callable[[], Any]], None],
+        ask: Callable[[Callable[[], Any]], Any],
         later: Callable[..., None],
         views: Mapping[str, Any],
         local: bool,
@@ -198,13 +198,3 @@ def looked_up(session: Session | None, message: Message) -> Message:
         return {"type": "explained", "box": box, "sentence": session.explain(node, place)}
     except (late.load("engine.errors").EngineError, ExplorerError, TypeError, ValueError):
         return wrong
-
-
-def own_address() -> str:
-    """The address of this machine in its network; nothing is sent to find it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])

@@ -12,6 +12,7 @@ import jax
 from engine import devices
 from engine.errors import EngineError
 from explorer.dot_process import open_engine, shared_engine
+from explorer.limits import NONE, Limits
 from explorer.options import only_dials, settings
 from explorer.place import Place, read
 from explorer.session import Session
@@ -24,7 +25,7 @@ def open_session(target: str | Target = "", graphviz: str = "bundled") -> Sessio
 
 
 def follow(
-    query: str, target: str | Target = "", graphviz: str = "bundled", local: bool = True
+    query: str, target: str | Target = "", graphviz: str = "bundled", local: bool = True, limits: Limits = NONE
 ) -> tuple[Session, Place]:
     """A session for a new page, and where a link leads on it.
 
@@ -33,6 +34,7 @@ def follow(
         target: one's own function, which is shown unless the link names a task.
         graphviz: which Graphviz lays the graph out.
         local: whether only people at this machine see the page: then a link can name a file.
+        limits: of what the page may ask for.
     """
     prepare()
     engine = shared_engine() if graphviz == "bundled" else open_engine(graphviz)
@@ -41,10 +43,10 @@ def follow(
     refused = _refused(place, own, local)
     if not refused:
         try:
-            return Session(place.settings, own if place.function else None, engine), place
+            return Session(place.settings, own if place.function else None, engine, limits), place
         except EngineError as error:
             refused = str(error)
-    return Session(target=own, engine=engine), Place(said=(*place.said, refused))
+    return Session(target=own, engine=engine, limits=limits), Place(said=(*place.said, refused))
 
 
 def _refused(place: Place, own: Target | None, local: bool) -> str:

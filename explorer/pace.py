@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -21,6 +22,11 @@ sends it, and make an answer to a click come late.
 BREATH_SECONDS = 0.04
 """And so long after an answer, as a browser on the same machine has still to paint it."""
 
+NAP_SECONDS = 0.01
+
+LUMP_SECONDS = 0.05
+"""Where steps a second are limited, no piece is longer than what may be done in such a time."""
+
 SHARE = 4
 """What takes long is shown less often: it leaves four times as long for the rest."""
 
@@ -28,25 +34,51 @@ SHARE = 4
 class Pace:
     """Steps a piece, and when what was shown last."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, most: float = math.inf) -> None:
+        """Begin with single steps.
+
+        Args:
+            clock: tells seconds.
+            most: steps a second.
+        """
         self._clock = clock
+        self._most = most
+        self._free = -math.inf
         self._next: dict[str, float] = {}
         self.count = 1
 
-    def piece(self, does: Callable[[int], None]) -> None:
-        """Have a piece trained, and learn from how long it took.
+    def piece(self, does: Callable[[int], None]) -> int:
+        """Have a piece trained, and learn from how long it took; how many steps it had.
 
         Where other programs are busy, that is what it computed and not what it waited for: shorter pieces would come no
         sooner, and each costs something by itself.
         """
-        start, computed = self._clock(), time.process_time()
-        does(self.count)
-        self.took(min(self._clock() - start, time.process_time() - computed))
+        start, computed, count = self._clock(), time.process_time(), self.count
+        does(count)
+        self.took(min(self._clock() - start, time.process_time() - computed), count)
+        return count
 
-    def took(self, seconds: float) -> None:
-        """Learn from how long a piece took."""
+    @property
+    def early(self) -> bool:
+        """Whether more would be more steps a second than may be."""
+        return self._clock() < self._free
+
+    def nap(self) -> None:
+        """Sleep a little, if it is early; no longer than somebody who clicks would notice."""
+        left = self._free - self._clock()
+        if left > 0:
+            time.sleep(min(left, NAP_SECONDS))
+
+    def took(self, seconds: float, count: int = 0) -> None:
+        """Learn from how long a piece took.
+
+        Args:
+            seconds: how long.
+            count: how many steps it had.
+        """
+        self._free = max(self._free, self._clock()) + count / self._most
         if seconds < PIECE_SECONDS / 2:
-            self.count = min(2 * self.count, MOST)
+            self.count = int(min(2 * self.count, MOST, max(self._most * LUMP_SECONDS, 1)))
         elif seconds > PIECE_SECONDS:
             self.count = max(self.count // 2, 1)
 

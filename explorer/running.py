@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from explorer.crew import Crew
+from explorer.gauges import GAUGES
 from explorer.pace import BREATH_SECONDS, SENT_SECONDS, Pace
 from explorer.showing import Showing
 from explorer.turns import TURNS
@@ -28,7 +31,8 @@ class Running:
         crew: Crew,
         shows: Showing,
         push: Callable[[], None],
-        again: Callable[[Message], None],
+        again: Callable[[Message], Any],
+        limits: Any = None,
     ) -> None:
         """Begin, with nothing running.
 
@@ -37,10 +41,12 @@ class Running:
             crew: does what takes long aside.
             shows: the views.
             push: sends everything there is to see.
-            again: takes a message as if it had come from the browser now.
+            again: takes a message as if it had come from the browser now; false where the page is gone.
+            limits: what a page may ask for, where many share a server.
         """
         self._known, self._crew, self._shows, self._push, self._again = known, crew, shows, push, again
-        self._pace = Pace()
+        self._pace = Pace(most=limits.steps if limits else math.inf)
+        self._at_once: int = limits.at_once if limits else sys.maxsize
         self._answered = False
         self._findings: list[dict[str, Any]] = []
 
@@ -96,7 +102,7 @@ class Running:
         self._push()
 
     def _steps(self, message: Message) -> None:
-        self._known().advance(int(message["count"]))
+        self._known().advance(min(int(message["count"]), self._at_once))
         self._come_to_rest()
 
     def _play(self, message: Message) -> None:
@@ -118,7 +124,7 @@ class Running:
         """Train a little, show what is due, and ask for another turn."""
         failed = True
         try:
-            if self.playing:
+            if self.playing and not self._pace.early:
                 self._train_on()
             failed = False
         finally:
@@ -126,6 +132,7 @@ class Running:
             if failed:
                 self.stop()
                 self._shows.running()
+        self._pace.nap()
         if self.playing:
             self._next()
 
@@ -137,7 +144,7 @@ class Running:
                 self._crew.rest(BREATH_SECONDS)
         self._answered = False
         behind = session.behind
-        self._pace.piece(session.advance)
+        GAUGES.stepped(self._pace.piece(session.advance))
         if session.ended or (behind and not session.behind):  # side by side now
             self.stop()
             self._come_to_rest()

@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
-import socket
 import sys
 import weakref
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 import panel as pn
 from bokeh.document import Document
+from tornado.ioloop import PeriodicCallback
 
 from explorer import assets, joining, late
+from explorer.addresses import free_port
 from explorer.app import Opening, Page
 from explorer.channel import FIRST_SECONDS, Soon
-from explorer.errors import ExplorerError
+from explorer.gauges import give_back
 from explorer.live import LivePage
 
-TRIES = 20
+OPEN: weakref.WeakSet[Page] = weakref.WeakSet()
+"""Pages that are open."""
 
-_open: weakref.WeakSet[Page] = weakref.WeakSet()
-
-_TURN_SECONDS = 0.0005
+TURN_SECONDS = 0.0005
 """How long a thread may compute before another gets its turn: the page must be answered while JAX is imported."""
 
 _GRACE_SECONDS = 1.5
 """How long JAX waits to be imported for a first page to be asked for: served first, it is painted while JAX comes."""
+
+_LOOK_SECONDS = 5
 
 _LIFETIME_MS = 4000
 """How long a tab may be away (a reload, a sleeping phone) before its session ends."""
@@ -42,7 +43,7 @@ def serve(opening: Opening, port: int, address: str = "127.0.0.1", browser: bool
     if free != port:
         print(f"Port {port} is in use; taking {free}.")
     server = start(opening, free, address)
-    sys.setswitchinterval(_TURN_SECONDS)
+    sys.setswitchinterval(TURN_SECONDS)
     server.io_loop.call_later(_GRACE_SECONDS, late.begin, "explorer.opening")
     url = f"http://{'localhost' if address in ('', '0.0.0.0') else address}:{free}/"
     print(f"Backprop Explorer is at {url}   (Ctrl+C stops it)", flush=True)
@@ -51,13 +52,26 @@ def serve(opening: Opening, port: int, address: str = "127.0.0.1", browser: bool
     with contextlib.suppress(KeyboardInterrupt):
         server.io_loop.start()  # Panel ends it on Ctrl+C
     print("Stopped.")
-    for page in list(_open):  # what they compute must not outlive the server
+    stop(server)
+
+
+def stop(server: Any) -> None:
+    """Stop a server, and what its pages compute: that must not outlive it."""
+    for page in list(OPEN):
         page.close()
     server.stop()
 
 
-def start(opening: Opening, port: int, address: str = "127.0.0.1") -> Any:
-    """A server that listens but whose loop doesn't run yet."""
+def start(opening: Opening, port: int, address: str = "127.0.0.1", more: Sequence[Any] = (), **options: Any) -> Any:
+    """A server that listens but whose loop doesn't run yet.
+
+    Args:
+        opening: what a new page starts with.
+        port: to listen on; 0 for any that is free.
+        address: likewise.
+        more: patterns of addresses, with what answers there.
+        **options: of Bokeh's server.
+    """
 
     def soon(does: Callable[[], Any], seconds: float = FIRST_SECONDS) -> None:
         # pages are made in other threads, too, and only this way of asking is safe from them
@@ -70,32 +84,12 @@ def start(opening: Opening, port: int, address: str = "127.0.0.1") -> Any:
         show=False,
         start=False,
         title="Backprop Explorer",
-        extra_patterns=joining.PATTERNS,
-        unused_session_lifetime_milliseconds=_LIFETIME_MS,
+        extra_patterns=[*joining.PATTERNS, *more],
         check_unused_sessions_milliseconds=1000,
+        **{"unused_session_lifetime_milliseconds": _LIFETIME_MS, **options},
     )
     server.start()  # without it no session of a closed tab would end
     return server
-
-
-def free_port(address: str, wanted: int) -> int:
-    """The port asked for, or the next one that is free.
-
-    Raises:
-        ExplorerError: none of the next twenty is.
-    """
-    last = min(wanted + TRIES - 1, 65535)
-    for port in range(wanted, last + 1):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address, port))
-            except OSError as error:
-                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                    raise ExplorerError(f"Can't listen on {address}:{port}: {error.strerror}.") from error
-                continue
-            return port
-    raise ExplorerError(f"Ports {wanted} to {last} are all in use; name another with --port.")
 
 
 def make_page(opening: Opening, soon: Soon) -> pn.Template:
@@ -114,9 +108,29 @@ def make_page(opening: Opening, soon: Soon) -> pn.Template:
     template.add_panel("setup", page.shows.setup)
     template.add_panel("lesson", page.shows.course)
     template.add_panel("classroom", page.hosting.view)
-    _open.add(page)
-    pn.state.on_session_destroyed(lambda context: page.close())
+    OPEN.add(page)
+    pn.state.on_session_destroyed(lambda context: _close(page))
     return template
+
+
+def _close(page: Page) -> None:
+    OPEN.discard(page)
+    page.close()
+
+
+def tidy() -> None:
+    """From now on put pages to rest that nobody uses, and give memory back that pages took which are gone."""
+    count = len(OPEN)
+
+    def look() -> None:
+        nonlocal count
+        for page in list(OPEN):
+            page.idle()
+        if len(OPEN) < count:
+            give_back()
+        count = len(OPEN)
+
+    PeriodicCallback(look, 1000 * _LOOK_SECONDS).start()
 
 
 def _query(document: Document) -> str:

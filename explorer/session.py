@@ -24,6 +24,7 @@ from explorer.edits import Editors, Edits
 from explorer.extras import Extras, extras, planes, spreads
 from explorer.figures import Figures, figures
 from explorer.keeping import Keeper
+from explorer.limits import NONE, Limits
 from explorer.pair import Pair
 from explorer.problems import PROBLEMS
 from explorer.proof import MOST, Proofs
@@ -45,13 +46,18 @@ class Session(Closeup, Pair):
     target: Target | None
 
     def __init__(
-        self, settings: Settings | None = None, target: Target | None = None, engine: Engine | None = None
+        self,
+        settings: Settings | None = None,
+        target: Target | None = None,
+        engine: Engine | None = None,
+        limits: Limits = NONE,
     ) -> None:
         super().__init__(engine or shared_engine())
+        self._limits = limits
         self.keeper = Keeper()
         self.said: tuple[str, ...] = ()
         """What one should know of the run that was opened."""
-        chosen = settings or Settings()
+        chosen = limits.checked(settings or Settings())
         self._start(PROBLEMS.find(chosen, target), chosen, target)
 
     # ---- what is trained ------------------------------------------------------------------------------------------
@@ -66,7 +72,7 @@ class Session(Closeup, Pair):
         """
         if changes.get("task") == "own":  # already shown
             return
-        settings = dataclasses.replace(self.settings, **changes).checked()
+        settings = self._limits.checked(dataclasses.replace(self.settings, **changes).checked())
         if set(changes) <= set(DIALS):
             self.settings = settings
             self._turn(changes)
@@ -89,7 +95,7 @@ class Session(Closeup, Pair):
 
     def form(self) -> dict[str, Any]:
         """The settings as fields of a form: those that matter to the task."""
-        return form.fields(self.settings, self.target.name if self.target else "")
+        return form.fields(self.settings, self.target.name if self.target else "", dict(self._limits.sizes))
 
     def freeze(self, parameters: Sequence[str], frozen: bool) -> None:
         """Keep some parameters as they are from the next step on, or let them move again."""
@@ -175,7 +181,7 @@ class Session(Closeup, Pair):
         Raises:
             SettingsError: they can't be.
         """
-        settings = dataclasses.replace(self.settings, **change).checked()
+        settings = self._limits.checked(dataclasses.replace(self.settings, **change).checked())
         self.other = Room(PROBLEMS.find(settings, self.target), None if self.target else settings)
         self._others: list[dict[str, Any]] | None = None
         self.compared = settings, title

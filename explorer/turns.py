@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Hashable
+from typing import Any
 
 
 class Turns:
@@ -25,7 +26,7 @@ class Turns:
         self.at_once = at_once or os.cpu_count() or 1
         self._clock = clock
         self._lock = threading.Lock()
-        self._waiting: dict[Hashable, Callable[[], None]] = {}
+        self._waiting: dict[Hashable, Callable[[], Any]] = {}
         self._since: dict[Hashable, float] = {}
         self._had: dict[Hashable, float] = {}
         self._least = 0.0
@@ -33,10 +34,18 @@ class Turns:
     @property
     def among(self) -> int:
         """How many train by turns at the moment."""
-        return max(1, len({*self._waiting, *self._since}))
+        return max(1, self.training)
 
-    def ask(self, who: Hashable, go: Callable[[], None]) -> None:
-        """Ask for a turn; ``go`` is called when it comes, at once or later, and should only start the work."""
+    @property
+    def training(self) -> int:
+        """How many train."""
+        with self._lock:
+            return len(self._waiting.keys() | self._since.keys())
+
+    def ask(self, who: Hashable, go: Callable[[], Any]) -> None:
+        """Ask for a turn; ``go`` is called when it comes, at once or later, and only starts what is to be done. Where
+        it returns ``False`` there is nobody any more, and others have the turn.
+        """
         with self._lock:
             self._had[who] = max(self._had.get(who, 0.0), self._least)  # who was away doesn't catch up
             self._waiting[who] = go
@@ -59,10 +68,14 @@ class Turns:
             self._had.pop(who, None)
 
     def _give(self) -> None:
-        while go := self._next():
-            go()
+        while given := self._next():
+            who, go = given
+            if go() is False:
+                with self._lock:
+                    self._since.pop(who, None)
+                    self._had.pop(who, None)
 
-    def _next(self) -> Callable[[], None] | None:
+    def _next(self) -> tuple[Hashable, Callable[[], Any]] | None:
         with self._lock:
             ready = self._waiting.keys() - self._since.keys()
             if not ready or len(self._since) >= self.at_once:
@@ -70,7 +83,7 @@ class Turns:
             who = min(ready, key=self._had.__getitem__)
             self._least = self._had[who]
             self._since[who] = self._clock()
-            return self._waiting.pop(who)
+            return who, self._waiting.pop(who)
 
 
 TURNS = Turns()

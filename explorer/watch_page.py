@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from explorer import server
+from explorer.addresses import free_port
 from explorer.app import Opening
 from explorer.followed import Feed
 
@@ -34,7 +35,7 @@ def main(port: int, browser: bool) -> None:
     out, sys.stdout = sys.stdout, sys.stderr  # what anybody prints isn't for the loop
     feed = Feed(partial(print, file=out, flush=True))
     threading.Thread(target=feed.receive, args=(sys.stdin.buffer,), daemon=True).start()
-    free = server.free_port("127.0.0.1", port)
+    free = free_port("127.0.0.1", port)
     serving = server.start(Opening(feed=feed), free)
     url = f"http://127.0.0.1:{free}/"
     print(f"url {url}", file=out, flush=True)

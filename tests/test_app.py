@@ -8,6 +8,7 @@ import threading
 import pytest
 from bokeh.document import Document
 
+from explorer import app
 from explorer.app import Opening, Page
 from explorer.dot_process import engine
 from explorer.hosting import MESSAGES as OF_CLASS
@@ -37,9 +38,13 @@ def make(session, said, monkeypatch):
         page = Page(Opening(local=local), Document(), lambda does: None)
         monkeypatch.setattr(page, "_session", session)
         monkeypatch.setattr(page.channel, "later", lambda does, **given: said.append(given))
+        pages.append(page)
         return page
 
-    return made
+    pages = []
+    yield made
+    for page in pages:
+        page.close()
 
 
 def names(form):
@@ -142,3 +147,43 @@ def test_a_pass_that_cannot_be_drawn_holds_up_nothing(at_work, said, session, mo
         patched.setattr(Session, "scene", property(lambda session: 1 / 0))
         at_work({"type": "explain", "node": "mul", "box": "b", "index": []})
     assert [given for given in said if given.get("type") == "explained"]
+
+
+@pytest.fixture
+def left(make, said, monkeypatch):
+    """A page that trains, and that nobody has used for as long as the test says."""
+
+    def leave(seconds, playing=True):
+        page = make(local=False)
+        page._running._play_on(playing)
+        monkeypatch.setattr(page, "_used", page._used - seconds)
+        monkeypatch.setattr(page._running, "_come_to_rest", lambda: None)
+        page.idle()
+        page._crew.wait(lambda: None)
+        return page._running.playing, [one.get("type") for one in said]
+
+    return leave
+
+
+def test_training_that_nobody_looks_at_is_paused(left, said):
+    assert left(app.PAUSED_SECONDS + 1) == (False, ["told"])
+    assert said[0]["text"] == "Training was paused: nobody has done anything here for 15 minutes."
+
+
+def test_a_page_that_nobody_uses_is_put_to_rest(left):
+    assert left(app.ENDED_SECONDS + 1, playing=False) == (False, ["rested"])
+
+
+def test_a_page_that_is_used_goes_on(left):
+    assert left(app.PAUSED_SECONDS - 60) == (True, [])
+    assert left(app.PAUSED_SECONDS + 1, playing=False) == (False, [])
+
+
+def test_what_a_browser_asks_by_itself_is_no_use_of_a_page(make, monkeypatch):
+    page = make(local=False)
+    page._running._play_on(True)
+    monkeypatch.setattr(page, "_used", 0.0)
+    page.received({"type": "at"})
+    assert page._used == 0.0
+    page.received({"type": "class_end"})
+    assert page._used > 0.0

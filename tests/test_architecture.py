@@ -43,14 +43,13 @@ engine.cluster engine.checkpoints engine.store engine.saving
 engine.whatif engine.sweep engine.surface engine.paths engine.valley
 engine.sampling engine.wire engine.events engine
 
-explorer.errors explorer.late explorer.theme explorer.target explorer.assets
+explorer.errors explorer.late explorer.addresses explorer.gauges explorer.theme explorer.target explorer.assets
 explorer.geometry explorer.dot explorer.dot_worker explorer.dot_process explorer.layout
 explorer.steps explorer.scene explorer.figures explorer.svg explorer.drawing
 explorer.lessons explorer.lessons.vocabulary explorer.lessons.lesson explorer.lessons.table explorer.lessons.load
 explorer.lessons.course
-explorer.seen explorer.room explorer.problems explorer.pair explorer.frames explorer.extras explorer.form explorer.proof
-explorer.sheet
-explorer.looking explorer.closeup explorer.slices
+explorer.seen explorer.room explorer.problems explorer.pair explorer.frames explorer.extras
+explorer.limits explorer.form explorer.proof explorer.sheet explorer.looking explorer.closeup explorer.slices
 explorer.keeping explorer.edits explorer.checking explorer.session explorer.place
 explorer.followed explorer.follow
 explorer.lessons.marks explorer.lessons.costs explorer.lessons.readings explorer.lessons.play
@@ -61,7 +60,8 @@ explorer.recording explorer.lessons.recorded explorer.saved explorer.rasters exp
 explorer.views explorer.views.graph explorer.views.lesson explorer.views.room explorer.views.setup
 explorer.views.classroom explorer.views.widget
 explorer.drawn explorer.showing explorer.running explorer.teaching explorer.placing explorer.hosting explorer.app
-explorer.joining explorer.live explorer.server explorer.watch_page explorer.link explorer.watching explorer.telling
+explorer.joining explorer.live explorer.server explorer.page_server explorer.watch_page explorer.link explorer.watching
+explorer.telling explorer.heads explorer.page_servers explorer.front explorer.public
 explorer.handle explorer.notebook explorer explorer.doctor explorer.commands explorer.cli
 """
 """Every module; each may import those that stand before it."""
@@ -78,7 +78,7 @@ EXITS = {"sys.exit", "os._exit", "os.abort", "exit", "quit", "SystemExit"}
 ENTRIES = (
     *("graphview/main.js", "graphview/setup.js", "graphview/notebook.js"),
     *("room/main.js", "lesson/main.js", "saved/start.js"),
-    *("classroom/main.js", "follow/main.js"),
+    *("classroom/main.js", "follow/main.js", "notice/main.js"),
 )
 
 Found = Callable[[Source], Iterable[str]]

@@ -125,9 +125,9 @@ def test_each_command_has_help(command, words, say):
 @pytest.mark.parametrize(
     ("argv", "served"),
     [
-        ([], ("", 5006, "127.0.0.1", False)),
-        (["serve"], ("", 5006, "127.0.0.1", False)),
-        (["--port", "6000", "--no-browser"], ("", 6000, "127.0.0.1", True)),
+        ([], ("", 5006, "", False)),
+        (["serve"], ("", 5006, "", False)),
+        (["--port", "6000", "--no-browser"], ("", 6000, "", True)),
         (["serve", "a:b", "--address", "0.0.0.0"], ("a:b", 5006, "0.0.0.0", False)),
     ],
 )
@@ -138,6 +138,48 @@ def test_serving_is_what_happens_without_a_command(argv, served, say, monkeypatc
     assert say(*argv)[0] == 0
     (given,) = asked
     assert (given.target, given.port, given.address, given.no_browser) == served
+
+
+@pytest.fixture
+def public(monkeypatch):
+    """What ``serve --public`` was asked to serve."""
+    asked = []
+    monkeypatch.setattr(late.load("explorer.public"), "serve", asked.append)
+    monkeypatch.setattr(late, "hurry", lambda: None)
+    return asked
+
+
+def test_serving_many_is_on_every_address_with_a_cap(public, say):
+    assert say("serve", "--public")[0] == 0
+    (order,) = public
+    assert (order.address, order.rules.most, order.rules.origins, order.rules.proxied) == ("0.0.0.0", 40, (), False)
+    assert 1 <= order.processes <= 4
+
+
+def test_serving_many_as_asked(public, say):
+    options = ["--workers", "3", "--sessions", "9", "--allow-origin", "https://Learn.example.org/", "--behind-proxy"]
+    assert say("serve", "cli_model:loss", "--public", "--address", "127.0.0.1", *options)[0] == 0
+    (order,) = public
+    assert (order.target, order.address, order.processes) == ("cli_model:loss", "127.0.0.1", 3)
+    assert (order.rules.most, order.rules.origins, order.rules.proxied) == (9, ("https://learn.example.org",), True)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--workers", "2"], "--workers goes with --public: add that, or leave it out."),
+        (["--behind-proxy"], "--behind-proxy goes with --public: add that, or leave it out."),
+        (
+            ["--public", "--allow-origin", "learn.example.org"],
+            "--allow-origin is 'learn.example.org', and must be like https://learn.example.org.",
+        ),
+        (["--public", "nowhere:loss"], "No module 'nowhere'"),
+    ],
+)
+def test_what_cannot_be_served_is_one_sentence(options, said, public, say):
+    status, _, err = say("serve", *options)
+    assert (status, public) == (2, [])
+    assert said in err
 
 
 # ---- trace ---------------------------------------------------------------------------------------------------------

@@ -111,6 +111,6 @@ def test_what_fails_with_a_result_is_not_done_otherwise(crew, failures):
 
 def test_nothing_is_done_or_told_once_it_is_closed(crew, failures):
     crew.close()
-    crew.ask(lambda: 1 / 0)
+    assert not crew.ask(lambda: 1 / 0)
     crew.beside(lambda: 1 / 0, print)
     assert failures == []

@@ -7,7 +7,7 @@ import pytest
 
 from engine.tasks.settings import usual
 from explorer.dot_process import engine
-from explorer.hosting import looked_up, own_address
+from explorer.hosting import looked_up
 from explorer.place import write
 from explorer.placing import place_of
 from explorer.session import Session
@@ -46,7 +46,3 @@ def test_a_question_is_answered_and_changes_nothing(session):
 def test_what_cannot_be_said_is_a_sentence(session, asked):
     session.take(session.begin())
     assert looked_up(session, {"type": "explain", **asked})["text"] == "The teacher's page can't say that now."
-
-
-def test_this_machine_has_an_address():
-    assert all(part.isdigit() for part in own_address().split("."))

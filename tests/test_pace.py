@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from explorer.pace import EVERY_SECONDS, MOST, PIECE_SECONDS, SHARE, Pace
+from explorer.pace import EVERY_SECONDS, MOST, NAP_SECONDS, PIECE_SECONDS, SHARE, Pace
 
 
 class Clock:
@@ -72,3 +74,30 @@ def test_frames_come_ten_times_a_second(pace, clock):
 
 def test_what_takes_long_is_shown_less_often(pace, clock):
     assert shown(pace, clock, 10.0, costs=0.5) == pytest.approx(10 / (0.5 * (1 + SHARE)), abs=1)
+
+
+def test_no_more_steps_a_second_than_may_be(clock):
+    pace, steps = Pace(clock, most=100.0), 0
+    end = clock.now + 10
+    while clock.now < end:
+        if not pace.early:
+            steps += pace.count
+            pace.took(0.0001, pace.count)
+        clock.now += 0.001
+    assert 900 <= steps <= 1010
+
+
+def test_whoever_is_early_naps_no_longer_than_a_click_would_notice():
+    pace = Pace(most=0.1)
+    pace.took(0.0, 1)
+    start = time.monotonic()
+    pace.nap()
+    assert NAP_SECONDS / 2 <= time.monotonic() - start < 1
+
+
+def test_among_many_what_takes_long_is_shown_less_often(pace, clock):
+    shows = []
+    for _ in range(1000):
+        pace.show("frame", lambda: shows.append(clock.now) or setattr(clock, "now", clock.now + 0.05), among=10)
+        clock.now += 0.01
+    assert len(shows) == pytest.approx(10 / (0.05 * 10 * SHARE), abs=1)

@@ -21,7 +21,7 @@ SPEAK = """
 engine.explain engine.differences engine.tasks.settings engine.tasks.problem engine.tasks.table
 engine.health.broken engine.health.units engine.health.scale engine.health.motion engine.health.remedies
 engine.health.reach explorer.follow explorer.live
-explorer.form explorer.app explorer.running explorer.place explorer.placing explorer.edits
+explorer.limits explorer.form explorer.app explorer.running explorer.place explorer.placing explorer.edits
 explorer.figures explorer.slices explorer.layout
 """
 """Modules whose sentences are shown on the page."""

@@ -100,6 +100,13 @@ def test_who_leaves_gives_the_turn_to_others(turns):
     assert given == ["a", "c"]
 
 
+def test_nobody_waits_for_who_asks_when_gone(turns):
+    given = []
+    turns.ask("gone", lambda: False)
+    turns.ask("there", lambda: given.append(1))
+    assert given == [1]
+
+
 def test_it_says_among_how_many_turns_go_round(turns):
     assert turns.among == 1
     for who in "abc":

@@ -349,6 +349,7 @@ export function render({ model, el }) {
     told: ({ text }) => view.tell(text),
     summed: ({ box, summary }) => view.summed(box, summary),
     busy: ({ text }) => view.busy(text),
+    rested: () => location.assign(`./rested?${new URLSearchParams(model.status.link?.query || "")}`),
     preparing: ({ value }) => view.preparing(value),
     checked: ({ box, valley }) => view.closer("valley", { box, valley }),
     moved: ({ box, node, moves }) => view.closer("moves", { box, node, moves }),
