@@ -116,6 +116,11 @@ class Page:
         self._do(message)
         GAUGES.answered(time.monotonic() - asked)
 
+    @property
+    def trains(self) -> bool:
+        """Whether it trains on by itself."""
+        return self._running.playing
+
     def idle(self) -> None:
         """Stop training that nobody looks at, and then end a page that nobody uses."""
         away = time.monotonic() - self._used

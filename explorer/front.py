@@ -141,21 +141,26 @@ class Front:
             await _say(writer, 503, "text/html; charset=utf-8", self._notice("full"), {"Retry-After": "10"})
             return
         worker, stay = await self._worker(head)
-        source, target = await self._connect(worker)
+        place = worker.hold() if is_page and head.method == "GET" else None
+        answer = Head("", ())
         try:
-            target.write(
-                self._handed(head, worker, writer.get_extra_info("peername")).having(Connection="close").encoded()
-            )
-            answer = heads.response(await source.readuntil(b"\r\n\r\n"))
-            if is_page and head.method == "GET" and answer.first.split(" ")[1:2] == ["200"]:
-                worker.sent()
-            if stay and is_page:
-                secure = "; Secure" if self._secure(head) else ""
-                answer = answer.adding("Set-Cookie", f"{COOKIE}={worker.index}; Path=/; HttpOnly; SameSite=Lax{secure}")
-            writer.write(_guarded(answer).encoded())
-            await _pump(source, writer)
+            source, target = await self._connect(worker)
+            try:
+                given = self._handed(head, worker, writer.get_extra_info("peername"))
+                target.write(given.having(Connection="close").encoded())
+                answer = heads.response(await source.readuntil(b"\r\n\r\n"))
+                writer.write(_guarded(self._staying(head, answer, worker) if stay and is_page else answer).encoded())
+                await _pump(source, writer)
+            finally:
+                await _closed(target)
         finally:
-            await _closed(target)
+            if place and answer.first.split(" ")[1:2] != ["200"]:
+                worker.release(place)
+
+    def _staying(self, head: Head, answer: Head, worker: Worker) -> Head:
+        """An answer that has the browser come back to the same process."""
+        secure = "; Secure" if self._secure(head) else ""
+        return answer.adding("Set-Cookie", f"{COOKIE}={worker.index}; Path=/; HttpOnly; SameSite=Lax{secure}")
 
     def _secure(self, head: Head) -> bool:
         return self._rules.proxied and head.get("X-Forwarded-Proto").lower() == "https"

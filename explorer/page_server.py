@@ -31,7 +31,8 @@ class Told(RequestHandler):
 
     def get(self) -> None:
         """Send it."""
-        self.finish(GAUGES.told() | {"sessions": len(server.OPEN), "training": TURNS.training})
+        training = sum(page.trains for page in list(server.OPEN))
+        self.finish(GAUGES.told() | {"sessions": len(server.OPEN), "training": training})
 
 
 def main(order: dict[str, Any]) -> None:

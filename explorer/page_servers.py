@@ -48,9 +48,15 @@ class Worker:
             self._coming.popleft()
         return self.sockets + len(self._coming)
 
-    def sent(self) -> None:
-        """A page is sent."""
+    def hold(self) -> float:
+        """Hold a place for a page that is on its way, until it has connected; the place."""
         self._coming.append(time.monotonic())
+        return self._coming[-1]
+
+    def release(self, place: float) -> None:
+        """It comes to nothing."""
+        if place in self._coming:
+            self._coming.remove(place)
 
     def connected(self) -> None:
         """A page has connected; :meth:`gone` when it is gone."""

@@ -34,13 +34,8 @@ class Turns:
     @property
     def among(self) -> int:
         """How many train by turns at the moment."""
-        return max(1, self.training)
-
-    @property
-    def training(self) -> int:
-        """How many train."""
         with self._lock:
-            return len(self._waiting.keys() | self._since.keys())
+            return max(1, len(self._waiting.keys() | self._since.keys()))
 
     def ask(self, who: Hashable, go: Callable[[], Any]) -> None:
         """Ask for a turn; ``go`` is called when it comes, at once or later, and only starts what is to be done. Where

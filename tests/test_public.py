@@ -34,7 +34,8 @@ def serving():
 
 
 def fetched(url):
-    return urllib.request.urlopen(url, timeout=20).read().decode()
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        return answer.read().decode()
 
 
 def numbers(url, name):
@@ -72,7 +73,11 @@ def test_a_token_that_was_made_up_is_refused(serving):
     async def connect(given):
         request = HTTPRequest(f"{url.replace('http', 'ws')}ws", headers={"Origin": url.rstrip("/")})
         socket = await websocket_connect(request, subprotocols=["bokeh", given])
-        return await asyncio.wait_for(socket.read_message(), 20)
+        said = await asyncio.wait_for(socket.read_message(), 20)
+        socket.close()
+        while said is not None and await socket.read_message() is not None:
+            pass
+        return said
 
     assert "ACK" in asyncio.run(connect(token))
     assert asyncio.run(connect(forged)) is None
