@@ -47,7 +47,7 @@ def test_tabs_train_and_leave_nothing(serving):
     url, _ = serving
 
     async def visit():
-        tabs = await asyncio.gather(*(Tab().open(f"{url}?task=product") for _ in range(2)))
+        tabs = await asyncio.gather(*(Tab().open(f"{url}?task=neuron") for _ in range(2)))
         assert {tab.cookies for tab in tabs} == {"backprop-explorer-process=0", "backprop-explorer-process=1"}
         for tab in tabs:
             tab.send("train", type="play")
