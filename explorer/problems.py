@@ -49,5 +49,11 @@ class Problems:
             return found
 
 
+def alone(problem: Problem, work: Callable[[], Any]) -> Any:
+    """Work that compiles, one at a time for each problem: who comes next finds it compiled."""
+    with problem.once("compiling", threading.Lock):
+        return work()
+
+
 PROBLEMS = Problems()
 """Of this process."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
@@ -26,7 +25,7 @@ from explorer.figures import Figures, figures
 from explorer.keeping import Keeper
 from explorer.limits import NONE, Limits
 from explorer.pair import Pair
-from explorer.problems import PROBLEMS
+from explorer.problems import PROBLEMS, alone
 from explorer.proof import MOST, Proofs
 from explorer.room import DIALS, Room
 from explorer.seen import told
@@ -226,7 +225,7 @@ class Session(Closeup, Pair):
     @property
     def begin(self) -> Callable[[], Step]:
         """What compiles and takes the step to show; takes long, and may be called in any thread."""
-        return partial(_alone, self.problem, self.room.next)
+        return partial(alone, self.problem, self.room.next)
 
     def take(self, step: Step) -> None:
         """Show a step that was compiled elsewhere."""
@@ -262,7 +261,7 @@ class Session(Closeup, Pair):
             if plane:
                 plane(params)
 
-        return partial(_alone, self.problem, work)
+        return partial(alone, self.problem, work)
 
     # ---- what if ---------------------------------------------------------------------------------------------------
 
@@ -388,12 +387,6 @@ class Session(Closeup, Pair):
             "proves_all": self._proves_all,
             "large": _bounds(self.graph) if self.room.large else "",
         }
-
-
-def _alone(problem: Problem, work: Callable[[], Any]) -> Any:
-    """Work that compiles, one at a time for each problem: who comes next finds it compiled."""
-    with problem.once("compiling", threading.Lock):
-        return work()
 
 
 def _bounds(graph: Graph) -> str:
