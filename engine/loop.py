@@ -193,7 +193,7 @@ class Loop:
             step = start + index
             batch = self._batches.batch(arrays, rows[index], step)
             loss, grads, row = self._measured((params, batch, optimisers.factor(memory)), step % every == 0, every > 0)
-            after = self._moved(method, dials, step, (params, memory), grads)
+            after = self.moved(method, dials, step, (params, memory), grads)
             record = self._recorded(loss, params, after[0], grads)
             write = partial(lax.dynamic_update_index_in_dim, index=index, axis=0)
             kept = jax.tree.map(lambda kept, new: write(kept, new.astype(kept.dtype)), (numbers, packed), (record, row))
@@ -202,7 +202,8 @@ class Loop:
         numbers = jnp.zeros((len(rows), 1 + 3 * len(self.names)), magnitudes.precision(state[0]))
         return lax.fori_loop(0, count, one, (state, (numbers, self._packed.zeros(len(rows)))))
 
-    def _moved(self, method: Any, dials: Any, step: Array, state: Any, grads: Any) -> Any:
+    def moved(self, method: Any, dials: Any, step: Array, state: Any, grads: Any) -> Any:
+        """The state after an update, in the program."""
         return optimisers.update(method, dials, step, state, grads)
 
     def _recorded(self, loss: Array, before: Any, after: Any, grads: Any) -> Array:

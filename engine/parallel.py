@@ -111,11 +111,16 @@ class ParallelLoop(Loop):
     @cached_property
     def shares(self) -> Shares:
         """What each device takes of a step's examples."""
-        return self._batches.shares
+        return self.batches.shares
 
     @cached_property
-    def _batches(self) -> SharedBatches:
+    def batches(self) -> SharedBatches:
+        """The examples of each step, given out."""
         return SharedBatches(self.problem, self.split, self.mesh)
+
+    @property
+    def _batches(self) -> SharedBatches:
+        return self.batches
 
     # ---- states, to the devices and back ----------------------------------------------------------------------------
 
@@ -167,9 +172,7 @@ class ParallelLoop(Loop):
     def _compiled(self) -> Callable[..., Any]:
         @partial(jax.jit, static_argnums=0)
         def compiled(method: Any, state: Any, *rest: Any) -> Any:
-            held = (
-                (P(), jax.tree.map(lambda leaf: P(AXIS) if leaf.ndim else P(), state[1])) if self.split.sharded else P()
-            )
+            held = (P(), self.memory_specs(state[1]))
             given = (held, P(), P(), P(None, AXIS), P())
             body = jax.shard_map(
                 partial(self._chunk, method), mesh=self.mesh, in_specs=given, out_specs=(held, P()), check_vma=False
@@ -178,12 +181,16 @@ class ParallelLoop(Loop):
 
         return compiled
 
-    def _own(self, params: Any, given: tuple[Any, ...], measure: Callable[..., Any]) -> tuple[Any, Any]:
+    def memory_specs(self, memory: Any) -> Any:
+        """Where the optimiser's memory lies: on every device, or of each parameter's part a slice on each."""
+        return jax.tree.map(lambda leaf: P(AXIS) if leaf.ndim and self.split.sharded else P(), memory)
+
+    def own(self, params: Any, given: tuple[Any, ...], measure: Callable[..., Any]) -> tuple[Any, Any]:
         """What one device adds to loss and gradient: the sum over its pieces, each weighted by its share."""
         weights = given[-1]
 
         def weighted(place: Array) -> Any:
-            loss, grads, *rest = measure(*params, *self._batches.piece(given, place))
+            loss, grads, *rest = measure(*params, *self.batches.piece(given, place))
             return jax.tree.map(lambda leaf: (weights[place] * leaf).astype(leaf.dtype), (loss, grads)), rest
 
         if len(weights) == 1:
@@ -197,7 +204,7 @@ class ParallelLoop(Loop):
         zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(weighted, jnp.int32(0))[0])
         return lax.scan(add, zero, jnp.arange(len(weights)))
 
-    def _reduced(self, own: tuple[Array, Any]) -> tuple[Array, Any]:
+    def reduced(self, own: tuple[Array, Any]) -> tuple[Array, Any]:
         """Loss and gradient of the whole batch: all of it on every device, or on each its slice."""
         loss, grads = own
         if not self.split.sharded:
@@ -206,18 +213,19 @@ class ParallelLoop(Loop):
         return lax.psum(loss, AXIS), jax.tree.map(lambda leaf: scatter(_even(leaf, self.split.devices)), grads)
 
     @property
-    def _fun(self) -> Callable[..., Any]:
+    def fun(self) -> Callable[..., Any]:
+        """The loss of a piece."""
         return self.problem.part(self.shares.whole) if self.problem.part else self.problem.fun
 
     def _bare(self, params: Any, batch: tuple[Any, ...], factor: Factor) -> tuple[Any, Any]:
         argnums = tuple(range(len(params)))
-        return self._reduced(self._own(params, batch, scaling.value_and_grad(self._fun, argnums, factor))[0])
+        return self.reduced(self.own(params, batch, scaling.value_and_grad(self.fun, argnums, factor))[0])
 
     def _watched(self, params: Any, batch: tuple[Any, ...], factor: Factor = None) -> tuple[Any, Any, Reading]:
         probe = Probe(self._names, ("value", "grad"), "stats")
-        watched = value_and_grad(self._fun, argnums=tuple(range(len(params))), probe=probe, factor=factor)
-        own, (reading,) = self._own(params, batch, watched)
-        return *self._reduced(own), lax.all_gather(dataclasses.replace(reading, factor=None), AXIS)
+        watched = value_and_grad(self.fun, argnums=tuple(range(len(params))), probe=probe, factor=factor)
+        own, (reading,) = self.own(params, batch, watched)
+        return *self.reduced(own), lax.all_gather(dataclasses.replace(reading, factor=None), AXIS)
 
     @cached_property
     def _names(self) -> tuple[str, ...] | None:
@@ -225,9 +233,10 @@ class ParallelLoop(Loop):
         named = self._graph.node
         return self.nodes and tuple(named(key).name if key in self._graph else key for key in self.nodes)
 
-    def _moved(self, method: Any, dials: Any, step: Array, state: Any, grads: Any) -> Any:
+    def moved(self, method: Any, dials: Any, step: Array, state: Any, grads: Any) -> Any:
+        """The state after an update, in the program."""
         if not self.split.sharded:
-            return super()._moved(method, dials, step, state, grads)
+            return super().moved(method, dials, step, state, grads)
         params, memory = state
         many = self.split.devices
         own = jax.tree.map(lambda leaf: _even(leaf, many).reshape(many, -1)[lax.axis_index(AXIS)], params)
@@ -251,9 +260,9 @@ class ParallelLoop(Loop):
 
     def _example(self, params: Any, given: Any) -> Reading:
         arrays, _, step = given
-        rows = self._batches.rows(0, 1, 1)
+        rows = self.batches.rows(0, 1, 1)
         body = jax.shard_map(
-            lambda params, rows: self._watched(params, self._batches.batch(arrays, rows[0], step))[2],
+            lambda params, rows: self._watched(params, self.batches.batch(arrays, rows[0], step))[2],
             mesh=self.mesh,
             in_specs=(P(), P(None, AXIS)),
             out_specs=P(),

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from bokeh.document import Document
 
-from explorer import folding, inspecting, late, running, teaching
+from explorer import dividing, folding, inspecting, late, running, teaching
 from explorer.channel import Channel, Soon
 from explorer.crew import Crew
+from explorer.dividing import Dividing
 from explorer.errors import ExplorerError
 from explorer.folding import Folding
 from explorer.gauges import GAUGES
@@ -74,6 +75,9 @@ class Page:
         self._inspecting = Inspecting(self._known, self._crew.beside, self._refolded, self.shows.reply)
         self.shows.supposed = self._inspecting.supposed
         self._running = Running(self._known, self._crew, self.shows, self._push, self._again, opening.limits)
+        many = bool(opening.limits.sizes)
+        self._dividing = Dividing(self._known, self._crew.ask, self.shows, self.shows.settings, many)
+        self.shows.passed = self._dividing.refresh
         self._placing: Any = None
         self._teaching = Teaching(self._known, self.shows, self._running, self._push, self.received)
         self._teaching.own = opening.lesson
@@ -84,6 +88,7 @@ class Page:
             "export": self._export,
             "prove": self._prove,
             "return": lambda message: self._placing.received(message),
+            **dict.fromkeys(dividing.MESSAGES, self._dividing.received),
             **dict.fromkeys(folding.MESSAGES, self._folding.received),
             **dict.fromkeys(inspecting.MESSAGES, self._inspecting.received),
             **dict.fromkeys(running.MESSAGES, self._running.received),
@@ -94,6 +99,7 @@ class Page:
     def close(self) -> None:
         """The tab is gone: finish nothing more."""
         self.hosting.close()
+        self._dividing.close()
         self._crew.close()
         self._running.close()
 
@@ -184,7 +190,10 @@ class Page:
         try:
             if name in FILES and not self._opening.local:
                 raise ExplorerError("Files can be named only on a page that is served to this machine alone.")
-            session.choose_text(name, value)
+            if name == "devices":
+                session.divide(devices=late.load("explorer.form").count(value))
+            else:
+                session.choose_text(name, value)
         except (ExplorerError, late.load("engine.errors").EngineError) as error:
             self.shows.settings(str(error))
             return
@@ -308,7 +317,12 @@ _INSTEAD = frozenset({"train", "steps", "play", "rewind", "reset", "choose", "se
 _OF_RUN = frozenset({"train", "steps", "play", "piece", "return", "arrive_trained"})
 """What has to wait until the training loop is compiled."""
 
-_OF_NUMBERS = _OF_RUN | inspecting.MESSAGES | {"export", "prove", "rewind", "reset", "survey", "arrive", "answer"}
+_OF_NUMBERS = (
+    _OF_RUN
+    | inspecting.MESSAGES
+    | dividing.MESSAGES
+    | {"export", "prove", "rewind", "reset", "survey", "arrive", "answer"}
+)
 """What has to wait until the step that is shown is compiled."""
 
 _SMALL = 1000  # nodes of a graph whose training loop is compiled before it is asked for

@@ -39,17 +39,24 @@ LABELS = {
     "seed": "Seed",
 }
 SWITCH = {"off": False, "on": True}
+DEVICES = (1, 2, 4, 8)
+"""Over how many devices a step can be divided."""
+
+_DEVICES = [(str(count), str(count)) for count in DEVICES]
 _READY = [name for name in TASKS if name != "csv"]
 """A table is chosen by naming its file, which brings the task."""
 
 
-def fields(settings: Settings, own: str = "", highest: Mapping[str, int] = MappingProxyType({})) -> dict[str, Any]:
+def fields(
+    settings: Settings, own: str = "", highest: Mapping[str, int] = MappingProxyType({}), divided: int = 1
+) -> dict[str, Any]:
     """The settings as plain data: those that matter to the task.
 
     Args:
         settings: what is chosen.
         own: name of one's own function, where that is what is trained.
         highest: values of some settings, where they are lower than usual.
+        divided: over how many devices the data-parallel room divides a step.
     """
     task = TASKS[settings.task]
     tasks = [("own", own)] if own else []
@@ -57,6 +64,8 @@ def fields(settings: Settings, own: str = "", highest: Mapping[str, int] = Mappi
     chosen = "own" if own else settings.task
     found: list[dict[str, Any]] = [{"name": "task", "label": "Task", "value": chosen, "options": tasks}]
     found += [_field(name, settings, highest) for name in (("rate",) if own else ("csv", *task.uses))]
+    if task.models and not own and not highest:  # on a page for many, nobody has several devices
+        found += [{"name": "devices", "label": "Devices", "value": str(divided), "options": _DEVICES}]
     found += [{"name": "run", "label": "Open a saved run, its folder", "value": "", "text": True}]
     words = "Your own loss function, on its example arguments." if own else task.words
     return {"fields": found, "words": words, "error": "", "device": devices.sentence()}
@@ -79,6 +88,17 @@ def typed(name: str, value: str) -> dict[str, Any]:
         raise SettingsError(f"{name} must be on or off, and is {value!r}.") from None
     except ValueError:
         raise SettingsError(f"{name} must be a number, and is {value!r}.") from None
+
+
+def count(value: str) -> int:
+    """The number of devices that a text names.
+
+    Raises:
+        SettingsError: it names none.
+    """
+    if value not in map(str, range(1, max(DEVICES) + 1)):
+        raise SettingsError(f"devices must be a whole number from 1 to {max(DEVICES)}, and is {value!r}.")
+    return int(value)
 
 
 def _field(name: str, settings: Settings, highest: Mapping[str, int]) -> dict[str, Any]:

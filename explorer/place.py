@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote
 from engine.graph import closest
 from engine.tasks.settings import Settings, SettingsError, usual
 from explorer.errors import ExplorerError
-from explorer.form import SWITCH, typed
+from explorer.form import SWITCH, count, typed
 from explorer.steps import PHASES
 
 LONGEST = 8000
@@ -56,6 +56,8 @@ class Place:
     """Ids of scopes that are folded and usually aren't."""
     lesson: str = ""
     beat: int = 0
+    devices: int = 1
+    """Over how many the data-parallel room divides a step."""
     hide: tuple[str, ...] = ()
     """Controls that are not shown: ``setup``, ``training``, or settings by name."""
     said: tuple[str, ...] = ()
@@ -195,6 +197,13 @@ def _whole(name: str, text: str) -> int:
     return int(text)
 
 
+def _count(name: str, text: str) -> int:
+    try:
+        return count(text)
+    except SettingsError as error:
+        raise ExplorerError(_cut(str(error))) from error
+
+
 def _switch(name: str, text: str) -> bool:
     if text not in SWITCH:
         raise ExplorerError(f"{name} is {_quoted(text)}, and must be on or off.")
@@ -227,6 +236,7 @@ _READERS: Mapping[str, Callable[[str, str], Any]] = {
     "fold": _same,
     "lesson": _same,
     "beat": _whole,
+    "devices": _count,
     "hide": _same,
 }
 """What else a link can hold, in the order in which it is written."""

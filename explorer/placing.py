@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import EngineError
 from engine.tasks.settings import TASKS, Settings
 from explorer.pace import Pace
 from explorer.place import Place, write
@@ -35,6 +36,7 @@ def place_of(session: Session) -> Place:
         trained=trained,
         granularity=session.granularity,
         plumbing=session.plumbing,
+        devices=session.split.devices,
         open=tuple(sorted(session.opened - usual)),
         fold=tuple(sorted(usual - session.opened)),
     )
@@ -61,6 +63,15 @@ def fold_as(session: Session, place: Place) -> list[str]:
         if scope in known:
             session.toggle(scope)
     return [f"This graph has nothing called {id[:40]!r} to open or fold." for id in unknown[:3]]
+
+
+def _divided_as(session: Session, place: Place) -> list[str]:
+    """Divide a session's steps as a place has it; why that can't be is told."""
+    try:
+        session.divide(devices=place.devices)
+    except EngineError as error:
+        return [str(error)]
+    return []
 
 
 def _mattering(settings: Settings, own: bool) -> Settings:
@@ -110,7 +121,7 @@ class Placing:
     def begin(self, place: Place) -> None:
         """Go where a link leads: fold at once, train as soon as that is compiled."""
         session = self._known()
-        self._said = [*place.said, *fold_as(session, place)]
+        self._said = [*place.said, *fold_as(session, place), *_divided_as(session, place)]
         self._hide = place.hide
         self._shows.hides(place.hide)
         if not (place.step or place.of or place.trained):

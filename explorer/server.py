@@ -106,6 +106,7 @@ def make_page(opening: Opening, soon: Soon) -> pn.Template:
     template.add_panel("graph", page.shows.graph)
     template.add_panel("room", page.shows.room)
     template.add_panel("setup", page.shows.setup)
+    template.add_panel("parallel", page.shows.parallel)
     template.add_panel("lesson", page.shows.course)
     template.add_panel("classroom", page.hosting.view)
     OPEN.add(page)

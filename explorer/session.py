@@ -18,6 +18,7 @@ from engine.text import amount
 from engine.training import Step, Trainer
 from explorer import form, frames
 from explorer.closeup import Closeup
+from explorer.divided import Divided
 from explorer.dot_process import Engine, shared_engine
 from explorer.edits import Editors, Edits
 from explorer.extras import Extras, extras, planes, spreads
@@ -36,7 +37,7 @@ _LOOK_SECONDS = 0.02
 """So long at a time passes are looked at that nobody has asked to see."""
 
 
-class Session(Closeup, Pair):
+class Session(Closeup, Pair, Divided):
     """One page's state: the settings, the run, the step that is shown, and how its graph is folded."""
 
     room: Room
@@ -94,7 +95,8 @@ class Session(Closeup, Pair):
 
     def form(self) -> dict[str, Any]:
         """The settings as fields of a form: those that matter to the task."""
-        return form.fields(self.settings, self.target.name if self.target else "", dict(self._limits.sizes))
+        target = self.target.name if self.target else ""
+        return form.fields(self.settings, target, dict(self._limits.sizes), self.split.devices)
 
     def freeze(self, parameters: Sequence[str], frozen: bool) -> None:
         """Keep some parameters as they are from the next step on, or let them move again."""

@@ -11,6 +11,7 @@ from explorer.lessons.course import entries
 from explorer.plain import as_json
 from explorer.views.graph import GraphView
 from explorer.views.lesson import LessonView
+from explorer.views.parallel import ParallelView
 from explorer.views.room import RoomView
 from explorer.views.setup import SetupView
 
@@ -42,6 +43,9 @@ class Showing(Drawn):
         self._taken = channel.taken
         self.room = RoomView(received, sizing_mode="stretch_width")
         self.setup = SetupView(received, sizing_mode="stretch_width")
+        self.parallel = ParallelView(received, sizing_mode="stretch_width")
+        self.passed: Callable[[], None] = lambda: None
+        """What else has to look at a pass that was sent."""
         self.linked: Callable[[], Mapping[str, Any]] = dict
         """What the status says of the link to this page."""
         self._hidden: frozenset[str] = frozenset()
@@ -88,6 +92,15 @@ class Showing(Drawn):
     def surface(self, surface: dict[str, Any]) -> None:
         """Send a slice of the loss; an empty one to forget it."""
         self._channel.later(self._show_run, surface=self.encoded(surface))
+
+    def divided(self, told: dict[str, Any]) -> None:
+        """Send what the devices have of the step; an empty one where nothing is divided."""
+        self._channel.newest("parallel", self._show_divided, told=told)
+
+    def passing(self) -> None:
+        """Send the pass that is shown."""
+        super().passing()
+        self.passed()
 
     def lesson(self, told: dict[str, Any]) -> None:
         """Send a beat; an empty one ends the lesson, and everything can be turned again."""
@@ -136,6 +149,11 @@ class Showing(Drawn):
 
     def _show_run(self, **shown: Any) -> None:
         self.room.param.update(**shown)
+        if "status" in shown:
+            self.parallel.charts = shown["status"].get("charts")
+
+    def _show_divided(self, told: dict[str, Any]) -> None:
+        self.parallel.told = told
 
     def _set_form(self, form: dict[str, Any]) -> None:
         self.setup.form = form

@@ -37,7 +37,8 @@ engine.tasks.small engine.tasks.problem engine.tasks.catalogue engine.tasks
 engine.underflow
 engine.health.finding engine.health.evidence engine.health.remedies engine.health.broken engine.health.units
 engine.health.reach engine.health.scale engine.health.motion engine.health.diagnosis engine.health
-engine.optimisers engine.flat engine.loop engine.shares engine.parallel engine.training engine.more
+engine.optimisers engine.flat engine.loop engine.shares engine.parallel engine.replicas engine.ring
+engine.training engine.more
 engine.track engine.history engine.evaluate engine.snapshots engine.runs
 engine.cluster engine.checkpoints engine.store engine.saving
 engine.whatif engine.sweep engine.surface engine.paths engine.valley
@@ -50,16 +51,19 @@ explorer.lessons explorer.lessons.vocabulary explorer.lessons.lesson explorer.le
 explorer.lessons.course
 explorer.seen explorer.room explorer.problems explorer.pair explorer.frames explorer.extras
 explorer.limits explorer.form explorer.proof explorer.sheet explorer.looking explorer.closeup explorer.slices
-explorer.keeping explorer.edits explorer.checking explorer.session explorer.place
+explorer.keeping explorer.edits explorer.checking explorer.divided explorer.session explorer.place
 explorer.followed explorer.follow
 explorer.lessons.marks explorer.lessons.costs explorer.lessons.readings explorer.lessons.play
 explorer.folding explorer.inspecting explorer.crew explorer.turns
-explorer.options explorer.opening explorer.pace explorer.channel explorer.plain explorer.classroom explorer.qr
+explorer.options explorer.opening explorer.fleet explorer.fleet_worker explorer.fleet_process explorer.pace
+explorer.channel explorer.plain explorer.classroom explorer.qr
 explorer.saves explorer.headless explorer.report explorer.launching explorer.worker
 explorer.recording explorer.lessons.recorded explorer.saved explorer.rasters explorer.tables explorer.exporting
-explorer.views explorer.views.graph explorer.views.lesson explorer.views.room explorer.views.setup
+explorer.views explorer.views.graph explorer.views.lesson explorer.views.parallel explorer.views.room
+explorer.views.setup
 explorer.views.classroom explorer.views.widget
-explorer.drawn explorer.showing explorer.running explorer.teaching explorer.placing explorer.hosting explorer.app
+explorer.drawn explorer.showing explorer.running explorer.dividing explorer.teaching explorer.placing explorer.hosting
+explorer.app
 explorer.joining explorer.live explorer.server explorer.page_server explorer.watch_page explorer.link explorer.watching
 explorer.telling explorer.heads explorer.page_servers explorer.front explorer.public
 explorer.handle explorer.notebook explorer explorer.doctor explorer.commands explorer.cli
@@ -77,7 +81,7 @@ EVALUATORS = {"eval", "exec", "compile", "__import__"}
 EXITS = {"sys.exit", "os._exit", "os.abort", "exit", "quit", "SystemExit"}
 ENTRIES = (
     *("graphview/main.js", "graphview/setup.js", "graphview/notebook.js"),
-    *("room/main.js", "lesson/main.js", "saved/start.js"),
+    *("room/main.js", "parallel/main.js", "lesson/main.js", "saved/start.js"),
     *("classroom/main.js", "follow/main.js", "notice/main.js"),
 )
 

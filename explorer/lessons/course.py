@@ -16,7 +16,7 @@ COURSE: dict[str, tuple[str, ...]] = {
     "Learning": ("descent", "early-layers", "initialisation"),
     "When gradients go wrong": ("vanishing", "exploding", "remedies", "not-smooth", "dead-units"),
     "Through time and text": ("through-time", "attention"),
-    "What it costs": ("memory", "costs"),
+    "What it costs": ("memory", "costs", "many-devices"),
 }
 """For each group its lessons, in order; each is a file of the folder ``course``."""
 

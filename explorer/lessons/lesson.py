@@ -14,7 +14,7 @@ PLACES = ("node", "chart", "inspector", "track", "setup", "page")
 
 CHARTS = (
     *("controls", "loss", "accuracy", "findings", "profile", "plane", "layers"),
-    *("spread", "time", "surface", "parameters"),
+    *("spread", "time", "surface", "parameters", "devices"),
 )
 """Parts of the training room; a lesson shows those that it names, and none if it names none."""
 
@@ -52,6 +52,8 @@ class Position:
     """Settings of a second run from the same seed; none without."""
     title: str = ""
     """What the second run has done differently."""
+    devices: int = 1
+    """Over how many the data-parallel room divides a step."""
     granularity: str = "layer"
     open: tuple[str, ...] = ()
     """Scopes that are open besides."""

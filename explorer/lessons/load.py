@@ -184,6 +184,7 @@ def _position(outer: Table, before: Position) -> Position:
         steps=table.take("steps", int, before.steps),
         compare=table.take("compare", dict, dict(before.compare)),
         title=table.take("title", str, before.title),
+        devices=table.take("devices", int, before.devices),
         granularity=table.choice("granularity", ("layer", "operation"), before.granularity),
         open=table.words("open") or before.open,
         phase=phase,

@@ -105,6 +105,7 @@ class Player:
     def arrive(self) -> None:
         """The pass of the beat, folded as it says."""
         session, position = self._session, self.position
+        session.divide(devices=position.devices)
         session.bring(position.steps)
         session.unfold(position.granularity, position.open)
         self._forget()

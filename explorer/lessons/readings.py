@@ -15,8 +15,9 @@ from engine.cost import approximate
 from engine.errors import EngineError
 from engine.graph import Node
 from engine.numbers import Numbers, short
+from engine.shares import Split, check_divisible, shares
 from engine.tasks import Settings
-from engine.training import Step, TrainState
+from engine.training import Step, TrainState, trainer
 from explorer.form import typed
 from explorer.lessons import costs
 from explorer.lessons.vocabulary import Reading, literal
@@ -151,10 +152,24 @@ def _having(seen: Seen, change: str) -> Seen:
     return dataclasses.replace(seen, changed=dataclasses.replace(seen.settings, **typed(name, text)).checked())
 
 
+def _share(seen: Seen, operand: str) -> Seen:
+    """The same pass on the examples that one of several devices takes."""
+    device, devices = map(int, operand.split("/"))
+    given = seen.room.problem
+    check_divisible(given)
+    if given.part or not 0 <= device < devices <= len(np.asarray(given.rows(0))):
+        raise ReadingError(f"share {operand}: devices are counted from 0, each has examples, and nothing is dropped.")
+    own = shares(len(np.asarray(given.rows(0))), Split(devices)).of(device)
+    part = dataclasses.replace(given, rows=lambda step: np.asarray(given.rows(step))[own])
+    made = given.once(("share", operand), lambda: trainer(part, seen.room.run.controls))
+    return dataclasses.replace(seen, step=made.advance(seen.step.before, seen.room.run.controls))
+
+
 _ELSEWHERE: Mapping[str, Callable[[Seen, str], Seen]] = {
     "at": _at,
     "other": _other,
     "having": _having,
+    "share": _share,
     "with": _with,
 }
 

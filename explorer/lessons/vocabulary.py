@@ -70,6 +70,7 @@ PREFIXES = {
     "at": Verb("STEP", "the same at the pass after that many steps: `at 100 loss`"),
     "other": Verb("", "the same of the second run of a comparison: `other loss`"),
     "having": Verb("NAME=VALUE", "the cost with another setting: `having depth=8 cost kept`"),
+    "share": Verb("DEVICE/DEVICES", "the same on the examples of one of several devices: `share 0/4 loss`"),
     "with": Verb("NAME=VALUE", "the same with another optimiser, rate or clipping: `with optimizer=adam update w`"),
 }
 """What may stand before a reading, several times too."""
@@ -132,6 +133,8 @@ def suggestion(word: str, known: Sequence[str]) -> str:
 def _fitting(prefix: str, operand: str) -> str:
     if prefix == "at" and not operand.isdecimal():
         raise WordingError(f"`at {operand}`: write the number of a step, as in `at 100 loss`.")
+    if prefix == "share" and not re.fullmatch(r"\d+/\d+", operand):
+        raise WordingError(f"`share {operand}`: write a device and how many there are, as in `share 0/4 loss`.")
     if prefix in ("with", "having") and "=" not in operand:
         example = {"with": "with optimizer=adam update w", "having": "having depth=8 cost kept"}[prefix]
         raise WordingError(f"`{prefix} {operand}`: write a setting, as in `{example}`.")

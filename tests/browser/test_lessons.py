@@ -69,7 +69,7 @@ def test_the_course_is_opened_and_a_lesson_chosen_and_ended(page):
     expect(page.locator("#task")).to_be_visible()
 
 
-WALKED = ("gradient", "initialisation", "vanishing", "through-time", "attention")
+WALKED = ("gradient", "initialisation", "vanishing", "through-time", "attention", "many-devices")
 """Lessons that have together whatever a lesson of the course can show."""
 
 

@@ -1,0 +1,33 @@
+"""How a page's data-parallel room divides a step. The page itself trains on one device."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from engine.shares import WHOLE, ParallelError, check_divisible
+from engine.tasks import Problem
+from explorer.form import DEVICES
+
+
+class Divided:
+    """What was chosen in that room; a part of the session."""
+
+    problem: Problem
+
+    split = WHOLE
+    tensor = ""
+    """Name of the parameter that is shown element by element; the room's own choice if empty."""
+
+    def divide(self, **changes: Any) -> None:
+        """Divide a step otherwise; what is trained goes on as it is.
+
+        Raises:
+            ParallelError: it can't be.
+        """
+        split = dataclasses.replace(self.split, **changes).checked()
+        if split.devices > 1:
+            check_divisible(self.problem)
+        if split.devices > max(DEVICES):
+            raise ParallelError(f"devices is {split.devices}, and can be from 1 to {max(DEVICES)} on this page.")
+        self.split = split

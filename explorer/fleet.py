@@ -1,0 +1,307 @@
+"""Questions about a data-parallel step, answered as plain data: by whichever process has the devices.
+
+A question names what is trained (settings, and the controls of each step), the step, and how it is divided. The run is
+taken to that step *on those devices*, and a second one on a single device beside it; so every number is that of a run
+which really was divided, next to that of one which wasn't.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from engine.evaluate import evaluator
+from engine.history import TESTS
+from engine.loop import TrainState
+from engine.optimisers import Controls
+from engine.parallel import ParallelLoop
+from engine.replicas import Look, Replicas, distance
+from engine.ring import ring
+from engine.runs import Event, Run
+from engine.shares import WHOLE, Split
+from engine.tasks import Problem, Settings, problem
+from explorer.form import DEVICES
+
+Array = Any
+Plain = dict[str, Any]
+
+MOST = max(DEVICES)
+
+SMALL = 64
+"""Entries that an array may have to be shown element by element."""
+
+FIRST = 16
+"""Entries of the array that is shown before somebody chooses one, at most."""
+
+DRIFTS = 100
+"""Steps that replicas go on without waiting for each other."""
+
+_RUNS = 4
+"""Pairs of runs that are kept."""
+
+
+@dataclasses.dataclass(eq=False)
+class Pair:
+    """A run divided over devices, and the same on one."""
+
+    problem: Problem
+    divided: Run
+    single: Run
+    programs: dict[Split, Replicas]
+
+    @staticmethod
+    def of(problem: Problem, controls: Controls) -> Pair:
+        """Both at step 0."""
+        return Pair(problem, Run(problem, controls), Run(problem, controls), {})
+
+    def follow(self, events: list[Event], step: int, split: Split) -> tuple[TrainState, TrainState]:
+        """Both states at a step; the divided run goes on as it is divided now."""
+        if self.divided.state.step < step:
+            self.divided.divide(split)
+        return self._taken(self.divided, events, step), self._taken(self.single, events, step)
+
+    def _taken(self, run: Run, events: list[Event], step: int) -> TrainState:
+        for event in events:
+            if run.state.step <= event.step <= step:
+                run.advance(event.step - run.state.step)
+                run.change(
+                    **{field.name: getattr(event.controls, field.name) for field in dataclasses.fields(Controls)}
+                )
+        run.advance(max(0, step - run.state.step))
+        return run.at(step)
+
+    def replicas(self, split: Split) -> Replicas:
+        """The programs for such a division."""
+        if split not in self.programs:
+            self.programs[split] = Replicas(ParallelLoop(self.problem, (), split))
+        return self.programs[split]
+
+
+class Fleet:
+    """Answers questions, one at a time; keeps the runs that it was asked about last."""
+
+    def __init__(self) -> None:
+        self._pairs: OrderedDict[str, Pair] = OrderedDict()
+
+    def answer(self, question: Mapping[str, Any]) -> Plain:
+        """What was asked for.
+
+        Args:
+            question: ``settings``, ``events`` (step and controls of each), ``step``, ``split``, and ``of``: what is
+                asked, ``look``, ``drift`` or ``straggle``, with what that needs.
+
+        Raises:
+            EngineError: it can't be; the message says why.
+        """
+        events = [_event(found) for found in question["events"]]
+        pair = self._pair(question, events)
+        split = Split(**question["split"]).checked()
+        asked = _Asked(pair, events, int(question["step"]), split)
+        return _ANSWERS[question["of"]](asked, question)
+
+    def _pair(self, question: Mapping[str, Any], events: list[Event]) -> Pair:
+        key = repr((question["session"], question["settings"], question["events"]))
+        found = self._pairs.pop(key, None)
+        if found is None:
+            made = problem(Settings(**question["settings"]).checked())
+            found = Pair.of(made, events[0].controls)
+        self._pairs[key] = found
+        while len(self._pairs) > _RUNS:
+            self._pairs.popitem(last=False)
+        return found
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Asked:
+    """Where one looks."""
+
+    pair: Pair
+    events: list[Event]
+    step: int
+    split: Split
+
+    @property
+    def controls(self) -> Controls:
+        return [event.controls for event in self.events if event.step <= self.step][-1]
+
+    @property
+    def states(self) -> tuple[TrainState, TrainState]:
+        return self.pair.follow(self.events, self.step, self.split)
+
+    @property
+    def replicas(self) -> Replicas:
+        return self.pair.replicas(self.split)
+
+
+# ---- one step ------------------------------------------------------------------------------------------------------
+
+
+def _look(asked: _Asked, question: Mapping[str, Any]) -> Plain:
+    state, single = asked.states
+    look = asked.replicas.look(state, asked.controls)
+    names = asked.pair.single.loop.names
+    tensor = question.get("tensor") or _smallest(look, names)
+    return {
+        "step": asked.step,
+        "split": dataclasses.asdict(asked.split),
+        "platform": asked.replicas.loop.mesh.devices.flat[0].platform,
+        "names": list(names),
+        "small": [name for name, leaf in zip(names, jax.tree.leaves(look.mean), strict=True) if leaf.size <= SMALL],
+        "devices": [_device(look, device) for device in range(asked.split.devices)],
+        "loss": _number(look.loss),
+        "mean": [_rms(leaf) for leaf in jax.tree.leaves(look.mean)],
+        "entries": sum(leaf.size for leaf in jax.tree.leaves(look.mean)),
+        "memory": look.bytes.tolist(),
+        "proof": _proof(asked, look, state, single),
+        "lost": [list(map(_number, look.without(device))) for device in range(asked.split.devices)],
+        "tensor": _tensor(asked, look, names.index(tensor)) if tensor in names else None,
+        "history": [{"step": event.step, "devices": event.split.devices} for event in _moves(asked.pair.divided)],
+    }
+
+
+def _moves(run: Run) -> list[Event]:
+    """Where another number of devices took over."""
+    pairs = zip([None, *run.events], run.events, strict=False)
+    return [event for before, event in pairs if before is not None and before.split.devices != event.split.devices]
+
+
+def _device(look: Look, device: int) -> Plain:
+    leaves = [leaf[device] for leaf in jax.tree.leaves(look.grads)]
+    empty = not look.shares[device]
+    return {
+        "examples": look.rows[device].tolist(),
+        "share": _number(look.shares[device]),
+        "loss": None if empty else _number(look.losses[device]),
+        "gradient": [None if empty else _rms(leaf) for leaf in leaves],
+    }
+
+
+def _proof(asked: _Asked, look: Look, state: TrainState, single: TrainState) -> Plain:
+    """Differences from the step on one device, relative; from the same state, and of the two runs so far."""
+    loss, grads, after = asked.replicas.single(state, asked.controls)
+    each = [
+        distance([leaf[device] for leaf in jax.tree.leaves(look.after)], jax.tree.leaves(after))
+        for device in range(asked.split.devices)
+    ]
+    first = [np.asarray(leaf[0]) for leaf in jax.tree.leaves(look.after)]
+    same = all(
+        np.array_equal(leaf, np.broadcast_to(one, leaf.shape)) for leaf, one in zip(_after(look), first, strict=True)
+    )
+    return {
+        "loss": _number(abs(float(look.loss) - float(loss)) / max(abs(float(loss)), 1e-30)),
+        "gradient": _number(distance(jax.tree.leaves(look.mean), jax.tree.leaves(grads))),
+        "update": _number(max(each)),
+        "replicas": same,
+        "run": _number(distance(jax.tree.leaves(state.params), jax.tree.leaves(single.params))),
+    }
+
+
+def _after(look: Look) -> list[Array]:
+    return jax.tree.leaves(look.after)
+
+
+def _smallest(look: Look, names: tuple[str, ...]) -> str:
+    """The array to begin with: the longest of those that fit on a screen, or else the shortest of all."""
+    sizes = {name: leaf.size for name, leaf in zip(names, jax.tree.leaves(look.mean), strict=True)}
+    shown = {name: size for name, size in sizes.items() if size <= FIRST}
+    return max(shown, key=lambda name: shown[name]) if shown else min(sizes, key=lambda name: sizes[name])
+
+
+def _tensor(asked: _Asked, look: Look, place: int) -> Plain | None:
+    """One array, element by element, and its way around the ring."""
+    parts, mean = jax.tree.leaves(look.parts)[place], jax.tree.leaves(look.mean)[place]
+    if mean.size > SMALL:
+        return None
+    found = ring(asked.replicas.loop.mesh, parts)
+    return {
+        "name": asked.pair.single.loop.names[place],
+        "shape": list(mean.shape),
+        "own": [_numbers(leaf) for leaf in jax.tree.leaves(look.grads)[place]],
+        "parts": [_numbers(leaf) for leaf in parts],
+        "mean": _numbers(mean),
+        "stages": [[[_numbers(chunk) for chunk in device] for device in stage] for stage in found.stages],
+        "sent": found.sent.tolist(),
+        "bytes": found.bytes_sent,
+        "off": _number(float(np.abs(found.total - mean.reshape(-1)).max(initial=0))),
+    }
+
+
+# ---- what goes wrong -----------------------------------------------------------------------------------------------
+
+
+def _drift(asked: _Asked, question: Mapping[str, Any]) -> Plain:
+    state, _ = asked.states
+    steps, meet = min(int(question.get("steps", DRIFTS)), DRIFTS), int(question.get("meet", 0))
+    drift = asked.replicas.drift(state, asked.controls, steps, meet)
+    together = asked.pair.single.loop.advance(state, asked.controls, min(steps, asked.pair.single.loop.room))[0]
+    apart = [jax.tree.map(lambda leaf, own=device: leaf[own], drift.params) for device in range(asked.split.devices)]
+    mean = jax.tree.map(lambda leaf: leaf.mean(0), drift.params)
+    return {
+        "step": asked.step,
+        "steps": steps,
+        "meet": meet,
+        "spread": _numbers(drift.spread),
+        "losses": [_numbers(row) for row in drift.losses.T],
+        "scores": _scores(asked.pair.problem, {"apart": apart, "mean": [mean], "together": [together.params]}),
+    }
+
+
+def _scores(given: Problem, params: Mapping[str, list[Any]]) -> Plain:
+    """Losses on the fixed examples that a run is tried on."""
+    evaluate, place = evaluator(given), TESTS.index("train_loss")
+    return {name: [_number(evaluate(each)[place]) for each in found] for name, found in params.items()}
+
+
+def _straggle(asked: _Asked, question: Mapping[str, Any]) -> Plain:
+    state, _ = asked.states
+    slow = int(question["device"]) % asked.split.devices
+    seconds = min(max(float(question.get("seconds", 0.2)), 0.0), 1.0)
+    stamps = asked.replicas.straggle(state, asked.controls, slow, seconds)
+    waited = stamps[:, :, 2] - stamps[:, :, 1]
+    return {
+        "step": asked.step,
+        "slow": slow,
+        "seconds": seconds,
+        "stamps": [[_numbers(device) for device in step] for step in stamps],
+        "waited": _numbers(waited.mean(0)),
+    }
+
+
+_ANSWERS: Mapping[str, Callable[[_Asked, Mapping[str, Any]], Plain]] = {
+    "look": _look,
+    "drift": _drift,
+    "straggle": _straggle,
+}
+
+
+# ---- plain data ----------------------------------------------------------------------------------------------------
+
+
+def events(run: Run) -> list[Plain]:
+    """The controls of a run, as a question carries them."""
+    return [{"step": event.step, "controls": dataclasses.asdict(event.controls)} for event in run.events]
+
+
+def _event(found: Mapping[str, Any]) -> Event:
+    controls = {**found["controls"], "frozen": tuple(found["controls"]["frozen"])}
+    return Event(int(found["step"]), Controls(**controls).checked(), split=WHOLE)
+
+
+def _rms(leaf: Array) -> float | None:
+    return _number(np.sqrt(np.mean(np.square(np.asarray(leaf, np.float64))))) if leaf.size else None
+
+
+def _number(value: Any) -> float | None:
+    """As JSON can have it; nothing where it isn't finite."""
+    found = float(value)
+    return found if math.isfinite(found) else None
+
+
+def _numbers(array: Array) -> list[float | None]:
+    return [_number(f"{value:.7g}") for value in np.asarray(array).reshape(-1)]
