@@ -8,9 +8,14 @@ compiled once more.
 Memory that a step gives back stays with the process: whether the C library returns it to the system, to be cleared page
 by page at the next step, hangs on a few kilobytes more or less, and would be measured in place of the statistics.
 
-``layers`` reads what each layer gives to the next, ``all`` every value and every gradient, at each step. ``page`` reads
-all of them about ten times a second, at every k-th step (k in brackets), onto the host and into dictionaries, as the
-page does. ``compile`` is tracing and compiling the step that watches all.
+``layers`` reads what each layer gives to the next, ``all`` every value and every gradient, at each step. Part of it is
+work that a bare step never does, the gradient of the data: ``data`` is the bare step that returns it too, unwatched.
+``page`` reads all of them about ten times a second, but no more often than every tenth step, as
+:func:`explorer.watch` does: at every k-th step (k in brackets), onto the host and into dictionaries. ``full`` returns
+every array whole; in brackets its floor, a bare step and the time in which one thread writes as many bytes. ``scan`` is
+a step that is watched in full inside a ``lax.scan`` over ten, as a multiple of a bare one dispatched from Python.
+``compile`` is tracing and compiling the step that watches all; ``chains`` how the cost of watching grows with the
+nodes.
 """
 
 from __future__ import annotations
@@ -21,20 +26,31 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
+import numpy as np
 import optax
+from jax import lax
 
 import engine
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.workloads import WORKLOADS, Workload, chain
 
 ROUNDS = 15
 BLOCK_S = 0.15
 """CPU seconds of bare steps in a block."""
 READINGS_A_SECOND = 10
-GOALS = {"layers": 1.10, "all": 1.20, "page": 1.03, "compile": 1.5}
+SELDOM = 10
+"""A page reads every so many-th step at most."""
+SCANNED = 10
+WRITTEN = 1 << 26
+"""Bytes by which the memory's bandwidth is measured."""
+GOALS = {"layers": 1.05, "all": 1.20, "page": 1.03, "scan": 1.0, "compile": 1.5}
 TRANSFORMER_ALL = 1.30
+CHAINS = (100, 1_000, 10_000)
+STRAIGHT = 1.1
+"""An exponent up to here is a straight line."""
 _TRIM_ABOVE, _MAP_ABOVE = -1, -3  # of mallopt
 
 Array = Any
@@ -51,9 +67,36 @@ def bare(workload: Workload) -> Callable[..., Any]:
     return step
 
 
-def watched(workload: Workload, nodes: tuple[str, ...] | None) -> Callable[..., Any]:
+def with_data(workload: Workload) -> Callable[..., Any]:
+    """The same, with the gradients of the data that has any."""
+    floats = [number for number, part in enumerate(workload.batch, 1) if np.issubdtype(part.dtype, np.floating)]
+
+    def step(params: Any, memory: Any, *batch: Array) -> Any:
+        loss, (grads, *data) = jax.value_and_grad(workload.loss, argnums=(0, *floats))(params, *batch)
+        updates, memory = workload.optimiser.update(grads, memory, params)
+        return optax.apply_updates(params, updates), memory, loss, data
+
+    return step
+
+
+def scanned(workload: Workload) -> Callable[..., Any]:
+    """Some steps in one, each watched in full."""
+    once = watched(workload, None)
+
+    def step(params: Any, memory: Any, *batch: Array) -> Any:
+        def body(state: Any, _: None) -> Any:
+            params, memory, *rest = once(*state, *batch)
+            return (params, memory), rest
+
+        (params, memory), rest = lax.scan(body, (params, memory), length=SCANNED)
+        return params, memory, *rest
+
+    return step
+
+
+def watched(workload: Workload, nodes: tuple[str, ...] | None, how: str = "stats") -> Callable[..., Any]:
     """The same with a reading beside it."""
-    probe = engine.Probe(nodes=nodes, what=("value", "grad"), how="stats")
+    probe = engine.Probe(nodes=nodes, what=("value", "grad"), how=how)
 
     def step(params: Any, memory: Any, *batch: Array) -> Any:
         loss, grads, reading = engine.value_and_grad(workload.loss, probe=probe)(params, *batch)
@@ -92,6 +135,14 @@ class Runner:
         jax.block_until_ready((self.state, rest))
 
 
+class Scan(Runner):
+    """Steps that are taken several by one call."""
+
+    def steps(self, count: int) -> None:
+        """Take some, a multiple of :data:`SCANNED`."""
+        super().steps(count // SCANNED)
+
+
 class Page:
     """A bare step and a watched one in turn, each k-th read."""
 
@@ -113,29 +164,72 @@ def seconds(runner: Any, count: int, clock: Callable[[], float] = time.process_t
     return clock() - start
 
 
-def compiled(workload: Workload) -> tuple[dict[str, Runner], float]:
-    """The steps to compare, and how many times as long the one that watches all took to compile."""
-    steps = {"bare": bare, "control": bare, "layers": lambda w: watched(w, w.layers), "all": lambda w: watched(w, None)}
-    runners = {name: Runner(workload, make(workload)) for name, make in steps.items()}
+STEPS: dict[str, Callable[[Workload], Callable[..., Any]]] = {
+    "bare": bare,
+    "control": bare,
+    "layers": lambda workload: watched(workload, workload.layers),
+    "data": with_data,
+    "all": lambda workload: watched(workload, None),
+    "full": lambda workload: watched(workload, None, "full"),
+}
+
+
+def compiled(workload: Workload) -> dict[str, Any]:
+    """The steps to compare."""
+    runners = {name: Runner(workload, make(workload)) for name, make in STEPS.items()}
+    runners["scan"] = Scan(workload, scanned(workload))
     for runner in runners.values():
-        runner.steps(3)
-    return runners, runners["all"].compile_s / runners["control"].compile_s
+        runner.steps(SCANNED)
+    return runners
 
 
 def measured(workload: Workload) -> dict[str, float]:
     """The figures of a row."""
-    runners, compile_ratio = compiled(workload)
+    runners = compiled(workload)
     alone = statistics.median(seconds(runners["bare"], 20, time.perf_counter) / 20 for _ in range(5))
-    every = max(1, math.ceil(1 / READINGS_A_SECOND / alone))
-    count = every * math.ceil(BLOCK_S / alone / every)
-    contestants: dict[str, Any] = runners | {"page": Page(runners["control"], runners["all"], every)}
+    every = max(SELDOM, math.ceil(1 / READINGS_A_SECOND / alone))
+    count = math.lcm(every, SCANNED) * math.ceil(BLOCK_S / alone / math.lcm(every, SCANNED))
+    contestants = runners | {"page": Page(runners["control"], runners["all"], every)}
     rounds = []
     for number in range(ROUNDS):
         order = sorted(contestants, key=lambda name: hash((name, number)))
         rounds.append({name: seconds(contestants[name], count) / count for name in order})
     found = {name: statistics.median(one[name] / one["bare"] for one in rounds) for name in contestants}
     bare_s = statistics.median(one["bare"] for one in rounds)
-    return found | {"bare": bare_s * 1e3, "compile": compile_ratio, "every": every}
+    written = sum(leaf.nbytes for leaf in jax.tree.leaves(runners["full"].advance()[-1]))
+    compile_s = {name: runner.compile_s for name, runner in runners.items()}
+    return found | {
+        "ms": bare_s * 1e3,
+        "floor": 1 + written / bandwidth() / bare_s,
+        "compile": compile_s["all"] / compile_s["control"],
+        "every": every,
+    }
+
+
+@cache
+def bandwidth() -> float:
+    """Bytes that one thread writes in a second, into memory that it had before."""
+    there = np.ones(WRITTEN, np.uint8)
+    times = []
+    for _ in range(9):
+        start = time.process_time()
+        there.fill(2)
+        times.append(time.process_time() - start)
+    return WRITTEN / statistics.median(times)
+
+
+def growth() -> tuple[float, dict[int, float]]:
+    """Exponent of the cost of watching a chain by the number of its nodes, and seconds for each number."""
+    costs = {}
+    for nodes in CHAINS:
+        plain, all = (Runner(chain(nodes), make(chain(nodes))) for make in (STEPS["bare"], STEPS["all"]))
+        times = []
+        for _ in range(ROUNDS):
+            count = max(1, 20_000 // nodes)
+            times.append((seconds(all, count) - seconds(plain, count)) / count)
+        costs[nodes] = statistics.median(times)
+    slope = np.polyfit(np.log(list(costs)), np.log(list(costs.values())), 1)[0]
+    return float(slope), costs
 
 
 def keep_memory() -> None:
@@ -146,34 +240,34 @@ def keep_memory() -> None:
             library.mallopt(option, size)
 
 
+HEAD = ("bare ms", "control", "layers", "data", "all", "page", "full", "scan", "compile")
+
+
 def main() -> int:
     """A row for each workload; status 1 where a goal is missed."""
     keep_memory()
     asked = sys.argv[1:]
-    print(f"{'':>14} {'bare ms':>8} {'control':>8} {'layers':>7} {'all':>6} {'page':>14} {'compile':>8}")
+    print(f"{'':>11}" + "".join(f"{name:>13}" for name in HEAD))
     missed = False
     for make in WORKLOADS:
         if asked and make.__name__ not in asked:
             continue
         row = measured(make())
-        page = f"{row['page']:.2f} ({row['every']:.0f})"
-        print(
-            f"{make.__name__:>14} {row['bare']:>8.3f} {row['control']:>7.2f}× {row['layers']:>6.2f}× "
-            f"{row['all']:>5.2f}× {page:>14} {row['compile']:>7.1f}×",
-            flush=True,
-        )
+        texts = {name: f"{row[name]:.2f}×" for name in HEAD[1:]} | {"bare ms": f"{row['ms']:.3f}"}
+        texts["page"] += f" ({row['every']:.0f})"
+        texts["full"] += f" ({row['floor']:.2f})"
+        print(f"{make.__name__:>11}" + "".join(f"{texts[name]:>13}" for name in HEAD), flush=True)
         missed = missed or any(row[name] > limit for name, limit in goals(make.__name__).items())
+    if not asked or "chains" in asked:
+        slope, costs = growth()
+        print(f"{'chains':>11}  nodes^{slope:.2f}: " + ", ".join(f"{n:,}: {s * 1e3:.2f} ms" for n, s in costs.items()))
+        missed = missed or slope > STRAIGHT
     return int(missed)
 
 
 def goals(name: str) -> dict[str, float]:
     """The most that each figure may be."""
-    if name != "transformer":
-        return GOALS
-    others = {
-        what: goal for what, goal in GOALS.items() if what != "page"
-    }  # its step takes longer than a reading waits
-    return others | {"all": TRANSFORMER_ALL}
+    return GOALS | {"all": TRANSFORMER_ALL} if name == "transformer" else GOALS
 
 
 if __name__ == "__main__":

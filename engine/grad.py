@@ -19,7 +19,7 @@ from engine.packing import Found, Key, pack
 from engine.probe import FULL, Plan, Probe, as_probe, resolve
 from engine.program import Step
 from engine.reading import Reading
-from engine.tape import Override, Record, Sinks, Tape, apart, override
+from engine.tape import Override, Record, Sinks, Tape, apart, is_table, override
 from engine.trace import Arguments, Program, program
 
 _REFUSALS = (ValueError, NotImplementedError, TypeError)
@@ -112,32 +112,33 @@ def _differentiate(
     differentiated = jax.value_and_grad(run, argnums=(0, 1), has_aux=True)
     (_, (outs, record)), (gradients, arrived) = differentiated([arrays[i] for i in wanted], tape.sinks())
     gradients = [scaling.unscaled(gradient, factor) for gradient in gradients]
-    grads = {key: _undone(key, value, plan, factor) for key, value in apart(arrived).items() if key in plan.grads}
+    grads = {key: _undone(key, value, factor) for key, value in arrived.items() if key not in plan.uses}
     uses = {key: scaling.unscaled(value, factor) for key, value in arrived.items() if key in plan.uses}
     found: dict[Key, Found] = {}
     if plan.how == "stats":
-        found = _found(traced.graph, plan, apart(record.values), grads)
+        found = _found(traced.graph, plan, record.values, grads)
         record, grads = record._replace(values={}), {}
     packed, layout = pack(found)
     kept = record.values, grads, uses, record.branches, record.counts, packed
     return outs, gradients, Reading(*kept, graph=traced.graph, plan=plan, layout=layout, factor=factor)
 
 
-def _undone(id: str, arrived: Any, plan: Plan, factor: scaling.Factor) -> Any:
-    """What arrived at a node, or its statistics, without the factor."""
-    return (scaling.unscaled_rows if id in plan.inside else scaling.unscaled)(arrived, factor)
+def _undone(key: str, arrived: Any, factor: scaling.Factor) -> Any:
+    """What arrived at a node, or a table of statistics, without the factor."""
+    return (scaling.unscaled_rows if is_table(key) else scaling.unscaled)(arrived, factor)
 
 
 def _found(graph: Graph, plan: Plan, values: Sinks, grads: Sinks) -> dict[Key, Found]:
     """What a run kept, as it is to be measured; in the order in which a step computes it."""
-    kept = [("value", node, values, plan.bare_values) for node in graph.nodes if node.id in values]
-    kept += [("grad", node, grads, plan.bare_gradients) for node in reversed(graph.nodes) if node.id in grads]
+    made, sent = apart(jax.tree.map(lax.stop_gradient, values)), apart(jax.tree.map(lax.stop_gradient, grads))
+    kept = [("value", node, made, plan.bare_values) for node in graph.nodes if node.id in made]
+    kept += [("grad", node, sent, plan.bare_gradients) for node in reversed(graph.nodes) if node.id in sent]
     return {
         (what, node.id): Found(
-            lax.stop_gradient(arrays[node.id]),
+            arrays[node.id][0],
             lead=len(node.iterations),
             bare=node.id in bare or node.id not in plan.later,
-            measured=node.id in plan.inside,
+            row=arrays[node.id][1],
         )
         for what, node, arrays, bare in kept
     }

@@ -55,19 +55,22 @@ def available() -> bool:
     return compat.on_cpu() and jax.device_count() == 1 and loaded()
 
 
-def measure(tables: Sequence[Array]) -> Array:
+def measure(tables: Sequence[Array], joined: Sequence[int] = ()) -> Array:
     """Statistics of each row of some tables, all of float32 or all of float64.
 
     Args:
         tables: each ``(rows, entries)``, with at least one entry in a row.
+        joined: if given, the first table is a single row of arrays of these lengths, one behind the other.
 
     Returns:
-        ``(rows of all tables, 7)``, as :func:`engine.stats.measure` has them.
+        ``(arrays in the first table, or its rows, and the rows of the others, 7)``, as :func:`engine.stats.measure`
+        has them.
     """
     dtype = np.dtype(tables[0].dtype)
-    rows = jax.ShapeDtypeStruct((sum(table.shape[0] for table in tables), WIDTH), dtype)
+    count = sum(table.shape[0] for table in tables[bool(joined) :]) + len(joined)
+    rows = jax.ShapeDtypeStruct((count, WIDTH), dtype)
     call = jax.ffi.ffi_call(_target(HANDLERS[dtype.name]), rows, vmap_method="broadcast_all")
-    return call(*tables)
+    return call(*tables, joined=np.asarray(joined, np.int64))
 
 
 def _target(handler: str) -> str:

@@ -1,9 +1,9 @@
 """How statistics leave the step: as one array for each precision, whatever the number of nodes.
 
-A thousand small outputs cost a step more than they say: each is fetched by itself. Small arrays leave as they are, and
-are measured where the reading is read; of larger ones, rows of statistics leave. Rows are made for many arrays at a
-time: small reductions cost a CPU what it takes to start them, and every one of its own takes XLA time to compile. Where
-:mod:`engine.kernel` is there, it makes the rows of all but the smallest arrays.
+A thousand small outputs cost a step more than they say: each is fetched by itself. So rows of statistics leave, made
+for many arrays at a time: small reductions cost a CPU what it takes to start them, and every one of its own takes XLA
+time to compile. Where :mod:`engine.kernel` is there, it makes them all: an array that is in memory costs it a pointer.
+Without it small arrays leave as they are, and are measured where the reading is read.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -33,6 +33,9 @@ SMALL = 2048
 LARGE = 2**15
 """From so many entries on an array is reduced by itself; smaller ones of the same length share their reductions."""
 
+TINY = 2**16
+"""How many entries all arrays of a step have where it is worth its while to have it run in one thread."""
+
 TOGETHER = 2**20
 """How many entries are put side by side at most: beyond, they leave the processor's cache before they are reduced."""
 
@@ -46,8 +49,8 @@ class Found:
     """How many axes in front are the iterations of loops."""
     bare: bool = True
     """Whether it may leave as it is (:mod:`engine.exposure`)."""
-    measured: bool = False
-    """Whether it is rows of statistics already."""
+    row: int | None = None
+    """Of a table with rows of statistics of several nodes, which row is meant."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +63,9 @@ class Piece:
     width: int
     """Length of the last axis: its entries, or those of a row of statistics."""
     raw: bool
+    rows: int = 1
+    row: int = 0
+    """It is one of so many rows of each iteration."""
 
 
 Layout = tuple[tuple[Key, Piece], ...]
@@ -103,27 +109,30 @@ def _is_plain(array: Array) -> bool:
 def pack(found: Mapping[Key, Found]) -> tuple[dict[str, Array], Layout]:
     """Statistics, or small arrays, as one vector for each precision; and where in it each array lies."""
     once = {id(one.array): one for one in found.values()}
-    flat = {key: _flat(one) for key, one in once.items() if not one.measured and not _sharded(one.array)}
-    rows = {
-        key: one.array if one.measured else measure(one.array, lead=one.lead)
+    flat = {key: _flat(one) for key, one in once.items() if one.row is None and _is_plain(one.array)}
+    tables = {
+        key: measure(one.array, lead=one.lead) if one.row is None else one.array
         for key, one in once.items()
         if key not in flat
     }
-    small = {key: part for key, part in flat.items() if _is_small(part)}
-    parts = [([key], part) for key, part in (small | rows).items()]
-    parts += _measured({key: part for key, part in flat.items() if key not in small})
+    small = {} if kernel.available() else {key: part for key, part in flat.items() if _is_small(part)}
+    parts = [([key], part) for key, part in (small | tables).items()]
+    copies = {key for key, one in once.items() if not one.bare and not one.lead}
+    parts += _measured({key: part for key, part in flat.items() if key not in small}, copies)
     vectors: dict[str, list[Array]] = defaultdict(list)
     pieces: dict[int, Piece] = {}
     for keys, part in parts:
         vector, width = str(part.dtype), part.shape[-1]
         start = sum(other.size for other in vectors[vector])
         for key in keys:
-            lead = once[key].array.shape[: once[key].lead]
-            pieces[key] = Piece(vector, start, lead, width, key in small)
-            start += math.prod(lead) * width
+            array, lead = once[key].array, once[key].array.shape[: once[key].lead]
+            rows = 1 if once[key].row is None else array.shape[-2]
+            pieces[key] = Piece(vector, start, lead, width, key in small, rows)
+            start += math.prod(lead) * rows * width
         vectors[vector].append(part.reshape(-1))
     packed = {name: _joined(parts) for name, parts in vectors.items()}
-    return packed, tuple((key, pieces[id(one.array)]) for key, one in found.items())
+    layout = ((key, pieces[id(one.array)], one.row or 0) for key, one in found.items())
+    return packed, tuple((key, dataclasses.replace(piece, row=row)) for key, piece, row in layout)
 
 
 def _joined(parts: list[Array]) -> Array:
@@ -160,10 +169,15 @@ def _sharded(array: Array) -> bool:
     return any(getattr(sharding, "spec", None) or ())
 
 
-def _measured(flat: Mapping[K, Array]) -> list[tuple[list[K], Array]]:
+def _measured(flat: Mapping[K, Array], copies: Collection[K] = ()) -> list[tuple[list[K], Array]]:
     """Rows of statistics of arrays, those that are short made together: whose they are, and the rows."""
     if kernel.available():
-        return [(keys, kernel.measure([flat[key] for key in keys])) for keys in _batches(flat)]
+        tiny = sum(part.size for part in flat.values()) <= TINY
+        behind = [key for key in flat if tiny and key in copies]
+        return _in_a_row({key: flat[key] for key in behind}) + [
+            (keys, kernel.measure([flat[key] for key in keys]))
+            for keys in _batches({key: part for key, part in flat.items() if key not in behind})
+        ]
     by_length: dict[Any, list[K]] = defaultdict(list)
     groups = [[key] for key, part in flat.items() if part.size >= LARGE]
     for key, part in flat.items():
@@ -175,6 +189,17 @@ def _measured(flat: Mapping[K, Array]) -> list[tuple[list[K], Array]]:
     rows = [measure(jnp.concatenate([flat[key] for key in keys]), lead=1) for keys in groups]
     # Without a barrier the arithmetic of every row is compiled into the concatenation of all.
     return list(zip(groups, lax.optimization_barrier(rows) if rows else (), strict=True))
+
+
+def _in_a_row(flat: Mapping[K, Array]) -> list[tuple[list[K], Array]]:
+    """Rows of statistics of copies that are written one behind the other as they are made. XLA hands to a second thread
+    what could all be made at once, and in a step of a tenth of a millisecond that costs more than it saves.
+    """
+    groups: dict[Any, list[K]] = defaultdict(list)
+    for key, part in flat.items():
+        groups[part.dtype].append(key)
+    wholes = [(keys, _joined([flat[key].reshape(-1) for key in keys])) for keys in groups.values()]
+    return [(keys, kernel.measure([whole[None]], [flat[key].size for key in keys])) for keys, whole in wholes]
 
 
 def _batches(flat: Mapping[K, Array]) -> list[list[K]]:
@@ -199,8 +224,9 @@ def unpack(packed: Mapping[str, Array], layout: Layout, xp: ModuleType) -> dict[
     parts, lengths = {}, defaultdict(list)
     for piece in dict.fromkeys(piece for _, piece in layout):
         vector = packed[piece.vector]
-        shape = (*vector.shape[:-1], *piece.lead, piece.width)
-        part = vector[..., piece.start : piece.start + math.prod(shape[vector.ndim - 1 :])].reshape(shape)
+        shape = (*vector.shape[:-1], *piece.lead, piece.rows, piece.width)
+        table = vector[..., piece.start : piece.start + math.prod(shape[vector.ndim - 1 :])].reshape(shape)
+        part = table[..., piece.row, :]
         parts[piece] = part
         if piece.raw:
             lengths[part.dtype, piece.width].append(piece)

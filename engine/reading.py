@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Iterable
 from functools import cached_property
 from types import ModuleType
 from typing import Any
@@ -257,17 +259,21 @@ class Reading:
     def _stats(self, node: Node, rows: Array, kept: Node) -> dict[str, Any]:
         """Statistics of a node over the loops around it, from rows that are kept for the node ``kept``."""
         xp: ModuleType = jnp if isinstance(rows, jax.core.Tracer) else np
-        batch = rows.shape[: rows.ndim - 1 - len(kept.iterations)]
-        weights = xp.ones(rows.shape[:-1], bool)
-        mask = self.executed(kept.id)
-        if mask is not None:
-            weights = weights & _widen(xp.asarray(mask), weights.ndim)
-        weights = weights.reshape((*batch, -1))
-        whole = stats.combine(rows.reshape((*batch, -1, stats.WIDTH)), weights, xp)
-        entries, own = (int(np.prod((*n.iterations, *n.shape), dtype=int)) for n in (node, kept))
+        loops, mask = kept.iterations, self.executed(kept.id)
+        entries, own = (math.prod((*n.iterations, *n.shape)) for n in (node, kept))
+        if mask is None and not loops:
+            whole, ran = (rows if xp is jnp else rows.astype(np.float64)), 1
+        else:
+            batch = rows.shape[: rows.ndim - 1 - len(loops)]
+            weights = xp.ones(rows.shape[:-1], bool)
+            if mask is not None:
+                weights = weights & _widen(xp.asarray(mask), weights.ndim)
+            weights = weights.reshape((*batch, -1))
+            whole = stats.combine(rows.reshape((*batch, -1, stats.WIDTH)), weights, xp)
+            ran = weights.sum(-1) / max(weights.shape[-1], 1)
         if entries > own:  # it repeats each of the entries that were measured
             whole = whole * xp.asarray([1] * (stats.WIDTH - 1) + [entries // max(own, 1)])
-        return dict(stats.named(whole, entries * weights.sum(-1) / max(weights.shape[-1], 1)))
+        return dict(stats.named(whole, entries * ran))
 
     def _missing(self, node: Node, what: str) -> str:
         if any(place.kind in ("custom", "while") for place in node.places) and self.plan.how == "full":
@@ -294,8 +300,19 @@ def _widen(mask: Array, ndim: int) -> Array:
     return mask.reshape((*mask.shape, *[1] * (ndim - mask.ndim)))
 
 
-jax.tree_util.register_dataclass(
-    Reading,
-    data_fields=["values", "grads", "uses", "branches", "counts", "packed", "factor"],
-    meta_fields=["graph", "plan", "layout"],
-)
+_ARRAYS = ("values", "grads", "uses", "branches", "counts", "packed", "factor")
+_FIXED = ("graph", "plan", "layout")
+
+
+def _flatten(reading: Reading) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    return tuple(getattr(reading, name) for name in _ARRAYS), tuple(getattr(reading, name) for name in _FIXED)
+
+
+def _unflatten(fixed: tuple[Any, ...], arrays: Iterable[Any]) -> Reading:
+    """Past ``__init__``: a step of a small net would spend a tenth of its time in it."""
+    reading = object.__new__(Reading)
+    reading.__dict__.update(zip(_ARRAYS + _FIXED, (*arrays, *fixed), strict=True))
+    return reading
+
+
+jax.tree_util.register_pytree_node(Reading, _flatten, _unflatten)

@@ -31,41 +31,60 @@ struct Sums {
   double sum = 0, square = 0, zeros = 0, low = 0, high = 0;  // NaN counts in the sums alone
 };
 
-#define SUMS_OF(T, Name)                                                                \
-  FOR_EACH_PROCESSOR static void Name(const T* x, int64_t n, Sums* found) {             \
-    T lows[kLanes], highs[kLanes];                                                      \
-    for (int j = 0; j < kLanes; ++j) lows[j] = kInfinity, highs[j] = -kInfinity;        \
-    const int64_t whole = n - n % kLanes;                                               \
-    for (int64_t i = 0; i < whole;) {                                                   \
-      const int64_t end = std::min(i + kBlock, whole);                                  \
-      T sum[kLanes] = {0}, square[kLanes] = {0}, zeros[kLanes] = {0};                   \
-      for (; i < end; i += kLanes) {                                                    \
-        for (int j = 0; j < kLanes; ++j) {                                              \
-          const T v = x[i + j];                                                         \
-          sum[j] += v;                                                                  \
-          square[j] += v * v;                                                           \
-          zeros[j] += v == 0 ? T(1) : T(0);                                             \
-          lows[j] = v < lows[j] ? v : lows[j];                                          \
-          highs[j] = v > highs[j] ? v : highs[j];                                       \
-        }                                                                               \
-      }                                                                                 \
-      for (int j = 0; j < kLanes; ++j) {                                                \
-        found->sum += sum[j], found->square += square[j], found->zeros += zeros[j];     \
-      }                                                                                 \
-    }                                                                                   \
-    for (int64_t i = whole; i < n; ++i) {                                               \
-      const T v = x[i];                                                                 \
-      found->sum += v, found->square += double(v) * v, found->zeros += v == 0;          \
-      lows[0] = v < lows[0] ? v : lows[0], highs[0] = v > highs[0] ? v : highs[0];      \
-    }                                                                                   \
-    found->low = *std::min_element(lows, lows + kLanes);                                \
-    found->high = *std::max_element(highs, highs + kLanes);                             \
+// Vectors by name: left to itself the compiler keeps these sums in memory, and takes twice as long.
+#define SUMS_OF(T, Integer, Name, kBytes, Target)                                                                     \
+  typedef T Name##Vector __attribute__((vector_size(kBytes)));                                             \
+  typedef Integer Name##Counts __attribute__((vector_size(kBytes)));                                       \
+  Target static void Name(const T* x, int64_t n, Sums* found) {                            \
+    constexpr int kLanes = kBytes / sizeof(T);                                                             \
+    Name##Vector low = kInfinity - Name##Vector{}, high = -low, low2 = low, high2 = high;              \
+    const int64_t whole = n - n % (2 * kLanes);                                                        \
+    for (int64_t i = 0; i < whole;) {                                                                  \
+      const int64_t end = std::min(i + kBlock, whole);                                                 \
+      Name##Vector sum = {}, sum2 = {}, square = {}, square2 = {};                                     \
+      Name##Counts zeros = {}, zeros2 = {};                                                            \
+      for (; i < end; i += 2 * kLanes) {                                                               \
+        Name##Vector v, v2;                                                                            \
+        __builtin_memcpy(&v, x + i, kBytes), __builtin_memcpy(&v2, x + i + kLanes, kBytes);                    \
+        sum += v, sum2 += v2, square += v * v, square2 += v2 * v2;                                     \
+        zeros -= Name##Counts(v == 0), zeros2 -= Name##Counts(v2 == 0);                                \
+        low = v < low ? v : low, low2 = v2 < low2 ? v2 : low2;                                         \
+        high = v > high ? v : high, high2 = v2 > high2 ? v2 : high2;                                   \
+      }                                                                                                \
+      zeros += zeros2;                                                                                 \
+      for (int j = 0; j < kLanes; ++j) {                                                               \
+        found->sum += double(sum[j]) + sum2[j], found->square += double(square[j]) + square2[j];       \
+        found->zeros += zeros[j];                                                                      \
+      }                                                                                                \
+    }                                                                                                  \
+    low = low2 < low ? low2 : low, high = high2 > high ? high2 : high;                                 \
+    for (int j = 1; j < kLanes; ++j) {                                                                 \
+      low[0] = low[j] < low[0] ? low[j] : low[0], high[0] = high[j] > high[0] ? high[j] : high[0];     \
+    }                                                                                                  \
+    T least = low[0], most = high[0];                                                                  \
+    for (int64_t i = whole; i < n; ++i) {                                                              \
+      const T v = x[i];                                                                                \
+      found->sum += v, found->square += double(v) * v, found->zeros += v == 0;                         \
+      least = v < least ? v : least, most = v > most ? v : most;                                       \
+    }                                                                                                  \
+    found->low = least, found->high = most;                                                            \
   }
 
-SUMS_OF(float, SumsOfFloats)
-SUMS_OF(double, SumsOfDoubles)
-static void SumsOf(const float* x, int64_t n, Sums* found) { SumsOfFloats(x, n, found); }
-static void SumsOf(const double* x, int64_t n, Sums* found) { SumsOfDoubles(x, n, found); }
+#if defined(__x86_64__) && defined(__GNUC__)
+SUMS_OF(float, int32_t, SumsOfFloats512, 64, __attribute__((target("avx512f"))))
+SUMS_OF(double, int64_t, SumsOfDoubles512, 64, __attribute__((target("avx512f"))))
+SUMS_OF(float, int32_t, SumsOfFloats256, 32, __attribute__((target("avx2"))))
+SUMS_OF(double, int64_t, SumsOfDoubles256, 32, __attribute__((target("avx2"))))
+static const bool kWidest = (__builtin_cpu_init(), __builtin_cpu_supports("avx512f"));
+static const bool kWide = (__builtin_cpu_init(), __builtin_cpu_supports("avx2"));
+#define WIDEST_OF(Name) (kWidest ? Name##512 : kWide ? Name##256 : Name)
+#else
+#define WIDEST_OF(Name) Name
+#endif
+SUMS_OF(float, int32_t, SumsOfFloats, 16, )
+SUMS_OF(double, int64_t, SumsOfDoubles, 16, )
+static void SumsOf(const float* x, int64_t n, Sums* found) { WIDEST_OF(SumsOfFloats)(x, n, found); }
+static void SumsOf(const double* x, int64_t n, Sums* found) { WIDEST_OF(SumsOfDoubles)(x, n, found); }
 
 // What a sum in single precision can't hold, in double precision: of doubles, scaled by a power of two, in two factors
 // because one of them may be beyond a double itself; floats need no scaling there.
@@ -123,6 +142,11 @@ template <typename T>
 static void Measure(const T* x, int64_t n, T* row) {
   Sums found;
   SumsOf(x, n, &found);
+  if (found.low == found.high && std::isfinite(found.sum)) {  // the same number everywhere: that of a scalar, say
+    const T v = T(found.low);
+    row[0] = std::fabs(v), row[1] = v, row[2] = 0, row[3] = row[4] = v, row[5] = T(v == 0), row[6] = 0;
+    return;
+  }
   const double mean = found.sum / n, square = found.square / n, variance = square - mean * mean;
   const double peak = std::max(std::fabs(found.low), std::fabs(found.high));
   const bool held = std::isfinite(square) && peak < kLargest && peak > 1 / kLargest && mean * mean <= kSteepest * variance;
@@ -131,9 +155,10 @@ static void Measure(const T* x, int64_t n, T* row) {
   row[3] = T(found.low), row[4] = T(found.high), row[5] = T(found.zeros / n), row[6] = T(0);
 }
 
-// Tables of shape (..., rows, entries), each reduced along its rows into (..., rows of all of them, 7).
+// Tables of shape (..., rows, entries), each reduced along its rows into (..., rows of all of them, 7). Where
+// there are lengths in `joined`, the first table is arrays of these lengths, one behind the other, each reduced to a row.
 template <ffi::DataType kType>
-static ffi::Error Statistics(ffi::RemainingArgs tables, ffi::Result<ffi::Buffer<kType>> out) {
+static ffi::Error Statistics(ffi::Span<const int64_t> joined, ffi::RemainingArgs tables, ffi::Result<ffi::Buffer<kType>> out) {
   const auto shape = out->dimensions();
   const int64_t together = shape[shape.size() - 2];
   int64_t before = 0;
@@ -143,19 +168,28 @@ static ffi::Error Statistics(ffi::RemainingArgs tables, ffi::Result<ffi::Buffer<
     const auto own = table->dimensions();
     const int64_t n = own[own.size() - 1], rows = own[own.size() - 2];
     const int64_t batch = n && rows ? int64_t(table->element_count()) / (n * rows) : 0;
+    const bool parts = k == 0 && joined.size();
+    const int64_t made = parts ? joined.size() : rows;
     for (int64_t b = 0; b < batch; ++b) {
-      for (int64_t r = 0; r < rows; ++r) {
-        Measure(table->typed_data() + (b * rows + r) * n, n, out->typed_data() + (b * together + before + r) * kWidth);
+      const auto* x = table->typed_data() + b * rows * n;
+      auto* row = out->typed_data() + (b * together + before) * kWidth;
+      for (int64_t r = 0; r < made; ++r, row += kWidth) {
+        const int64_t length = parts ? joined[r] : n;
+        Measure(x, length, row);
+        x += length;
       }
     }
-    before += rows;
+    before += made;
   }
   return ffi::Error::Success();
 }
 
-#define STATISTICS(Name, kType)            \
-  XLA_FFI_DEFINE_HANDLER_SYMBOL(           \
-      Name, Statistics<kType>, ffi::Ffi::Bind().RemainingArgs().Ret<ffi::Buffer<kType>>())
+#define STATISTICS(Name, kType)                                 \
+  XLA_FFI_DEFINE_HANDLER_SYMBOL(Name, Statistics<kType>,        \
+                                ffi::Ffi::Bind()                \
+                                    .Attr<ffi::Span<const int64_t>>("joined") \
+                                    .RemainingArgs()            \
+                                    .Ret<ffi::Buffer<kType>>())
 
 STATISTICS(StatisticsOfFloats, ffi::F32);
 STATISTICS(StatisticsOfDoubles, ffi::F64);

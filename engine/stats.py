@@ -177,9 +177,9 @@ def _mean(values: Array, weights: Array, xp: ModuleType) -> Array:
 
 def named(row: Array, entries: Array) -> Mapping[str, Any]:
     """A row as a dictionary, with the Euclidean norm ``l2`` of the whole array of ``entries`` numbers."""
-    found: dict[str, Any] = {name: row[..., index] for index, name in enumerate(ROW)}
-    found["l2"] = found["rms"] * entries**0.5
     if isinstance(row, np.ndarray) and row.ndim == 1:
-        found = {name: float(value) for name, value in found.items()}
-        found["nonfinite"] = int(found["nonfinite"])
-    return found
+        found: dict[str, Any] = dict(zip(ROW, row.tolist(), strict=True))
+        found |= {"l2": float(found["rms"] * entries**0.5), "nonfinite": int(found["nonfinite"])}
+        return found
+    found = {name: row[..., index] for index, name in enumerate(ROW)}
+    return found | {"l2": found["rms"] * entries**0.5}

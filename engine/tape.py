@@ -97,16 +97,22 @@ def _tables(arrays: Mapping[str, Any]) -> list[str]:
     return [_TABLE + " ".join(group) for group in groups.values()]
 
 
+def is_table(key: str) -> bool:
+    """Whether statistics of several nodes are kept under it."""
+    return key.startswith(_TABLE)
+
+
 def _rows(table: str) -> list[str]:
     """The nodes whose rows a table has."""
     return table.removeprefix(_TABLE).split(" ")
 
 
-def apart(kept: Sinks) -> Sinks:
-    """What was kept, tables taken apart into the rows of each node."""
-    found = {key: array for key, array in kept.items() if not key.startswith(_TABLE)}
-    for key in kept.keys() - found.keys():
-        found |= {id: kept[key][..., place, :] for place, id in enumerate(_rows(key))}
+def apart(kept: Sinks) -> dict[str, tuple[Array, int | None]]:
+    """For each node what was kept of it: an array, or a table and the row of it that is the node's."""
+    found: dict[str, tuple[Array, int | None]] = {}
+    for key, array in kept.items():
+        rows = {id: (array, place) for place, id in enumerate(_rows(key))} if is_table(key) else {key: (array, None)}
+        found |= rows
     return found
 
 

@@ -62,6 +62,18 @@ def test_several_tables_are_measured_one_below_the_other():
     np.testing.assert_allclose(kernel.measure(list(map(jnp.asarray, tables))), rows, rtol=1e-5, atol=1e-7)
 
 
+def test_arrays_that_lie_one_behind_the_other_have_a_row_each():
+    whole, table = (RNG.normal(size=size).astype(np.float32) for size in ((1, 50), (2, 9)))
+    parts = [whole[:, :33], whole[:, 33:34], whole[:, 34:], table]
+    rows = np.concatenate([stats.measure(part, np, lead=1) for part in parts])
+    np.testing.assert_allclose(kernel.measure([whole, table], (33, 1, 16)), rows, rtol=1e-5, atol=1e-7)
+
+
+def test_a_number_repeated_has_no_spread():
+    row = kernel.measure([jnp.full((1, 1000), 0.1)])[0]
+    np.testing.assert_array_equal(row, np.float32([0.1, 0.1, 0, 0.1, 0.1, 0, 0]))
+
+
 def test_under_vmap_each_example_has_its_own_rows():
     one, other = (RNG.normal(size=size).astype(np.float32) for size in ((4, 2, 40), (4, 3, 7)))
     found = jax.vmap(lambda *tables: kernel.measure(tables))(one, other)
