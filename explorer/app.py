@@ -75,7 +75,7 @@ class Page:
         self._inspecting = Inspecting(self._known, self._crew.beside, self._refolded, self.shows.reply)
         self.shows.supposed = self._inspecting.supposed
         self._running = Running(self._known, self._crew, self.shows, self._push, self._again, opening.limits)
-        many = bool(opening.limits.sizes)
+        many = opening.limits is not None
         self._dividing = Dividing(self._known, self._crew.ask, self.shows, self.shows.settings, many)
         self.shows.passed = self._dividing.refresh
         self._placing: Any = None
