@@ -24,6 +24,9 @@ and *Back to the lesson* restores it. Page Up and Page Down, the keys of a click
 **An order.** The lessons build on one another within a group. Three ninety-minute sessions: the first group with pencil
 and paper; then learning; then what goes wrong, with the students' own settings. Progress is kept in each browser alone.
 
+**Thirty of them.** `backprop-explorer serve --public` is a server for a whole class, each with a page of their own; to
+have them follow yours instead, open a *Class* on it.
+
 **One's own.** A lesson is one file: [LESSONS.md](LESSONS.md).
 """
 

@@ -119,7 +119,12 @@ TRAINED = [
 
 @pytest.mark.parametrize(
     ("task", "names"),
-    [("product", ["rate"]), ("digits", TRAINED), ("moons", ["noise", *TRAINED]), ("text", ["length", *TRAINED])],
+    [
+        ("product", ["rate"]),
+        ("digits", [*TRAINED, "devices"]),
+        ("moons", ["noise", *TRAINED, "devices"]),
+        ("text", ["length", *TRAINED, "devices"]),
+    ],
 )
 def test_a_form_has_the_fields_that_matter(task, names):
     found = fields(usual(task))
