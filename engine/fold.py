@@ -102,6 +102,7 @@ class _View:
         self.hidden = hidden
         self.plumbing = plumbing
         self._found: dict[str, str] = {}
+        self._shut: dict[str, str] = {"": ""}
 
     def home(self, node: Node) -> str:
         """The scope a node is drawn in."""
@@ -133,7 +134,10 @@ class _View:
 
     def _closed(self, scope: str) -> str:
         """The outermost closed scope around; empty if all are open."""
-        return next((around for around in reversed(self.graph.ancestry(scope)) if around not in self.opened), "")
+        if scope not in self._shut:
+            around = self._closed(self.graph.scope(scope).parent)
+            self._shut[scope] = around or ("" if scope in self.opened else scope)
+        return self._shut[scope]
 
     def _neighbour(self, node: Node) -> str:
         """The node that a piece of plumbing is folded into: what it reads, or else what reads it."""
@@ -199,10 +203,16 @@ def layers(graph: Graph, hidden: Iterable[str] = (), most: int = 24) -> frozense
     opened: frozenset[str] = frozenset()
     for scope in sorted(wanted, key=lambda scope: scope.id.count("/")):
         tried = opened | {scope.id}
-        if opened and len(fold(graph, tried, hidden).boxes) > most:
+        if opened and _count(graph, tried, hidden) > most:
             break
         opened = tried
     return opened
+
+
+def _count(graph: Graph, opened: frozenset[str], hidden: Iterable[str]) -> int:
+    """How many boxes would be seen."""
+    view = _View(graph, opened, frozenset(hidden), plumbing=False)
+    return len({view.box_of(node.id) for node in graph.nodes})
 
 
 def operations(graph: Graph, most: int = MOST) -> frozenset[str]:
@@ -257,7 +267,7 @@ def in_parts(graph: Graph, most: int = PART, hidden: Iterable[str] = ()) -> Grap
             scopes.append(part)
             taken.add(id)
             moved.update(dict.fromkeys(level[start : start + -(-len(level) // count)], part.id))
-    nodes = tuple(dataclasses.replace(node, scope=moved.get(node.id, node.scope)) for node in graph.nodes)
+    nodes = tuple(dataclasses.replace(n, scope=moved[n.id]) if n.id in moved else n for n in graph.nodes)
     placed = [dataclasses.replace(scope, parent=moved.get(f"scope:{scope.id}", scope.parent)) for scope in scopes]
     return in_parts(dataclasses.replace(graph, nodes=nodes, scopes=_outer_first(placed)), most, away)
 

@@ -109,9 +109,8 @@ class More:
             self._compiled[probe] = program
             while len(self._compiled) > PROGRAMS:
                 self._compiled.popitem(last=False)
-        return program(
-            state.params, optimisers.factor(state.optimiser), self._batch.arrays(self._problem.batch(state.step))
-        )
+        arrays = self._batch.arrays(self._problem.batch(state.step))
+        return jax.block_until_ready(program(state.params, optimisers.factor(state.optimiser), arrays))
 
     def _program(self, probe: Probe) -> Callable[..., Reading]:
         problem = self._problem

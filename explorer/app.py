@@ -71,7 +71,7 @@ class Page:
         self._used = time.monotonic()
         self._session: Session | None = None
         self.shows = Showing(self._known, self.channel, opening.local, self.received)
-        self._folding = Folding(self._known, self._refolded, self.shows.along)
+        self._folding = Folding(self._known, self._refolded, self.shows.along, self.shows.reply)
         self._inspecting = Inspecting(self._known, self._crew.beside, self._refolded, self.shows.reply)
         self.shows.supposed = self._inspecting.supposed
         self._running = Running(self._known, self._crew, self.shows, self._push, self._again, opening.limits)
@@ -281,9 +281,9 @@ class Page:
         if self._programs[:1] != wanted:  # the settings have changed meanwhile
             return
         self._compiling = None
-        self.shows.busy("")
         session.take(step)
         self._crew.do(self._push)
+        self.shows.busy("")
         if len(session.graph.nodes) <= _SMALL:
             self._warm()
         self._resume()

@@ -14,15 +14,22 @@ Message = dict[str, Any]
 class Folding:
     """The graph's part of one page."""
 
-    def __init__(self, known: Callable[[], Session], refolded: Callable[[], None], along: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        known: Callable[[], Session],
+        refolded: Callable[[], None],
+        along: Callable[[], None],
+        reply: Callable[..., None],
+    ) -> None:
         """Begin.
 
         Args:
             known: the page's session.
             refolded: sends the pass in another drawing.
             along: sends the ways to the loss that are shown.
+            reply: sends a message.
         """
-        self._known, self._refolded, self._along = known, refolded, along
+        self._known, self._refolded, self._along, self._reply = known, refolded, along, reply
 
     def received(self, message: Message) -> None:
         """Fold as a message asks, and show it if that changes anything.
@@ -31,6 +38,9 @@ class Folding:
             EngineError: there is no such node or scope.
         """
         session = self._known()
+        if message["type"] == "find":
+            self._find(str(message["text"]))
+            return
         before = session.scene
         ways = session.way_of
         _DOES[str(message["type"])](session, message)
@@ -38,6 +48,11 @@ class Folding:
             self._refolded()
         elif session.way_of != ways:
             self._along()
+
+    def _find(self, text: str) -> None:
+        """Have the node selected that is called so; the browser knows few of the names in a very large graph."""
+        if found := self._known().find(text):
+            self._reply(type="select", node=found, itself=True)
 
 
 _DOES: Mapping[str, Callable[[Session, Message], None]] = {
@@ -49,5 +64,5 @@ _DOES: Mapping[str, Callable[[Session, Message], None]] = {
     "resize": lambda session, message: session.resize(float(message["width"]), float(message["height"])),
 }
 
-MESSAGES = frozenset(_DOES)
+MESSAGES = frozenset({"find", *_DOES})
 """Types of the messages that are about folding."""

@@ -53,7 +53,7 @@ class View:
         self._crew = Crew(self._failed)
         self.widget = make(self.received)
         self._drawn = Drawn(self._known, Direct(), self.widget)
-        self._folding = Folding(self._known, self._push, self._drawn.along)
+        self._folding = Folding(self._known, self._push, self._drawn.along, self._drawn.reply)
         self._inspecting = Inspecting(self._known, self._crew.beside, self._push, self._drawn.reply)
         self._drawn.supposed = self._inspecting.supposed
         self._opened = False

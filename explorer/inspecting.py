@@ -35,6 +35,8 @@ class Inspecting:
         self._known, self._beside, self._push, self._reply = known, beside, push, reply
         self._compiling: Any = None
         self._heard = 0
+        self._reading: list[str] = []
+        """What is being read, and what is to be after it, in words."""
         self._looked: tuple[str, str, tuple[int, ...]] | None = None
         self._plain: tuple[Any, Any, dict[str, Any]] | None = None
 
@@ -67,17 +69,25 @@ class Inspecting:
         """Have what is seen read, where a large graph's step left it out."""
         session = self._known()
         if nodes := session.unread():
-            self._read(f"Reading {len(nodes)} more boxes", session.statistics(nodes))
+            what = f"{len(nodes)} more boxes" if len(nodes) > 1 else "one more box"
+            self._read(f"Reading {what}", session.statistics(nodes))
 
     def _read(self, what: str, job: Callable[[], Any]) -> None:
         """Have more of the shown step read, and show it."""
-        self._reply(type="busy", text=f"{what}: a program is compiled for it…")
-        self._beside(job, partial(self._took, self._known().step))
+        self._reading.append(f"{what}: a program is compiled for it…")
+        if len(self._reading) == 1:
+            self._reply(type="busy", text=self._reading[0])
+        self._beside(job, partial(self._took, self._known().step), self._read_next)
+
+    def _read_next(self) -> None:
+        """Say what is read now, one after the other."""
+        self._reading.pop(0)
+        self._reply(type="busy", text=self._reading[0] if self._reading else "")
 
     def _took(self, step: Any, reading: Any) -> None:
-        self._reply(type="busy", text="")
         if self._known().take_besides(step, reading):
             self._push()
+        self._read_next()
 
     def _summary(self, message: Message) -> None:
         box = str(message["box"])

@@ -106,7 +106,7 @@ class Room(Seen):
     @property
     def next(self) -> Callable[[], Step]:
         """What takes the full pass that training goes on with: likewise of the run as it is now."""
-        return partial(self.trainer.advance, self.run.state, self.run.controls)
+        return partial(_finished, self.trainer, self.run.state, self.run.controls)
 
     def advance(self, count: int) -> None:
         """Take some steps; fewer if the loss stops being finite, as nothing that follows would tell more."""
@@ -211,6 +211,13 @@ class Room(Seen):
         here = self.pass_at(self.broken)
         spoilt = not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(here.before.params))
         return self.pass_at(self.broken - 1) if spoilt and self.broken else here
+
+
+def _finished(trained: Trainer, *begin: Any) -> Step:
+    """A step with its numbers there: JAX returns one that it has only begun with."""
+    step = trained.advance(*begin)
+    jax.block_until_ready(step.loss)
+    return step
 
 
 def own_problem(target: Target, rate: float) -> Problem:

@@ -38,7 +38,7 @@ class Sheet:
         self.graph, self.parameters = graph, parameters
         self.graph = in_parts(graph, hidden=self._hidden)
         self.notes: list[str] = []
-        self.opened = self.usually_open
+        self._as_usual()
         self._refold()
 
     def name_sources(self, named: Callable[[str], str]) -> None:
@@ -54,7 +54,7 @@ class Sheet:
         if granularity not in (LAYER, OPERATION):
             raise ExplorerError(f"Granularity {granularity!r} is neither 'layer' nor 'operation'.")
         self.granularity = granularity
-        self.opened = self.usually_open
+        self._as_usual()
         self._refold()
         shut = operations(self.graph, len(self.graph.nodes) + len(self.graph.scopes)) - self.opened
         if granularity == OPERATION and shut:
@@ -82,6 +82,13 @@ class Sheet:
             self.plumbing = True
         self._refold()
 
+    def find(self, text: str) -> str:
+        """Id of the node that is called so, or else of the first one whose name has that in it; empty if none has."""
+        if text in self.graph:
+            return self.graph.node(text).id
+        wanted = text.lower()
+        return next((node.id for node in self.graph.nodes if wanted in node.name.lower()), "")
+
     def show_plumbing(self, shown: bool) -> None:
         """Show reshapes, broadcasts and casts as boxes of their own, or fold them into their neighbours."""
         self.plumbing = shown
@@ -93,7 +100,7 @@ class Sheet:
             self.view = (width, height)
             self._refold()
 
-    @property
+    @cached_property
     def usually_open(self) -> frozenset[str]:
         """Ids of the scopes that are open as one first sees the graph."""
         return layers(self.graph, self._hidden) if self.granularity == LAYER else operations(self.graph)
@@ -102,6 +109,10 @@ class Sheet:
     def _hidden(self) -> tuple[str, ...]:
         """What lies inside the layer that uses it."""
         return tucked(self.graph, self.parameters)
+
+    def _as_usual(self) -> None:
+        self._forget("usually_open")
+        self.opened = self.usually_open
 
     def _refold(self) -> None:
         self.notes = []
@@ -152,6 +163,6 @@ class Sheet:
         if smaller is self.graph:
             raise error
         self.graph = smaller
-        self.opened = self.usually_open
+        self._as_usual()
         self._forget("numbers", "figures")
         self.notes.append(f"{error} It is shown in parts.")

@@ -159,6 +159,13 @@ def test_a_message_is_done_as_on_the_page(view, sent):
     assert len(view.widget.scene["boxes"]) > 5
 
 
+def test_a_node_that_the_browser_was_not_told_of_is_found(view, sent):
+    view.received({"type": "find", "text": "TANH"})
+    view.received({"type": "find", "text": "cosh"})
+    done(view)
+    assert sent == [{"type": "select", "node": view.graph.node("tanh").id, "itself": True}]
+
+
 def test_what_fails_is_told_in_the_view(view, sent):
     view.received({"type": "toggle", "scope": "thick"})
     done(view)

@@ -360,6 +360,12 @@ def test_a_parameter_is_revealed_with_the_layer_that_uses_it(spiral):
     assert spiral.graph.node("params.layers.0.w").id in {box.id for box in spiral.scene.boxes}
 
 
+@pytest.mark.parametrize("text", ["cross_entropy/log_softmax/exp", "LOG_SOFTMAX/EXP"])
+def test_a_node_is_found_by_its_name_or_a_part_of_it(spiral, text):
+    assert spiral.graph.node(spiral.find(text)).name == "cross_entropy/log_softmax/exp"
+    assert spiral.find("nothing of the sort") == ""
+
+
 def test_revealing_plumbing_shows_plumbing(spiral):
     spiral.reveal("mlp/layer/broadcast_in_dim")
     assert spiral.plumbing

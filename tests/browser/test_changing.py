@@ -43,8 +43,18 @@ def test_enter_opens_the_selected_fold_and_shift_enter_folds_it(folded: Page) ->
     folded.keyboard.press("Enter")
     expect_row(folded, "mlp/layer/tanh")
     assert set(LAYERS) - set(names(folded)) == {"mlp/layer"}
-    folded.keyboard.press("ArrowRight")
     folded.keyboard.press("Shift+Enter")
+    expect_rows(folded, LAYERS)
+
+
+def test_what_leaves_an_opened_fold_is_selected_in_its_place_and_folded_the_fold(folded: Page) -> None:
+    heading = inspector(folded).get_by_role("heading", level=2)
+    folded.mouse.click(*place_of(folded, "mlp/layer_1 ·"))
+    expect(heading).to_have_attribute("title", "mlp/layer_1")
+    folded.keyboard.press("Enter")
+    expect(heading).to_have_attribute("title", "mlp/layer_1/tanh")
+    folded.keyboard.press("Shift+Enter")
+    expect(heading).to_have_attribute("title", "mlp/layer_1")
     expect_rows(folded, LAYERS)
 
 

@@ -5,6 +5,7 @@ import { currentStop, flowing } from "./store.js";
 
 const CELL = 400;
 const READABLE = 0.72;
+const LEAST = 0.4; // smaller, nothing can be read
 const MARCH_MS = 3500;
 const MANY = 40; // wires that can be painted again within a frame
 const SETTLE_MS = 250;
@@ -255,7 +256,7 @@ export function createCanvas(host, store, look) {
   function open() {
     fit();
     const { scene } = store.state;
-    if (!scene || !scene.boxes.length || view.fitted >= 0.4 || scene.boxes.length >= 400) return;
+    if (!scene || !scene.boxes.length || view.fitted >= LEAST || scene.boxes.length >= 400) return;
     const along = scene.direction === "TB" ? "y" : "x";
     view.scale = READABLE;
     centre(scene.boxes.reduce((first, box) => (box[along] < first[along] ? box : first)), true);
@@ -274,14 +275,36 @@ export function createCanvas(host, store, look) {
     paintAll();
   }
 
+  /** Keep in its place what was opened or folded there, where the whole graph wasn't seen, or couldn't be read. */
+  function hold({ was, now }) {
+    const { scale: before, x, y, fitted } = view;
+    const middle = [x + (was.x + was.w / 2) * before, y + (was.y + was.h / 2) * before];
+    fit();
+    if (before <= fitted * 1.05 && view.fitted >= LEAST) return;
+    const [low, high] = [[EDGE.side, EDGE.top], [view.width - EDGE.side, view.height - bottom]];
+    const most = Math.min((high[0] - low[0]) / now.w, (high[1] - low[1]) / now.h);
+    view.scale = before >= LEAST ? Math.max(Math.min(before, most), LEAST) : READABLE;
+    const [left, top] = [now.w, now.h].map((size, axis) => held(middle[axis], size * view.scale, low[axis], high[axis]));
+    Object.assign(view, { x: left - now.x * view.scale, y: top - now.y * view.scale });
+    rest();
+  }
+
+  /** Where a stretch begins that lies around a place, within bounds; one that is longer begins with them. */
+  const held = (middle, size, low, high) => Math.max(Math.min(middle - size / 2, high - size), low);
+
   function centre(box, lead = false) {
     const along = lead ? 0.22 : 0.5;
-    const { scene } = store.state;
-    const across = scene.direction === "TB" ? [0.5, along] : [along, 0.5];
+    const across = store.state.scene.direction === "TB" ? [0.5, along] : [along, 0.5];
     view.x = across[0] * view.width - (box.x + box.w / 2) * view.scale;
     const tall = view.height - EDGE.top - bottom;
     view.y = EDGE.top + across[1] * tall - (box.y + box.h / 2) * view.scale;
-    // what fits one way stays in the middle that way: following a long line doesn't bob
+    rest();
+  }
+
+  /** What fits one way stays in the middle that way: following a long line doesn't bob. */
+  function rest() {
+    const { scene } = store.state;
+    const tall = view.height - EDGE.top - bottom;
     if (scene.width * view.scale < view.width - 2 * EDGE.side) view.x = (view.width - scene.width * view.scale) / 2;
     if (scene.height * view.scale < tall) view.y = EDGE.top + (tall - scene.height * view.scale) / 2;
     paintAll();
@@ -346,12 +369,12 @@ export function createCanvas(host, store, look) {
       const fitted = Math.abs(view.scale - view.fitted) < 1e-6;
       if (measure()) first ? open() : fitted ? fit() : paintAll();
     },
-    show(scene, keep) {
+    show(scene, turn) {
       if (!view.width) measure();
       scene.clusters.forEach((cluster) => (cluster.depth = cluster.id.split("/").length));
       prepareDrawing(scene, context);
       index(scene);
-      keep ? paintAll() : open();
+      turn && view.width ? hold(turn) : open();
     },
     stop() {
       cancelAnimationFrame(frame);

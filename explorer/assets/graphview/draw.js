@@ -159,12 +159,18 @@ function paintWire(context, wire, state, ink, scale, bold) {
   context.fillStyle = context.strokeStyle;
   if (back) arrow(context, path[0], path[1], wire.ends.start + Math.PI);
   else arrow(context, path[path.length - 2], path[path.length - 1], wire.ends.end);
-  if (wire.count > 1 && scale > 0.5) {
-    const middle = Math.floor(path.length / 4) * 2;
-    context.font = `500 ${Math.min(9 / Math.min(scale, 1), 14)}px ${FONT}`;
-    context.fillStyle = ink.quiet;
-    context.fillText(`×${wire.count}`, path[middle] + 3, path[middle + 1] - 4);
-  }
+  if (wire.count > 1 && scale > 0.5) drawCount(context, wire, ink, scale);
+}
+
+/** In the middle of a wire, above it or beside it: between two boxes there is room for little more. */
+function drawCount(context, { pieces, count }, ink, scale) {
+  const [x0, y0, x1, y1] = pieces[Math.floor(pieces.length / 2)].line;
+  const beside = Math.abs(y1 - y0) > Math.abs(x1 - x0);
+  context.font = `500 ${Math.min(9 / Math.min(scale, 1), 14)}px ${FONT}`;
+  context.fillStyle = ink.quiet;
+  context.textAlign = beside ? "left" : "center";
+  context.fillText(`×${count}`, x0 + (beside ? 4 : 0), y0 + (beside ? 3 : -4));
+  context.textAlign = "left";
 }
 
 function arrow(context, x, y, direction) {

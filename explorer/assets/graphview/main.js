@@ -11,7 +11,7 @@ import { createHelp, listen } from "./keys.js";
 import { createLink } from "./link.js";
 import { createLive } from "./live.js";
 import { listenToPointer } from "./pointer.js";
-import { createStore, kept, keptBox, prepared, waysOf } from "./store.js";
+import { createStore, kept, keptBox, prepared, turnedIn, waysOf, within } from "./store.js";
 import { createTable } from "./table.js";
 import { createLegend, createMinimap, createTools } from "./tools.js";
 import { createStand } from "./stand.js";
@@ -38,6 +38,8 @@ export function mount(root, look, send, wholePage) {
   });
   const canvas = createCanvas(stage, store, look);
   let pending = null; // node to select once the scene that shows it has come
+  let turned = ""; // scope that somebody opens or folds, until the scene has come
+  let turn = null; // and where it lay, and lies
   let table = null;
   let tableShown = false;
   let lastRun = 0;
@@ -45,7 +47,11 @@ export function mount(root, look, send, wholePage) {
 
   const actions = {
     granularity: (value) => send({ type: "granularity", value }),
-    toggle: (scope) => send({ type: "toggle", scope }),
+    toggle(scope) {
+      turned = scope;
+      send({ type: "toggle", scope });
+    },
+    find: (text) => send({ type: "find", text }),
     plumbing: (value) => send({ type: "plumbing", value }),
     go: (position) => track.go(position),
     select,
@@ -76,7 +82,7 @@ export function mount(root, look, send, wholePage) {
   const link = createLink(store, inspector, say);
   table = createTable(store, actions);
   const walker = createWalker(store, { select, say: (id) => table.say(id) });
-  stage.append(walker, createBanner(store, actions).element, tools.element, minimap.element, legend.element, busy.element, note, message, cover);
+  stage.append(walker, createBanner(store, actions).element, tools.element, minimap.element, legend.element, make("div", { class: "notes" }, busy.element, note), message, cover);
   root.append(make("div", { class: "explorer" }, track.element, stage, inspector.element, table.element, table.live, help, exporting.element));
 
   function selectedBox() {
@@ -204,8 +210,9 @@ export function mount(root, look, send, wholePage) {
     if (!state.scene) return;
     if (changed.has("position") || (changed.has("scene") && !staying)) say("");
     if (changed.has("scene")) {
-      canvas.show(state.scene, false);
-      if (state.selected) canvas.follow(state.scene.byId.get(state.selected));
+      canvas.show(state.scene, turn);
+      const box = state.scene.byId.get(state.selected);
+      if (box && (!turn || within(box, turn.now))) canvas.follow(box);
     } else if (["theme", "figures", "whatif", "plain", "ways"].some((key) => changed.has(key))) canvas.paintAll();
     else if (changed.has("position")) {
       const stop = state.position > 0 && state.scene.stops[state.position - 1];
@@ -216,8 +223,10 @@ export function mount(root, look, send, wholePage) {
     } else if (changed.has("selected")) canvas.paintOver();
     if (changed.has("ways")) sayWays();
     painted = state.position;
-    note.hidden = !state.scene.notes.length;
-    note.textContent = state.scene.notes.map(translated).join(" ");
+    const told = state.scene.notes.map(translated).join(" ");
+    if (note.textContent !== told) note.hidden = !told;
+    else if (changed.has("position") || changed.has("selected")) note.hidden = true; // it was read, and lies over the graph
+    note.textContent = told;
   });
 
   let settling = 0;
@@ -240,7 +249,10 @@ export function mount(root, look, send, wholePage) {
       if (scene) {
         const stop = before && state.position > 0 ? before.stops[state.position - 1] : null;
         const position = kept(next, stop, before, state.position);
-        Object.assign(changes, { scene: next, position, selected: keptBox(next, state.selected) ?? next.stops[position - 1]?.box ?? null });
+        turn = turnedIn(before, next, turned);
+        const looked = turn && turn.was.opens ? turn.was.id : state.selected;
+        if (turn) turned = "";
+        Object.assign(changes, { scene: next, position, selected: keptBox(next, looked, before) ?? next.stops[position - 1]?.box ?? null });
       }
       store.set(changes);
       cover.hidden = true;
@@ -355,7 +367,7 @@ export function render({ model, el }) {
     moved: ({ box, node, moves }) => view.closer("moves", { box, node, moves }),
     saved: (file) => view.saved(file),
     train: () => view.train(),
-    select: ({ node }) => view.select(node),
+    select: ({ node, itself }) => view.select(node, itself),
     stand: (place) => view.stand(place),
   };
   model.on("scene", show);

@@ -116,15 +116,40 @@ export function flowing(scene, stop) {
 /** Where the playhead goes in a new scene: the same phase and box, or the same share of the pass. */
 export function kept(scene, stop, before, position) {
   if (!before || !stop) return 0;
-  const same = scene.stops.findIndex((own) => own.box === stop.box && own.phase === stop.phase);
-  if (same >= 0) return same + 1;
+  const at = (box) => 1 + scene.stops.findIndex((own) => own.box === box && own.phase === stop.phase);
+  const same = at(stop.box);
+  if (same) return same;
   if (position === before.stops.length) return scene.stops.length;
+  const instead = at(keptBox(scene, stop.box, before));
+  if (instead) return instead;
   const [old, own] = [before, scene].map((any) => any.phases.find((phase) => phase.name === stop.phase));
   const share = (position - old.first) / Math.max(old.count - 1, 1);
   return own.count ? own.first + Math.round(share * (own.count - 1)) : 0;
 }
 
-/** A box that is still there. */
-export function keptBox(scene, id) {
-  return scene.byId.has(id) ? id : null;
+/** The box that stands where another one stood before: itself, what leaves the fold that was opened, or its fold. */
+export function keptBox(scene, id, before) {
+  if (scene.byId.has(id)) return id;
+  const box = before && before.byId.get(id);
+  if (!box) return null;
+  const opened = scene.clusters.find((cluster) => cluster.id === box.opens);
+  const inside = opened ? scene.boxes.filter((own) => within(own, opened)) : [];
+  if (inside.length) return (inside.find((own) => own.node === box.node) || inside[inside.length - 1]).id;
+  const shut = before.clusters.find((cluster) => scene.byId.has(foldOf(cluster.id)) && within(box, cluster));
+  return shut ? foldOf(shut.id) : null;
 }
+
+/** Where a scope lies in each of two scenes, if it was opened or folded between them. */
+export function turnedIn(before, scene, scope) {
+  const lies = ({ byId, clusters }) => byId.get(foldOf(scope)) || clusters.find((cluster) => cluster.id === scope);
+  const [was, now] = scope && before ? [lies(before), lies(scene)] : [];
+  return was && now && before.byId.has(foldOf(scope)) !== scene.byId.has(foldOf(scope)) ? { was, now } : null;
+}
+
+/** Whether a box lies in an open scope. */
+export function within(box, cluster) {
+  const { x, y, w, h } = cluster;
+  return box.x >= x && box.y >= y && box.x + box.w <= x + w && box.y + box.h <= y + h;
+}
+
+const foldOf = (scope) => `scope:${scope}`;

@@ -39,10 +39,10 @@ export function createTools(store, canvas, look, actions) {
     const { scene } = store.state;
     if (!wanted || !scene) return;
     const names = [...scene.boxes.map((box) => [box.name, box.id]), ...scene.hidden];
-    const exact = names.find(([name]) => name.toLowerCase() === wanted);
+    const exact = names.find(([name, id]) => name.toLowerCase() === wanted || id === wanted);
     const found = exact || names.find(([name]) => name.toLowerCase().includes(wanted));
     input.classList.toggle("nothing", !found);
-    if (found) actions.select(found[1], true);
+    found ? actions.select(found[1], true) : actions.find(wanted); // of very many nodes only some names were sent
   }
 
   store.subscribe((changed) => {
@@ -50,6 +50,7 @@ export function createTools(store, canvas, look, actions) {
     if (changed.has("status")) copy.hidden = !(store.state.status && store.state.status.link);
     if (changed.has("plumbing")) plumbing.setAttribute("aria-pressed", String(store.state.plumbing));
     if (changed.has("scene") && scene) {
+      search.classList.remove("nothing");
       const names = [...scene.boxes.map((box) => box.name), ...scene.hidden.map(([name]) => name)];
       list.replaceChildren(...names.slice(0, 500).map((name) => make("option", { value: name })));
     }
