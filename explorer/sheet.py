@@ -26,6 +26,9 @@ _VIEW: Point = (720.0, 440.0)
 class Sheet:
     """A graph, which of its scopes are open, and the drawing that follows."""
 
+    opened: frozenset[str]
+    """Ids of the open scopes."""
+
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._layouts = Layouts(engine)
