@@ -225,7 +225,7 @@ def test_half_of_a_relu_layer_off_is_chance():
 def test_a_third_of_a_layer_that_died_is_told_once_the_loss_no_longer_falls():
     loss, params, step = loss_with(jax.nn.relu), net(3, 9, 1), range(200)
     reading = jax.jit(lambda params: engine.value_and_grad(loss)(params, X)[2])
-    first = reading(params)
+    first = jax.block_until_ready(reading(params))  # it may still read the array that changes below
     params[0]["b"][:3] = -50
     lost = lambda losses: units.dead(health.gather((first, reading(params)), (params,), None, losses))
     assert lost([2.0 * 0.999**each for each in step]) is None
