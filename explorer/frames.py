@@ -21,6 +21,9 @@ Array = Any
 MOST = 256
 """Columns in a frame, at most."""
 
+LOOKED = ("dead", "saturated")
+"""Shares that only a full pass tells."""
+
 
 def encoded(array: Array) -> str:
     """An array of any shape as base64 of float32, little-endian, in C order."""
@@ -158,6 +161,7 @@ def _quantities(room: Seen, columns: Columns) -> dict[str, Array]:
         "gradient": ("grad", "rms", outputs),
         "value": ("value", "rms", room.ends),
         "zeros": ("value", "zero_fraction", room.ends),
+        "zero_gradient": ("grad", "zero_fraction", outputs),
     }
     found = {}
     for name, (what, statistic, ids) in layered.items():
@@ -174,16 +178,17 @@ def _quantities(room: Seen, columns: Columns) -> dict[str, Array]:
 
 
 def _looked(room: Seen, columns: Columns) -> dict[str, Array]:
-    """Shares of saturated entries, which only a full pass tells."""
+    """Shares of dead units and of saturated entries, which only a full pass tells."""
     outputs = {layer.output: place for place, layer in enumerate(room.layers)}
-    table = np.full((len(room.looks), len(outputs) + len(room.parameters)), np.nan)
+    table = np.full((len(room.looks), len(LOOKED), len(outputs) + len(room.parameters)), np.nan)
     for look, shares in zip(room.looks, table, strict=True):
         for row in look.rows:
-            if row.saturated is not None:
-                shares[outputs[row.layer.output]] = row.saturated
+            told = [getattr(row, name) for name in LOOKED]
+            shares[:, outputs[row.layer.output]] = [np.nan if share is None else share for share in told]
     if not (len(columns) and np.isfinite(table).any()):
         return {}
     steps = np.array([look.step for look in room.looks], int)
     far = np.abs(columns.first[:, None] + columns.final[:, None] - 2 * steps) / 2
     near = far.min(axis=1) <= np.maximum(room.reach, (columns.final - columns.first + 1) / 2)
-    return {"saturated": np.where(near, table[far.argmin(axis=1)].T, np.nan)}
+    nearest = table[far.argmin(axis=1)]
+    return {name: np.where(near, nearest[:, place].T, np.nan) for place, name in enumerate(LOOKED)}

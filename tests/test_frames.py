@@ -85,6 +85,20 @@ def test_a_layer_has_the_gradient_that_its_full_pass_reads(room, frame):
     np.testing.assert_allclose(what(frame, "gradient")[:3, 7], read, rtol=1e-4)
 
 
+def test_a_layer_has_the_share_of_zero_gradients_that_its_full_pass_reads(room, frame):
+    reading = room.pass_at(7).reading
+    read = [reading.stats(layer.output)["grad"]["zero_fraction"] for layer in room.layers]
+    np.testing.assert_allclose(what(frame, "zero_gradient")[:3, 7], read)
+
+
+@pytest.mark.parametrize("share", frames.LOOKED)
+def test_a_layer_has_the_shares_of_a_pass_that_was_looked_at(room, share):
+    room.look(room.pass_at(7), {})
+    told = [getattr(row, share) for row in next(look for look in room.looks if look.step == 7).rows]
+    expected = [np.nan if own is None else own for own in told]
+    np.testing.assert_allclose(what(frames.of_run(room, shown=3), share)[: len(told), 7], expected, rtol=1e-6)
+
+
 def test_the_profile_is_the_layers_part_of_the_frame(room, frame):
     np.testing.assert_array_equal(frames.profile(room).T, what(frame, "gradient")[:3])
 

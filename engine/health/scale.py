@@ -134,11 +134,11 @@ def _product(size: _Size) -> str:
 def _told(size: _Size, verb: str) -> str:
     if size.time:
         return (
-            f"Gradients {verb} {short(size.each)}-fold at each of {size.passages} steps back through "
+            f"Gradients {verb} to {short(size.each)} times their size at each of {size.passages} steps back through "
             f"{size.first.name}: {_product(size)}; the first step receives {short(size.ratio)} of what the last does."
         )
     return (
-        f"Gradients {verb} {short(size.each)}-fold at each of {size.passages} layers: {_product(size)}; "
+        f"Gradients {verb} to {short(size.each)} times their size at each of {size.passages} layers: {_product(size)}; "
         f"{size.first.name} receives {short(size.ratio)} of what the last layer does."
     )
 

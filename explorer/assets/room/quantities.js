@@ -14,6 +14,8 @@ export const QUANTITIES = {
   weight: { title: t("Weight"), name: t("weight"), unit: t("root mean square"), text: told, legend: magnitudes },
   update: { title: t("Update ratio"), name: t("update ratio"), unit: "‖Δw‖ / ‖w‖", text: told, legend: magnitudes },
   zeros: { title: t("Zero share"), name: t("zero share"), unit: t("of all entries"), text: percent, legend: shares, share: true },
+  zero_gradient: { title: t("Zero gradients"), name: t("zero gradients"), unit: t("of all entries"), text: percent, legend: shares, share: true },
+  dead: { title: t("Dead units"), name: t("dead units"), unit: t("of all units"), text: percent, legend: shares, share: true },
   saturated: { title: t("Saturated share"), name: t("saturated share"), unit: t("of all entries"), text: percent, legend: shares, share: true },
 };
 
