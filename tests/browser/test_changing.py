@@ -119,7 +119,7 @@ def test_a_bad_setting_is_one_sentence_and_loses_nothing(folded: Page, label: st
     good = field.input_value()
     field.fill(typed)
     field.press("Tab")
-    expect(setup(folded).get_by_role("alert")).to_have_text(told)
+    expect(setup(folded).locator(".row").filter(has_text=label).get_by_role("alert")).to_have_text(told)
     expect(field).to_have_value(good)
     assert (said(folded), rows(folded)) == before
 

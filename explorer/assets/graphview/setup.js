@@ -7,8 +7,10 @@ import { make } from "./dom.js";
 export function render({ model }) {
   const root = make("form", { class: "setup", "aria-label": t("Set-up"), onsubmit: (event) => event.preventDefault() });
   const problem = make("p", { class: "problem", role: "alert", hidden: true });
+  let asked = ""; // the field that was changed last
 
   function send(name, value) {
+    asked = name;
     model.send_msg({ type: "choose", name, value });
   }
 
@@ -33,7 +35,8 @@ export function render({ model }) {
     problem.hidden = !error;
     problem.textContent = translated(error || "");
     const rows = fields.map((field) => make("div", { class: "row" }, make("label", { for: field.name }, translated(field.label)), control(field)));
-    root.replaceChildren(...rows.slice(0, 1), make("p", { class: "words" }, translated(words)), ...rows.slice(1), problem, make("p", { class: "words device" }, translated(device || "")));
+    root.replaceChildren(...rows.slice(0, 1), make("p", { class: "words" }, translated(words)), ...rows.slice(1), make("p", { class: "words device" }, translated(device || "")));
+    (rows[fields.findIndex(({ name }) => name === asked)] || root).append(problem); // beside what it speaks of: the form is long
   }
 
   model.on("form", show);
