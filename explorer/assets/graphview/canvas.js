@@ -256,10 +256,21 @@ export function createCanvas(host, store, look) {
   function open() {
     fit();
     const { scene } = store.state;
-    if (!scene || !scene.boxes.length || view.fitted >= LEAST || scene.boxes.length >= 400) return;
+    if (scene && scene.boxes.length && view.fitted < LEAST && scene.boxes.length < 400) read();
+  }
+
+  /** The box that is selected, else where data come in, at a readable size; what is in sight with it stands half-way up. */
+  function read() {
+    const { scene, selected } = store.state;
     const along = scene.direction === "TB" ? "y" : "x";
+    const chosen = scene.byId.get(selected);
     view.scale = READABLE;
-    centre(scene.boxes.reduce((first, box) => (box[along] < first[along] ? box : first)), true);
+    centre(chosen || scene.boxes.reduce((first, box) => (box[along] < first[along] ? box : first)), !chosen);
+    if (along === "y") return;
+    const seen = scene.boxes.filter(({ x, w }) => view.x + (x + w) * view.scale > 0 && view.x + x * view.scale < view.width);
+    const [high, low] = [Math.min(...seen.map(({ y }) => y)), Math.max(...seen.map(({ y, h }) => y + h))];
+    const tall = view.height - EDGE.top - bottom;
+    if ((low - high) * view.scale <= tall) pan(0, EDGE.top + tall / 2 - ((low + high) / 2) * view.scale - view.y);
   }
 
   function zoom(factor, x = view.width / 2, y = view.height / 2) {
@@ -348,7 +359,8 @@ export function createCanvas(host, store, look) {
     view,
     at,
     onScreen,
-    fit,
+    /** Everything; where it is in sight already and too small, back to a readable size. */
+    fit: () => (Math.abs(view.scale - view.fitted) < 1e-6 && view.fitted < LEAST && store.state.scene ? read() : fit()),
     zoom,
     pan,
     centre,

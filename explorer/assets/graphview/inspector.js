@@ -303,7 +303,7 @@ function badge(proof) {
   if (!proof) return null;
   const numeric = proof.numeric ? t("central differences: off by {error}", { error: proof.numeric }) : t("central differences: below what floats resolve");
   const exact = proof.ok ? t("agrees with jax.grad: off by {error}", { error: proof.exact }) : t("does not agree with jax.grad: off by {error}", { error: proof.exact });
-  const words = `${proof.ok ? "✓" : "✗"} ${exact} · ${numeric} ${t("(relative)")}`;
+  const words = `${proof.ok ? "✓" : "✗"} ${(proof.numeric ? [exact, `${numeric} ${t("(relative)")}`] : [`${exact} ${t("(relative)")}`, numeric]).join(" · ")}`;
   return make("p", { class: proof.ok ? "badge good" : "badge bad", title: translated(proof.verdict) || t("Checked at this very step.") }, words);
 }
 

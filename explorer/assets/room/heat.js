@@ -169,14 +169,14 @@ function fillCells(cells, values, count, rows, shade) {
   });
 }
 
-/** As wide as the longest name asks for, within reason. */
+/** As wide as the widest name asks for, within reason. */
 function labelWidth(context, state, width) {
   const { run } = state;
   if (!run) return 46;
   context.font = LABEL;
   const names = namesOf(run, rowsOf(run, state.kind, state.quantity));
-  const longest = names.reduce((most, name) => (name.length > most.length ? name : most), "");
-  return Math.min(Math.max(context.measureText(longest).width + 14, 46), 190, width * 0.34);
+  const widest = names.reduce((most, name) => Math.max(most, context.measureText(name).width), 0);
+  return Math.min(Math.max(widest + 14, 46), 190, width * 0.34);
 }
 
 const named = new WeakMap();

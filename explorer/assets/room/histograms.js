@@ -14,7 +14,7 @@ const SPREADS = [
   { quantity: "weight", title: t("Weight"), name: t("weight"), hue: "accent" },
 ];
 const LEAST = 2; // pixels that a column is wide at least
-const BETWEEN = 40; // room for the numbers of the axis of each part
+const BETWEEN = 48; // room for the numbers of the axis of each part, and for half a marker
 
 /** The histograms, and the choice of a layer. */
 export function createHistograms(room) {

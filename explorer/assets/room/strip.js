@@ -117,7 +117,7 @@ export function createStrip(room) {
   }
 
   function makeRow({ id, name }) {
-    const button = make("button", { type: "button", class: "link", title: name, onclick: () => room.choose(id) }, name);
+    const button = make("button", { type: "button", class: "link", title: name, onclick: () => room.choose(id) }, make("bdi", {}, name));
     const box = make("input", { type: "checkbox", "aria-label": t("Freeze {name}", { name }), onchange: () => freeze([id], box.checked) });
     const spark = make("canvas", { class: "spark", "aria-hidden": "true" });
     const [gradient, update, weight] = [make("td", {}), make("td", { class: "update" }), make("td", { class: "weight" })];
