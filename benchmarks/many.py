@@ -29,6 +29,8 @@ PAUSE_SECONDS = 3.0
 """Between two clicks of one person, about."""
 APART_SECONDS = 0.2
 """Between two people who open the page."""
+FIRST = 4
+"""People who come before: what the processes keep of what everybody needs is there then, in each of them."""
 GONE_SECONDS = 35
 PATIENCE_SECONDS = 240
 BAR_RATIO, BAR_MS = 2.0, 300.0
@@ -66,12 +68,19 @@ async def visit(tab: Tab, until: float) -> list[float]:
     return waited
 
 
+async def visited(url: str) -> None:
+    """One person comes, does a little of everything, and goes."""
+    tab = await come(url)
+    tab.send("train", type="play")
+    for turn in range(4):
+        await click(tab, turn)
+        await asyncio.sleep(1)
+    tab.close()
+
+
 async def crowd(url: str, count: int, port: int) -> dict[str, Any]:
     """So many people train and click; what was seen of it."""
-    first = await come(url)
-    first.send("train", type="play")
-    await asyncio.sleep(5)
-    first.close()
+    await asyncio.gather(*(visited(url) for _ in range(FIRST)))
     await asyncio.sleep(GONE_SECONDS)
     before = resident(port)
     start = time.monotonic()

@@ -24,6 +24,7 @@ from explorer.inspecting import Inspecting
 from explorer.running import Running
 from explorer.showing import FILES, Showing
 from explorer.teaching import Teaching
+from explorer.turns import TURNS
 
 if TYPE_CHECKING:
     from explorer.lessons.lesson import Lesson
@@ -119,7 +120,8 @@ class Page:
         return self._crew.ask(partial(self._do, message))
 
     def _answer(self, message: Message, asked: float) -> None:
-        self._do(message)
+        with TURNS.answering():
+            self._do(message)
         GAUGES.answered(time.monotonic() - asked)
 
     @property

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
-
-_GLANCE_SECONDS = 0.003
 
 
 class Crew:
@@ -22,6 +19,7 @@ class Crew:
         self._closed = False
         self._asked = 0
         self._lock = threading.Lock()
+        self._called = threading.Event()
 
     @property
     def waiting(self) -> bool:
@@ -30,9 +28,9 @@ class Crew:
 
     def rest(self, seconds: float) -> None:
         """Do nothing for so long, or until something is asked for."""
-        end = time.monotonic() + seconds
-        while not self.waiting and time.monotonic() < end:
-            time.sleep(_GLANCE_SECONDS)
+        self._called.clear()
+        if seconds > 0 and not self.waiting and not self._closed:
+            self._called.wait(seconds)
 
     def do(self, job: Callable[[], Any]) -> None:
         """Do a job at once."""
@@ -66,6 +64,7 @@ class Crew:
     def close(self) -> None:
         """Finish nothing more."""
         self._closed = True
+        self._called.set()
         for pool in (self._worker, self._aside):
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -81,6 +80,8 @@ class Crew:
     def _count(self, more: int) -> None:
         with self._lock:
             self._asked += more
+        if more > 0:
+            self._called.set()
 
     def _submit(self, pool: ThreadPoolExecutor, job: Callable[[], Any]) -> bool:
         try:

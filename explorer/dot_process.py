@@ -36,6 +36,8 @@ class Engine(Protocol):
         """Stop whatever runs."""
         ...
 
+    def __hash__(self) -> int: ...
+
 
 class Bundled:
     """The Graphviz libraries that ``pygraphviz`` bundles, in a worker process that lives on between layouts."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from engine.fold import Folded, Wire
 from explorer import dot
@@ -45,13 +46,18 @@ class Placed:
     """By the number of the wire in the level."""
 
 
+KEPT = 1000
+"""Levels that are remembered; of more, those go that were laid out first."""
+
+
 class Layouts:
-    """Lays out levels, each text once."""
+    """Lays out levels, each text once. May be used in any thread."""
 
     def __init__(self, engine: Engine, limit: float = TIME_LIMIT) -> None:
         self._engine = engine
         self._limit = limit
         self._known: dict[str, Placed] = {}
+        self._lock = threading.Lock()
 
     def level(self, level: Level, direction: str, scope: str) -> Placed:
         """Where one level's boxes and wires go.
@@ -60,12 +66,28 @@ class Layouts:
             TooLarge: Graphviz needed longer than the limit.
         """
         text = dot.level_text(level, direction)
-        if text not in self._known:
+        found = self._known.get(text)
+        if found is None:
             try:
-                self._known[text] = read(self._engine.lay_out(text, self._limit))
+                found = read(self._engine.lay_out(text, self._limit))
             except LayoutTimeout:
                 raise TooLarge(scope, self._limit) from None
-        return self._known[text]
+            self._keep(text, found)
+        return found
+
+    def _keep(self, text: str, placed: Placed) -> None:
+        with self._lock:
+            while len(self._known) >= KEPT:
+                del self._known[next(iter(self._known))]
+            self._known[text] = placed
+
+
+@lru_cache(maxsize=4)
+def layouts_of(engine: Engine) -> Layouts:
+    """What all share who have levels laid out by an engine: what one of them unfolds is there for the next. A level
+    has sizes and wires, and no word of anybody's.
+    """
+    return Layouts(engine)
 
 
 def read(answer: str) -> Placed:

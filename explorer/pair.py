@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from explorer.pace import Pieces
 from explorer.room import Room
 
 
@@ -28,6 +29,11 @@ class Pair:
     def ended(self) -> bool:
         """Whether there is nothing more to train: no run has a finite loss."""
         return all(room.broken is not None for room in self.rooms)
+
+    @property
+    def pieces(self) -> Pieces:
+        """How much is trained at a time, as all learn it who train the same."""
+        return self.room.problem.once(("pieces", len(self.rooms)), Pieces)
 
     def _go_on(self) -> None:
         if self._back is not None:

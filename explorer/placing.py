@@ -146,8 +146,7 @@ class Placing:
         self._until = self._until or now + PATIENCE_SECONDS
         left = goal - session.room.step
         if left > 0 and now < self._until and not session.ended:
-            session.advance(min(self._pace.count, left))
-            self._pace.took(time.monotonic() - now)
+            self._pace.piece(lambda count: session.advance(min(count, left)))
             self._shows.told["busy"] = f"Training to step {goal:,}…"
             self._pace.show("frame", self._shows.running)
             self._again(message)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.crew import Crew
 from explorer.gauges import GAUGES
-from explorer.pace import BREATH_SECONDS, SENT_SECONDS, Pace
+from explorer.pace import BREATH_SECONDS, NONE, SENT_SECONDS, YIELD_SECONDS, Pace, Piece
 from explorer.showing import Showing
 from explorer.turns import TURNS
 
@@ -122,38 +122,46 @@ class Running:
 
     def _piece(self, message: Message) -> None:
         """Train a little, show what is due, and ask for another turn."""
-        failed = True
+        failed, trained = True, NONE
         try:
             if self.playing and not self._pace.early:
-                self._train_on()
+                trained = self._train_on()
             failed = False
         finally:
-            self.rest()
+            TURNS.done(self, trained.seconds)
             if failed:
                 self.stop()
                 self._shows.running()
-        self._pace.nap()
         if self.playing:
+            self._crew.rest(self._pace.early)
             self._next()
 
-    def _train_on(self) -> None:
+    def _train_on(self) -> Piece:
         session, among = self._known(), TURNS.among
-        if among == 1:  # else there was time enough
-            self._shows.sent(SENT_SECONDS)
-            if self._answered:
-                self._crew.rest(BREATH_SECONDS)
-        self._answered = False
+        self._leave_time(among)
         behind = session.behind
-        GAUGES.stepped(self._pace.piece(session.advance))
+        self._pace.pieces = session.pieces
+        trained = self._pace.piece(session.advance, among)
+        GAUGES.stepped(trained.steps)
         if session.ended or (behind and not session.behind):  # side by side now
             self.stop()
             self._come_to_rest()
-            return
-        if not self._crew.waiting:  # a click comes first
+        elif not self._crew.waiting and TURNS.quiet():  # a click comes first
             shows = {"frame": self._shows.running, "pass": self._catch_up}
             shows |= {"extras": self._shows.extras, "judge": self._judge}
             # one at a time: a click may come
             any(self._pace.show(what, does, among) for what, does in shows.items())
+        return trained
+
+    def _leave_time(self, among: int) -> None:
+        """To the browser, where it has just been told something; where many train, to whoever has clicked."""
+        if among > 1:  # there was time enough between two turns
+            TURNS.quiet(YIELD_SECONDS)
+        else:
+            self._shows.sent(SENT_SECONDS)
+            if self._answered:
+                self._crew.rest(BREATH_SECONDS)
+        self._answered = False
 
     def _catch_up(self) -> None:
         self._known().catch_up()

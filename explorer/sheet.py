@@ -12,7 +12,7 @@ from engine.graph import Graph
 from explorer.dot_process import Engine
 from explorer.errors import ExplorerError
 from explorer.geometry import Layout, Point
-from explorer.layout import Layouts, TooLarge, fitting, lay_out
+from explorer.layout import TooLarge, fitting, lay_out, layouts_of
 from explorer.scene import Scene, scene, sizes
 from explorer.steps import stops
 
@@ -31,7 +31,7 @@ class Sheet:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._layouts = Layouts(engine)
+        self._layouts = layouts_of(engine)
         self.granularity = LAYER
         self.plumbing = False
         self.view: Point = _VIEW

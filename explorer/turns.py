@@ -1,15 +1,16 @@
 """Who trains next: among the pages of this process turns go round, so that each gets as much time as the others.
 
 A page trains a short piece at a time. Pages that all trained at once would only take the interpreter from one another,
-and from whoever has clicked.
+and from whoever has clicked: while somebody is answered nobody begins with a piece.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 
@@ -30,6 +31,9 @@ class Turns:
         self._since: dict[Hashable, float] = {}
         self._had: dict[Hashable, float] = {}
         self._least = 0.0
+        self._answering = 0
+        self._quiet = threading.Event()
+        self._quiet.set()
 
     @property
     def among(self) -> int:
@@ -46,12 +50,18 @@ class Turns:
             self._waiting[who] = go
         self._give()
 
-    def done(self, who: Hashable) -> None:
-        """Give a turn back; nothing happens if there was none."""
+    def done(self, who: Hashable, seconds: float | None = None) -> None:
+        """Give a turn back; nothing happens if there was none.
+
+        Args:
+            who: had it.
+            seconds: how long it counts, if not as long as it was: a machine that is busy elsewhere delays now this one
+                and now that one, and those who train the same should come equally far.
+        """
         with self._lock:
             since = self._since.pop(who, None)
             if since is not None and who in self._had:
-                self._had[who] += self._clock() - since
+                self._had[who] += self._clock() - since if seconds is None else seconds
         self._give()
 
     def leave(self, who: Hashable) -> None:
@@ -61,6 +71,24 @@ class Turns:
         self.done(who)
         with self._lock:
             self._had.pop(who, None)
+
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """Somebody has clicked, and is answered until the block ends."""
+        self._answers(1)
+        try:
+            yield
+        finally:
+            self._answers(-1)
+
+    def _answers(self, more: int) -> None:
+        with self._lock:
+            self._answering += more
+            self._quiet.clear() if self._answering else self._quiet.set()
+
+    def quiet(self, seconds: float = 0.0) -> bool:
+        """Wait until nobody is being answered, at most so long; whether nobody is."""
+        return self._quiet.wait(seconds)
 
     def _give(self) -> None:
         while given := self._next():

@@ -49,14 +49,14 @@ explorer.geometry explorer.dot explorer.dot_worker explorer.dot_process explorer
 explorer.steps explorer.scene explorer.figures explorer.svg explorer.drawing
 explorer.lessons explorer.lessons.vocabulary explorer.lessons.lesson explorer.lessons.table explorer.lessons.load
 explorer.lessons.course
-explorer.seen explorer.room explorer.problems explorer.pair explorer.frames explorer.extras
+explorer.seen explorer.room explorer.problems explorer.pace explorer.pair explorer.frames explorer.extras
 explorer.limits explorer.form explorer.proof explorer.sheet explorer.looking explorer.closeup explorer.slices
 explorer.keeping explorer.edits explorer.checking explorer.divided explorer.session explorer.place
 explorer.followed explorer.follow
 explorer.lessons.marks explorer.lessons.costs explorer.lessons.readings explorer.lessons.play
 explorer.folding explorer.inspecting explorer.crew explorer.turns
-explorer.options explorer.opening explorer.fleet explorer.fleet_worker explorer.fleet_process explorer.pace
-explorer.channel explorer.plain explorer.classroom explorer.qr
+explorer.options explorer.opening explorer.fleet explorer.fleet_worker explorer.fleet_process explorer.channel
+explorer.plain explorer.classroom explorer.qr
 explorer.saves explorer.headless explorer.report explorer.launching explorer.worker
 explorer.recording explorer.lessons.recorded explorer.saved explorer.rasters explorer.tables explorer.exporting
 explorer.views explorer.views.graph explorer.views.lesson explorer.views.parallel explorer.views.room

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from explorer.pace import EVERY_SECONDS, MOST, NAP_SECONDS, PIECE_SECONDS, SHARE, Pace
+from explorer.pace import CROWDED, EVERY_SECONDS, MOST, PIECE_SECONDS, SHARE, SLOW, TOGETHER_SECONDS, Pace, Pieces
 
 
 class Clock:
@@ -24,7 +22,7 @@ def clock():
 
 @pytest.fixture
 def pace(clock):
-    return Pace(clock)
+    return Pace(clock, computed=clock)
 
 
 def shown(pace, clock, seconds, costs=0.0):
@@ -45,27 +43,75 @@ def shown(pace, clock, seconds, costs=0.0):
 def test_quick_pieces_grow_up_to_a_limit(pace):
     sizes = [pace.count]
     for _ in range(12):
-        pace.took(0.001)
+        pace.took(0.001, pace.count)
         sizes.append(pace.count)
     assert sizes[:4] == [1, 2, 4, 8]
     assert sizes[-1] == MOST
 
 
-def test_a_piece_that_took_too_long_is_halved(pace):
-    pace.count = 8
-    pace.took(2 * PIECE_SECONDS)
+def test_pieces_that_take_too_long_again_and_again_are_halved(pace):
+    pace.pieces.count = 8
+    for _ in range(SLOW):
+        assert pace.count == 8
+        pace.took(2 * PIECE_SECONDS, 8)
     assert pace.count == 4
 
 
+def test_a_piece_that_had_to_wait_now_and_then_stays_as_long(pace):
+    pace.pieces.count = 8
+    for _ in range(SLOW):
+        pace.took(2 * PIECE_SECONDS, 8)
+        pace.took(0.75 * PIECE_SECONDS, 8)
+    assert pace.count == 8
+
+
 def test_a_piece_is_a_step_at_least(pace):
-    pace.took(60.0)
+    for _ in range(SLOW):
+        pace.took(60.0, 1)
     assert pace.count == 1
 
 
 def test_a_piece_of_the_right_length_stays(pace):
-    pace.count = 8
-    pace.took(0.75 * PIECE_SECONDS)
+    pace.pieces.count = 8
+    pace.took(0.75 * PIECE_SECONDS, 8)
     assert pace.count == 8
+
+
+def test_among_many_a_piece_may_take_longer(pace):
+    pace.pieces.count = 8
+    for _ in range(SLOW):
+        pace.took(2 * PIECE_SECONDS, 8, among=30)
+    assert CROWDED > 2
+    assert pace.count == 8
+
+
+def test_all_that_train_the_same_learn_it_together(clock):
+    pieces, paces = Pieces(), [Pace(clock), Pace(clock)]
+    for pace in paces:
+        pace.pieces = pieces
+    paces[0].took(0.001, 1)
+    assert paces[1].count == 2
+
+
+def test_what_a_piece_waited_for_counts_for_nothing():
+    pieces = Pieces()
+    for seconds in (0.9, 0.004, 0.004, 0.5, 0.004):
+        pieces.took(seconds, 4)
+    assert pieces.seconds == pytest.approx(0.001)
+
+
+def test_steps_that_take_longer_from_now_on_count_so():
+    pieces = Pieces()
+    pieces.took(0.001, 1)
+    for _ in range(100):
+        pieces.took(0.003, 1)
+    assert pieces.seconds == pytest.approx(0.003)
+
+
+def test_the_first_piece_of_all_counts_for_nothing(pace, clock):
+    waits = lambda count: setattr(clock, "now", clock.now + 1)
+    assert pace.piece(waits).seconds == 0
+    assert pace.piece(waits).seconds == pytest.approx(1)
 
 
 def test_frames_come_ten_times_a_second(pace, clock):
@@ -74,6 +120,11 @@ def test_frames_come_ten_times_a_second(pace, clock):
 
 def test_what_takes_long_is_shown_less_often(pace, clock):
     assert shown(pace, clock, 10.0, costs=0.5) == pytest.approx(10 / (0.5 * (1 + SHARE)), abs=1)
+
+
+def test_what_waited_for_other_programs_is_shown_as_often(clock):
+    pace = Pace(clock, computed=lambda: 0.0)
+    assert shown(pace, clock, 10.0, costs=0.5) == pytest.approx(10 / 0.51, abs=1)
 
 
 def test_no_more_steps_a_second_than_may_be(clock):
@@ -87,12 +138,19 @@ def test_no_more_steps_a_second_than_may_be(clock):
     assert 900 <= steps <= 1010
 
 
-def test_whoever_is_early_naps_no_longer_than_a_click_would_notice():
-    pace = Pace(most=0.1)
-    pace.took(0.0, 1)
-    start = time.monotonic()
-    pace.nap()
-    assert NAP_SECONDS / 2 <= time.monotonic() - start < 1
+def test_it_says_for_how_long_it_is_early(pace, clock):
+    assert pace.early == 0
+    limited = Pace(clock, most=10.0)
+    limited.took(0.0, 1)
+    assert limited.early == pytest.approx(0.1)
+
+
+def test_among_many_one_process_shows_no_more_than_for_a_few(pace, clock):
+    shows = []
+    for _ in range(1000):
+        pace.show("frame", lambda: shows.append(clock.now), among=30)
+        clock.now += 0.01
+    assert len(shows) == pytest.approx(10 / (30 * TOGETHER_SECONDS), abs=1)
 
 
 def test_among_many_what_takes_long_is_shown_less_often(pace, clock):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import threading
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,6 +26,7 @@ class Pages:
     def __init__(self, turns, clock, pieces):
         self.turns, self.clock, self.pieces = turns, clock, pieces
         self.time = Counter()
+        self.had = Counter()
         self.given = []
         for who in pieces:
             self.ask(who)
@@ -30,12 +34,15 @@ class Pages:
     def ask(self, who):
         self.turns.ask(who, lambda: self.given.append(who))
 
-    def train(self, count):
+    def train(self, count, counts=None):
+        """So many turns, each of which counts as long as it took unless told otherwise."""
         for _ in range(count):
             who = self.given.pop(0)
-            self.clock.now += self.pieces[who]
-            self.time[who] += self.pieces[who]
-            self.turns.done(who)
+            took = next(self.pieces[who]) if isinstance(self.pieces[who], Iterator) else self.pieces[who]
+            self.clock.now += took
+            self.time[who] += took
+            self.had[who] += 1
+            self.turns.done(who, counts)
             self.ask(who)
 
 
@@ -61,6 +68,44 @@ def test_all_get_as_much_time_whatever_a_piece_takes(turns, clock):
     pages = Pages(turns, clock, {"quick": 0.005, "other": 0.005, "slow": 0.1})
     pages.train(2000)
     assert max(pages.time.values()) - min(pages.time.values()) <= 0.2
+
+
+def unsteady(seed):
+    """How long pieces of the same length take on a machine that others use, too."""
+    chance = random.Random(seed)
+    while True:
+        yield 0.005 * chance.choice((1, 1, 1, 1, 40))
+
+
+def test_thirty_that_train_the_same_have_as_many_turns_on_a_busy_machine(turns, clock):
+    pages = Pages(turns, clock, {number: unsteady(number) for number in range(30)})
+    pages.train(3000, counts=0.005)
+    assert max(pages.had.values()) - min(pages.had.values()) <= 1
+
+
+def test_whoever_has_clicked_is_waited_for(turns):
+    with turns.answering():
+        with turns.answering():
+            pass
+        assert not turns.quiet()
+    assert turns.quiet()
+
+
+def test_nobody_is_waited_for_longer_than_said(turns):
+    done = threading.Event()
+
+    def click():
+        with turns.answering():
+            done.wait(60)
+
+    thread = threading.Thread(target=click)
+    thread.start()
+    while turns.quiet():
+        pass
+    assert not turns.quiet(0.01)
+    done.set()
+    thread.join()
+    assert turns.quiet()
 
 
 def test_who_comes_later_begins_with_the_others(turns, clock):
