@@ -36,6 +36,9 @@ LARGE = 2**15
 TINY = 2**16
 """How many entries all arrays of a step have where it is worth its while to have it run in one thread."""
 
+WRITTEN = 48
+"""How many vectors are written one by one into the array that leaves the step, at most; a small net has 36."""
+
 TOGETHER = 2**20
 """How many entries are put side by side at most: beyond, they leave the processor's cache before they are reduced."""
 
@@ -136,10 +139,11 @@ def pack(found: Mapping[Key, Found]) -> tuple[dict[str, Array], Layout]:
 
 
 def _joined(parts: list[Array]) -> Array:
-    """Vectors one behind the other, each written where it belongs: in one concatenation of many XLA would share out
-    among a CPU's threads what takes longer to share out than to do.
+    """Vectors one behind the other, each written where it belongs: in one concatenation XLA would share out among a
+    CPU's threads what takes longer to share out than to do. Of many that is not worth what it takes to compile: inside
+    a loop XLA simplifies a row of such writes one at a time, and gives up after fifty.
     """
-    if len(parts) == 1 or not compat.on_cpu() or any(map(_sharded, parts)):
+    if not 1 < len(parts) <= WRITTEN or not compat.on_cpu() or any(map(_sharded, parts)):
         return jnp.concatenate(parts)
     starts = np.cumsum([0, *(part.size for part in parts)])
     whole = jnp.zeros(starts[-1], parts[0].dtype)
