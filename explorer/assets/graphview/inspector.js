@@ -16,7 +16,7 @@ export function createInspector(store, look, actions) {
   const gradient = createHeatmap(t("Gradient"), store, look, pick);
   const closer = createCloser(store, look, actions, show);
   const whatif = createWhatIf(store, actions); // stays in the page while it is dragged; what is around it is made anew
-  const summaries = createSummaries(actions.summary, () => show());
+  const summaries = createSummaries(actions.summary);
   const [top, rest] = [make("div"), make("div")];
   const element = make("section", { class: "inspector", role: "region", "aria-label": t("Inspector") }, top, whatif.element, rest);
   const extras = new Map(); // what was fetched for large arrays, and sentences for other entries
