@@ -16,7 +16,6 @@ from explorer import late, notebook
 from explorer.errors import ExplorerError
 from explorer.handle import View
 from explorer.opening import open_session
-from explorer.target import Target
 
 X = np.array([0.5, -1.0], np.float32)
 
@@ -73,7 +72,7 @@ def test_a_script_serves_the_function_on_a_page(monkeypatch):
     monkeypatch.setattr(late.load("explorer.server"), "serve", lambda opening, port: served.append(opening))
     assert explorer.show(loss, X, X) is None
     session = open_session(served[0].target)
-    assert (session.graph.name, session.target) == ("loss", Target("loss", loss, (X, X)))
+    assert (session.graph.name, session.target.fun, session.target.args) == ("loss", loss, (X, X))
 
 
 def test_a_model_is_taken_as_it_stands(kernel):

@@ -69,10 +69,12 @@ def opened(killed):
 
 
 @pytest.fixture(scope="module")
-def alone():
-    """The same run in one process, on one device."""
+def alone(opened):
+    """The same run in one process, on one device, come as far."""
     chosen = usual("spiral", depth=1, width=4, batch=10, optimizer="adam", rate=0.01)
-    return Run(problem(chosen), Controls(optimizer="adam", rate=0.01), nodes=())
+    run = Run(problem(chosen), Controls(optimizer="adam", rate=0.01), nodes=())
+    run.advance(opened.state.step)
+    return run
 
 
 def close(one, other):
@@ -107,7 +109,6 @@ class TestTwoProcesses:
         assert opened.state.step % STEPS == 0
 
     def test_their_parameters_are_those_of_one_process(self, opened, alone):
-        alone.advance(opened.state.step)
         close(opened.state, alone.state)
 
     def test_so_are_the_readings_that_came_to_process_0(self, opened, alone):
@@ -116,8 +117,10 @@ class TestTwoProcesses:
         np.testing.assert_allclose(mine.last, theirs.last, rtol=1e-4)
         assert np.isfinite(opened.history.measured("grad", "rms").last).all()
 
-    def test_from_the_last_snapshot_one_process_goes_on_as_if_nothing_had_happened(self, opened, alone):
-        opened.divide(Split(devices=1))
-        for run in (opened, alone):
-            run.advance(STEPS)
-        close(opened.state, alone.state)
+    def test_from_the_last_snapshot_one_process_goes_on_as_if_nothing_had_happened(self, killed, alone):
+        run, step = saving.open_run(killed[0]).run, alone.state.step
+        run.divide(Split(devices=1))
+        for each in (run, alone):
+            each.advance(STEPS)
+        close(run.state, alone.state)
+        alone.rewind(step)
