@@ -24,6 +24,7 @@ from explorer.heads import Head, HeadError
 from explorer.page_servers import Worker
 
 HEAD_SECONDS = 15.0
+DRAIN_SECONDS = 1.0
 PIECE = 1 << 16
 COOKIE = "backprop-explorer-process"
 
@@ -99,8 +100,10 @@ class Front:
                 await self._fetch(head, writer)
         except (HeadError, asyncio.LimitOverrunError):
             await _say(writer, 400, "text/plain", "This is no request that a browser sends.")
+            await _drained(reader, writer)
         except Refused as refused:
             await _say(writer, refused.status, "text/plain", str(refused))
+            await _drained(reader, writer)
 
     # ---- whom to --------------------------------------------------------------------------------------------------
 
@@ -253,6 +256,16 @@ async def _closed(writer: Any) -> None:
     writer.close()
     with contextlib.suppress(OSError, asyncio.CancelledError):
         await writer.wait_closed()
+
+
+async def _drained(reader: Any, writer: Any) -> None:
+    """Take, for a moment, what is still being sent: closed with bytes unread, a connection loses the answer."""
+    if writer.can_write_eof():
+        writer.write_eof()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while await reader.read(heads.LONGEST):
+                pass
 
 
 async def _pump(source: Any, target: Any) -> None:
