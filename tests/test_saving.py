@@ -41,6 +41,9 @@ from engine.runs import Run
 from engine.saving import save
 from engine.tasks import Settings, problem
 
+# At the first array that can't be read, Orbax closes the loop in which others still arrive.
+pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. None:pytest.PytestUnraisableExceptionWarning")
+
 settings = Settings(task="spiral", depth=1, width=4, batch=10, rate=0.3)
 run = Run(problem(settings), Controls(optimizer="adam", rate=0.01))
 while True:
