@@ -27,7 +27,11 @@ from engine.tasks import Settings, problem
 from engine.tasks.catalogue import Problem
 from engine.track import FIELDS
 
-pytestmark = pytest.mark.once
+pytestmark = [
+    pytest.mark.once,
+    # At the first array that can't be read, Orbax closes the loop in which others still arrive.
+    pytest.mark.filterwarnings("ignore:Exception ignored in. None:pytest.PytestUnraisableExceptionWarning"),
+]
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = Settings(task="spiral", depth=1, width=4, batch=10, rate=0.3)
@@ -40,9 +44,6 @@ from engine.optimisers import Controls
 from engine.runs import Run
 from engine.saving import save
 from engine.tasks import Settings, problem
-
-# At the first array that can't be read, Orbax closes the loop in which others still arrive.
-pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. None:pytest.PytestUnraisableExceptionWarning")
 
 settings = Settings(task="spiral", depth=1, width=4, batch=10, rate=0.3)
 run = Run(problem(settings), Controls(optimizer="adam", rate=0.01))
