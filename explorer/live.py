@@ -33,6 +33,7 @@ class LivePage(Page):
         own = {"play": self._go_on, "pause": self._hold, "rewind": self._rewind}
         self._parts = {name: self._parts[name] for name in known} | own
         self.shows.supposed = dict  # nothing can be changed by hand
+        self.shows.passed = lambda: None  # nor divided
         feed.listeners.append(self._arrived)
 
     def close(self) -> None:
