@@ -13,18 +13,21 @@ from explorer.fleet_process import FLEET
 from explorer.showing import Showing
 
 if TYPE_CHECKING:
+    from explorer.room import Room
     from explorer.session import Session
 
 Message = dict[str, Any]
 
 OWN = "A function of your own has no batch of examples that could be divided: choose one of the tasks."
 
-
 SHARED = "Many share this server, and there are no devices for each of them: see it on a machine of your own."
+
+TRIALS = ("drift", "straggle")
+"""What a person tries on the devices."""
 
 
 class Dividing:
-    """Asks the process that has the devices: one question at a time, and of those that wait the newest."""
+    """Asks the process that has the devices: one question at a time, and of those that wait the newest of each kind."""
 
     def __init__(
         self,
@@ -46,9 +49,11 @@ class Dividing:
         self._known, self._ask, self._shows, self._settings = known, ask, shows, settings
         self._shared = shared
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="devices")
-        self._busy = self._closed = False
-        self._next: dict[str, Any] | None = None
+        self._closed = False
+        self._asking = ""
+        self._next: dict[str, dict[str, Any]] = {}
         self._told: dict[str, Any] = {}
+        self._of: Room | None = None
 
     def close(self) -> None:
         """Ask nothing more."""
@@ -62,11 +67,13 @@ class Dividing:
     def refresh(self) -> None:
         """Look at the step that is shown, if it is divided."""
         session = self._known()
+        if session.room is not self._of:  # what is known is of another training
+            self._of, self._told, self._next = session.room, {}, {}
         if session.split.devices > 1:
             self._question({"of": "look", "tensor": session.tensor})
         elif self._told:
             self._told = {}
-            self._show()
+            self._shows.divided({"split": dataclasses.asdict(session.split)})
 
     # ---- from the browser -------------------------------------------------------------------------------------------
 
@@ -76,8 +83,9 @@ class Dividing:
         given = {name: kind(message[name]) for name, kind in kinds.items() if name in message}
         session.divide(**given)
         if "devices" in given:  # what was tried on others is no more to be seen
-            for tried in ("drift", "straggle"):
+            for tried in TRIALS:
                 self._told.pop(tried, None)
+                self._next.pop(tried, None)
         session.tensor = str(message.get("tensor", session.tensor))
         self._settings()
         self.refresh()
@@ -93,7 +101,8 @@ class Dividing:
     def _question(self, asked: dict[str, Any]) -> None:
         session = self._known()
         if self._shared or session.target is not None:
-            self._take({"of": asked["of"], "error": SHARED if self._shared else OWN})
+            self._told["error"] = SHARED if self._shared else OWN
+            self._show()
             return
         fleet = late.load("explorer.fleet")
         question = asked | {
@@ -103,40 +112,48 @@ class Dividing:
             "step": session.at_step,
             "split": dataclasses.asdict(session.split),
         }
-        if self._busy:
-            self._next = question
-            return
-        self._begin(question)
+        self._next[asked["of"]] = question
+        if not self._asking:
+            self._begin()
+        elif asked["of"] in TRIALS:
+            self._show()
 
-    def _begin(self, question: dict[str, Any]) -> None:
-        self._busy = True
-        self._told["waiting"] = question["of"]
+    def _begin(self) -> None:
+        """Ask what a person tries before what is looked at anyway."""
+        kind = next((kind for kind in (*TRIALS, "look") if kind in self._next), "")
+        self._asking = kind
         self._show()
-        if not self._closed:
-            self._thread.submit(self._answer, question)
+        if kind and not self._closed:
+            self._thread.submit(self._answer, self._next.pop(kind), self._known().room)
 
-    def _answer(self, question: Mapping[str, Any]) -> None:
+    def _answer(self, question: Mapping[str, Any], room: Room) -> None:
         try:
             found = FLEET.ask(question)
         except ExplorerError as error:
             found = {"error": str(error)}
         if not self._closed:
-            self._ask(lambda: self._take(found | {"of": question["of"]}))
+            self._ask(lambda: self._take(found, question, room))
 
-    def _take(self, found: dict[str, Any]) -> None:
-        self._busy, waiting = False, self._next
-        self._next = None
-        self._told["waiting"] = ""
-        self._told["error"] = found.get("error", "")
-        if "error" not in found:
-            self._told[str(found["of"])] = found
-        if self._known().split.devices > 1 or found.get("error"):
-            self._show()
-        if waiting:
-            self._begin(waiting)
+    def _take(self, found: Message, question: Mapping[str, Any], room: Room) -> None:
+        session, kind = self._known(), str(question["of"])
+        self._asking = ""
+        if session.room is room and (kind == "look" or question["split"]["devices"] == session.split.devices):
+            self._told["error"] = found.get("error", "")
+            if "error" not in found:
+                self._told[kind] = found
+        behind = "error" not in found and found["step"] < session.at_step
+        if behind and "look" not in self._next:  # they need some time to come so far
+            self.refresh()
+        if not self._asking:
+            self._begin()
 
     def _show(self) -> None:
-        self._shows.divided(dict(self._told) | {"split": dataclasses.asdict(self._known().split)})
+        session = self._known()
+        if session.split.devices > 1 or self._told.get("error"):
+            waiting = [kind for kind in (*TRIALS, "look") if kind in self._next or kind == self._asking]
+            self._shows.divided(
+                {**self._told, "split": dataclasses.asdict(session.split), "waiting": waiting, "goal": session.at_step}
+            )
 
 
 _DOES: Mapping[str, Callable[[Dividing, Message], None]] = {

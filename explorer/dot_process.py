@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import queue
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
+from explorer.answerer import Answerer
 from explorer.errors import LayoutError, LayoutTimeout
 
 TIME_LIMIT = 5.0
@@ -43,50 +42,26 @@ class Bundled:
     """The Graphviz libraries that ``pygraphviz`` bundles, in a worker process that lives on between layouts."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
+        self._worker = Answerer(str(_WORKER))
 
     def warm(self) -> None:
         """Start the worker now, beside whatever else is starting."""
-        with self._lock:
-            self._running()
+        self._worker.warm()
 
     def lay_out(self, text: str, limit: float = TIME_LIMIT) -> str:
-        with self._lock:
-            process = self._running()
-            try:
-                answer = _ask(process, text, limit)
-            except BaseException:
-                self._stop()  # whatever it is doing, its next answer would be to this question
-                raise
+        line = self._worker.ask(json.dumps(text), limit)
+        if line is None:
+            raise LayoutTimeout(limit)
+        if not line:
+            install = "Is pygraphviz 2.0 or later installed? pip install pygraphviz."
+            raise LayoutError(f"The Graphviz worker stopped. {install}")
+        answer = json.loads(line)
         if "error" in answer:
             raise LayoutError(f"Graphviz could not lay the graph out: {answer['error']}")
         return str(answer["json"])
 
     def close(self) -> None:
-        with self._lock:
-            self._stop()
-
-    def _running(self) -> subprocess.Popen[str]:
-        if self._process is None or self._process.poll() is not None:
-            self._stop()  # what is left of one that died
-            self._process = subprocess.Popen(
-                [sys.executable, str(_WORKER)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-        return self._process
-
-    def _stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for stream in (self._process.stdin, self._process.stdout):
-                with contextlib.suppress(OSError):
-                    stream.close() if stream else None
-            self._process = None
+        self._worker.close()
 
 
 class System:
@@ -119,31 +94,6 @@ def open_engine(name: str = "bundled") -> Engine:
     if name not in ("bundled", "system"):
         raise LayoutError(f"Graphviz engine {name!r} is neither 'bundled' nor 'system'.")
     return Bundled() if name == "bundled" else System()
-
-
-def _ask(process: subprocess.Popen[str], text: str, limit: float) -> dict[str, str]:
-    """One question, one line; one answer, one line."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    answers: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_read_line, args=(process.stdout, answers), daemon=True).start()
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(json.dumps(text) + "\n")
-        process.stdin.flush()
-    try:
-        line = answers.get(timeout=limit)
-    except queue.Empty:
-        raise LayoutTimeout(limit) from None
-    if not line:
-        raise LayoutError("The Graphviz worker stopped. Is pygraphviz 2.0 or later installed? pip install pygraphviz.")
-    return dict(json.loads(line))
-
-
-def _read_line(stream: IO[str], answers: queue.SimpleQueue[str]) -> None:
-    try:
-        answers.put(stream.readline())
-    except ValueError:  # closed while waiting: the process was killed
-        answers.put("")
 
 
 @contextlib.contextmanager

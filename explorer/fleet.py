@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -42,6 +43,12 @@ FIRST = 16
 DRIFTS = 100
 """Steps that replicas go on without waiting for each other."""
 
+SECONDS = 1.0
+"""For so long, about, the runs are taken on before an answer: it is about the step that they have come to."""
+
+BITE = 10
+"""Steps between two looks at the clock."""
+
 _RUNS = 4
 """Pairs of runs that are kept."""
 
@@ -54,33 +61,53 @@ class Pair:
     divided: Run
     single: Run
     programs: dict[Split, Replicas]
+    events: list[Event]
+    """The controls that both were taken on by."""
 
     @staticmethod
-    def of(problem: Problem, controls: Controls) -> Pair:
+    def of(problem: Problem, events: list[Event], programs: dict[Split, Replicas]) -> Pair:
         """Both at step 0."""
-        return Pair(problem, Run(problem, controls), Run(problem, controls), {})
+        first = events[0].controls
+        return Pair(problem, Run(problem, first), Run(problem, first), programs, events)
 
-    def follow(self, events: list[Event], step: int, split: Split) -> tuple[TrainState, TrainState]:
-        """Both states at a step; the divided run goes on as it is divided now."""
+    def goes_on(self, events: list[Event]) -> bool:
+        """Whether these controls are those that the runs were taken on by so far."""
+        now = self.divided.state.step
+        so_far = [event for event in self.events if event.step <= now]
+        return events[: len(so_far)] == so_far and all(event.step >= now for event in events[len(so_far) :])
+
+    def follow(self, events: list[Event], step: int, split: Split) -> int:
+        """Take both to a step, or as far as there is time; the divided one goes on as it is divided now."""
+        self.events = events
         if self.divided.state.step < step:
             self.divided.divide(split)
-        return self._taken(self.divided, events, step), self._taken(self.single, events, step)
+        self._take(self.divided, step, time.monotonic() + SECONDS)
+        reached = min(step, self.divided.state.step)
+        self._take(self.single, reached)
+        return reached
 
-    def _taken(self, run: Run, events: list[Event], step: int) -> TrainState:
-        for event in events:
+    def _take(self, run: Run, step: int, until: float = math.inf) -> None:
+        for event in self.events:
             if run.state.step <= event.step <= step:
-                run.advance(event.step - run.state.step)
+                if not _advanced(run, event.step, until):
+                    return
                 run.change(
                     **{field.name: getattr(event.controls, field.name) for field in dataclasses.fields(Controls)}
                 )
-        run.advance(max(0, step - run.state.step))
-        return run.at(step)
+        _advanced(run, step, until)
 
     def replicas(self, split: Split) -> Replicas:
         """The programs for such a division."""
         if split not in self.programs:
             self.programs[split] = Replicas(ParallelLoop(self.problem, (), split))
         return self.programs[split]
+
+
+def _advanced(run: Run, step: int, until: float) -> bool:
+    """Take a run on; whether it came to that step in time."""
+    while run.state.step < step and time.monotonic() < until:
+        run.advance(min(BITE, step - run.state.step))
+    return run.state.step >= step
 
 
 class Fleet:
@@ -90,7 +117,7 @@ class Fleet:
         self._pairs: OrderedDict[str, Pair] = OrderedDict()
 
     def answer(self, question: Mapping[str, Any]) -> Plain:
-        """What was asked for.
+        """What was asked for, at the step that was named or an earlier one: its own ``step`` says which.
 
         Args:
             question: ``settings``, ``events`` (step and controls of each), ``step``, ``split``, and ``of``: what is
@@ -102,15 +129,15 @@ class Fleet:
         events = [_event(found) for found in question["events"]]
         pair = self._pair(question, events)
         split = Split(**question["split"]).checked()
-        asked = _Asked(pair, events, int(question["step"]), split)
+        asked = _Asked(pair, pair.follow(events, int(question["step"]), split), split)
         return _ANSWERS[question["of"]](asked, question)
 
     def _pair(self, question: Mapping[str, Any], events: list[Event]) -> Pair:
-        key = repr((question["session"], question["settings"], question["events"]))
+        key = repr((question["session"], question["settings"]))
         found = self._pairs.pop(key, None)
-        if found is None:
-            made = problem(Settings(**question["settings"]).checked())
-            found = Pair.of(made, events[0].controls)
+        if found is None or not found.goes_on(events):
+            made = found.problem if found else problem(Settings(**question["settings"]).checked())
+            found = Pair.of(made, events, found.programs if found else {})
         self._pairs[key] = found
         while len(self._pairs) > _RUNS:
             self._pairs.popitem(last=False)
@@ -122,17 +149,16 @@ class _Asked:
     """Where one looks."""
 
     pair: Pair
-    events: list[Event]
     step: int
     split: Split
 
     @property
     def controls(self) -> Controls:
-        return [event.controls for event in self.events if event.step <= self.step][-1]
+        return [event.controls for event in self.pair.events if event.step <= self.step][-1]
 
     @property
-    def states(self) -> tuple[TrainState, TrainState]:
-        return self.pair.follow(self.events, self.step, self.split)
+    def state(self) -> TrainState:
+        return self.pair.divided.at(self.step)
 
     @property
     def replicas(self) -> Replicas:
@@ -143,7 +169,7 @@ class _Asked:
 
 
 def _look(asked: _Asked, question: Mapping[str, Any]) -> Plain:
-    state, single = asked.states
+    state = asked.state
     look = asked.replicas.look(state, asked.controls)
     names = asked.pair.single.loop.names
     tensor = question.get("tensor") or _smallest(look, names)
@@ -154,11 +180,12 @@ def _look(asked: _Asked, question: Mapping[str, Any]) -> Plain:
         "names": list(names),
         "small": [name for name, leaf in zip(names, jax.tree.leaves(look.mean), strict=True) if leaf.size <= SMALL],
         "devices": [_device(look, device) for device in range(asked.split.devices)],
+        "piece": asked.replicas.loop.shares.size,
         "loss": _number(look.loss),
         "mean": [_rms(leaf) for leaf in jax.tree.leaves(look.mean)],
         "entries": sum(leaf.size for leaf in jax.tree.leaves(look.mean)),
         "memory": look.bytes.tolist(),
-        "proof": _proof(asked, look, state, single),
+        "proof": _proof(asked, look, state),
         "lost": [list(map(_number, look.without(device))) for device in range(asked.split.devices)],
         "tensor": _tensor(asked, look, names.index(tensor)) if tensor in names else None,
         "history": [{"step": event.step, "devices": event.split.devices} for event in _moves(asked.pair.divided)],
@@ -182,8 +209,9 @@ def _device(look: Look, device: int) -> Plain:
     }
 
 
-def _proof(asked: _Asked, look: Look, state: TrainState, single: TrainState) -> Plain:
+def _proof(asked: _Asked, look: Look, state: TrainState) -> Plain:
     """Differences from the step on one device, relative; from the same state, and of the two runs so far."""
+    single = asked.pair.single.at(asked.step)
     loss, grads, after = asked.replicas.single(state, asked.controls)
     each = [
         distance([leaf[device] for leaf in jax.tree.leaves(look.after)], jax.tree.leaves(after))
@@ -236,7 +264,7 @@ def _tensor(asked: _Asked, look: Look, place: int) -> Plain | None:
 
 
 def _drift(asked: _Asked, question: Mapping[str, Any]) -> Plain:
-    state, _ = asked.states
+    state = asked.state
     steps, meet = min(int(question.get("steps", DRIFTS)), DRIFTS), int(question.get("meet", 0))
     drift = asked.replicas.drift(state, asked.controls, steps, meet)
     together = asked.pair.single.loop.advance(state, asked.controls, min(steps, asked.pair.single.loop.room))[0]
@@ -259,7 +287,7 @@ def _scores(given: Problem, params: Mapping[str, list[Any]]) -> Plain:
 
 
 def _straggle(asked: _Asked, question: Mapping[str, Any]) -> Plain:
-    state, _ = asked.states
+    state = asked.state
     slow = int(question["device"]) % asked.split.devices
     seconds = min(max(float(question.get("seconds", 0.2)), 0.0), 1.0)
     stamps = asked.replicas.straggle(state, asked.controls, slow, seconds)

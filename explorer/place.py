@@ -58,6 +58,10 @@ class Place:
     beat: int = 0
     devices: int = 1
     """Over how many the data-parallel room divides a step."""
+    pieces: int = 1
+    """Into how many micro-batches each of them divides its part."""
+    sharded: bool = False
+    """Whether they divide the optimiser's memory."""
     hide: tuple[str, ...] = ()
     """Controls that are not shown: ``setup``, ``training``, or settings by name."""
     said: tuple[str, ...] = ()
@@ -237,6 +241,8 @@ _READERS: Mapping[str, Callable[[str, str], Any]] = {
     "lesson": _same,
     "beat": _whole,
     "devices": _count,
+    "pieces": _whole,
+    "sharded": _switch,
     "hide": _same,
 }
 """What else a link can hold, in the order in which it is written."""

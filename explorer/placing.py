@@ -36,7 +36,7 @@ def place_of(session: Session) -> Place:
         trained=trained,
         granularity=session.granularity,
         plumbing=session.plumbing,
-        devices=session.split.devices,
+        **dataclasses.asdict(session.split),
         open=tuple(sorted(session.opened - usual)),
         fold=tuple(sorted(usual - session.opened)),
     )
@@ -68,7 +68,7 @@ def fold_as(session: Session, place: Place) -> list[str]:
 def _divided_as(session: Session, place: Place) -> list[str]:
     """Divide a session's steps as a place has it; why that can't be is told."""
     try:
-        session.divide(devices=place.devices)
+        session.divide(devices=place.devices, pieces=place.pieces, sharded=place.sharded)
     except EngineError as error:
         return [str(error)]
     return []

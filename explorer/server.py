@@ -19,6 +19,7 @@ from explorer import assets, joining, late
 from explorer.addresses import free_port
 from explorer.app import Opening, Page
 from explorer.channel import FIRST_SECONDS, Soon
+from explorer.fleet_process import FLEET
 from explorer.gauges import give_back
 from explorer.live import LivePage
 
@@ -59,6 +60,7 @@ def stop(server: Any) -> None:
     """Stop a server, and what its pages compute: that must not outlive it."""
     for page in list(OPEN):
         page.close()
+    FLEET.close()  # Python's end waits for whoever waits for an answer of it
     server.stop()
 
 

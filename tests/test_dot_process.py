@@ -52,10 +52,10 @@ def names(answer: str) -> list[str]:
 
 def test_one_worker_answers_every_question(running):
     running.lay_out(SMALL)
-    first = running._process.pid
+    first = running._worker.process.pid
     answers = [names(running.lay_out(f"digraph {{ a{i} -> b{i} }}")) for i in range(5)]
     assert answers == [[f"a{i}", f"b{i}"] for i in range(5)]
-    assert running._process.pid == first
+    assert running._worker.process.pid == first
 
 
 def test_the_same_text_has_the_same_answer(running):
@@ -72,17 +72,17 @@ def test_malformed_dot_is_one_sentence(text, running):
 
 def test_after_malformed_dot_the_worker_goes_on(running):
     running.lay_out(SMALL)
-    before = running._process.pid
+    before = running._worker.process.pid
     with pytest.raises(LayoutError):
         running.lay_out("digraph {")
     assert names(running.lay_out(SMALL)) == ["a", "b"]
-    assert running._process.pid == before
+    assert running._worker.process.pid == before
 
 
 def test_a_layout_over_its_limit_is_stopped():
     with engine() as own:
         own.lay_out(SMALL)
-        busy, begun = own._process, time.monotonic()
+        busy, begun = own._worker.process, time.monotonic()
         with pytest.raises(LayoutTimeout, match=r"^The layout took longer than 0\.3 s and was stopped\.$"):
             own.lay_out(HEAVY, limit=0.3)
         assert time.monotonic() - begun < 30
@@ -112,8 +112,8 @@ def test_a_late_answer_is_nobodys(speaking):
 
 def test_a_worker_that_died_is_started_again(running):
     running.lay_out(SMALL)
-    running._process.kill()
-    running._process.wait()
+    running._worker.process.kill()
+    running._worker.process.wait()
     assert names(running.lay_out(SMALL)) == ["a", "b"]
 
 
@@ -126,13 +126,13 @@ def test_a_worker_that_cannot_start_says_what_to_install(speaking):
 def test_warming_starts_the_worker_and_asks_nothing(speaking):
     own = speaking("input()")
     own.warm()
-    assert own._process.poll() is None
+    assert own._worker.process.poll() is None
 
 
 def test_closing_stops_the_worker():
     own = Bundled()
     own.lay_out(SMALL)
-    process = own._process
+    process = own._worker.process
     own.close()
     assert process.returncode is not None
     own.close()  # once more does no harm
@@ -147,7 +147,8 @@ def test_an_engine_can_be_used_again_after_closing():
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_a_killed_parent_leaves_no_worker():
     program = (
-        "from explorer.dot_process import Bundled as B; b = B(); b.warm(); print(b._process.pid, flush=True); input()"
+        "from explorer.dot_process import Bundled; own = Bundled(); own.warm(); "
+        "print(own._worker.process.pid, flush=True); input()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -10,7 +10,7 @@ import pytest
 from engine.errors import EngineError
 from engine.optimisers import controls
 from engine.tasks import usual
-from explorer.fleet import Fleet
+from explorer.fleet import Fleet, _event
 
 SETTINGS = usual("gaussians", batch=24, depth=0)
 
@@ -25,6 +25,14 @@ def question(**changes):
 @pytest.fixture(scope="module")
 def fleet():
     return Fleet()
+
+
+def arrived(fleet, step, **changes):
+    """The answer once the runs have come that far."""
+    while True:
+        answer = fleet.answer(question(step=step, **changes))
+        if answer["step"] == step:
+            return answer
 
 
 @pytest.fixture(scope="module")
@@ -53,19 +61,34 @@ def test_the_array_that_is_shown_first_fits_on_a_screen(answer):
 
 @pytest.mark.slow
 def test_devices_that_left_are_remembered_and_change_nothing(fleet):
-    fleet.answer(question(step=20, session="2"))
+    arrived(fleet, 20, session="2")
     fewer = {"devices": 3, "pieces": 1, "sharded": False}
-    answer = fleet.answer(question(step=40, session="2", split=fewer))
+    answer = arrived(fleet, 40, session="2", split=fewer)
     assert answer["history"] == [{"step": 0, "devices": 4}, {"step": 20, "devices": 3}]
     assert answer["proof"]["run"] < 1e-5
 
 
 @pytest.mark.slow
-def test_what_was_changed_on_the_way_holds_here_too(fleet):
+def test_what_is_changed_on_the_way_holds_here_too_and_nothing_begins_again(fleet):
+    arrived(fleet, 10, session="3")
     after = dataclasses.asdict(dataclasses.replace(controls(SETTINGS), rate=0.01))
     events = [*question()["events"], {"step": 10, "controls": after}]
-    changed = fleet.answer(question(step=20, events=events))
-    assert changed["loss"] > fleet.answer(question(step=20))["loss"]
+    run = next(reversed(fleet._pairs.values())).divided
+    changed = arrived(fleet, 20, session="3", events=events)
+    assert next(reversed(fleet._pairs.values())).divided is run
+    assert changed["loss"] > arrived(fleet, 20, session="4")["loss"]
+
+
+def test_what_was_trained_by_other_controls_begins_again(fleet):
+    arrived(fleet, 3, session="5")
+    other = dataclasses.asdict(dataclasses.replace(controls(SETTINGS), rate=0.5))
+    events = [{"step": 0, "controls": other}]
+    assert not next(reversed(fleet._pairs.values())).goes_on([_event(event) for event in events])
+
+
+def test_who_asks_for_a_far_step_is_told_of_an_earlier_one_in_time(fleet, monkeypatch):
+    monkeypatch.setattr("explorer.fleet.SECONDS", 0.0)
+    assert fleet.answer(question(step=10_000))["step"] < 10_000
 
 
 def test_what_can_not_be_divided_is_said(fleet):

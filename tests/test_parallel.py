@@ -13,12 +13,13 @@ import jax
 import numpy as np
 import pytest
 
-from engine import profile
+from engine import optimisers, profile
 from engine.errors import UnknownNodeError
 from engine.history import measured
 from engine.loop import Loop
 from engine.optimisers import controls
 from engine.parallel import ParallelLoop
+from engine.replicas import Replicas
 from engine.runs import Run
 from engine.saving import open_run, save
 from engine.shares import WHOLE, ParallelError, Split
@@ -75,6 +76,65 @@ def test_what_is_dropped_depends_neither_on_devices_nor_on_micro_batches():
 @pytest.mark.slow
 def test_a_divided_memory_is_the_same_memory():
     same_run(RICH, Split(3, sharded=True))
+
+
+@cache
+def overflowing(kind, scaling, sharded):
+    """The loop of a problem of which the last device's gradients, and no other's, are too large for float16 once they
+    are scaled, and what each device has after a step of it.
+    """
+    settings = dataclasses.replace(PLAIN, depth=0, precision=kind, scaling=scaling, optimizer="adam")
+    given = problem(settings)
+    x, answers = (np.array(array) for array in given.examples)
+    last = given.rows(0)[-2:]
+    x[last], answers[last] = 1e4, np.eye(2)  # one point with both answers: one of them is wrong, whatever is answered
+    loop = ParallelLoop(dataclasses.replace(given, examples=(x, answers)), (), Split(4, sharded=sharded))
+    chosen = controls(settings)
+    begin = loop.start(chosen)
+    after, _ = Loop.advance(loop, loop.place(begin, chosen.method), chosen, 1)
+    return loop, chosen, begin, after
+
+
+def on_each(leaf):
+    return np.array([shard.data for shard in leaf.addressable_shards])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharded", [False, True])
+def test_a_step_that_overflows_on_one_device_is_left_out_on_all(sharded):
+    loop, chosen, begin, after = overflowing("float16", "dynamic", sharded)
+    grads = jax.tree.leaves(Replicas(loop).look(begin, chosen).grads)
+    fine = np.all([np.isfinite(leaf).reshape(4, -1).all(1) for leaf in grads], axis=0)
+    assert fine.tolist() == [True, True, True, False]
+    assert on_each(after.optimiser.skipped).tolist() == [1] * 4
+    assert on_each(after.optimiser.factor).tolist() == [optimisers.FIRST / 2] * 4
+    for leaf, like in zip(jax.tree.leaves(after.params), jax.tree.leaves(begin.params), strict=True):
+        np.testing.assert_array_equal(on_each(leaf), np.broadcast_to(like, (4, *like.shape)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharded", [False, True])
+def test_what_bfloat16_holds_is_trained_on_by_all(sharded):
+    _, _, begin, after = overflowing("bfloat16", "static", sharded)
+    assert on_each(after.optimiser.skipped).tolist() == [0] * 4
+    assert on_each(after.optimiser.factor).tolist() == [optimisers.STATIC] * 4
+    for leaf, like in zip(jax.tree.leaves(after.params), jax.tree.leaves(begin.params), strict=True):
+        devices = on_each(leaf)
+        np.testing.assert_array_equal(devices, np.broadcast_to(devices[0], devices.shape))
+        assert not np.array_equal(devices[0], like)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharded", [False, True])
+def test_a_scaled_run_is_scaled_alike_on_any_devices(sharded):
+    """Twenty steps of float16: the same steps are left out, by the same factors."""
+    loop, chosen, state, _ = overflowing("float16", "dynamic", sharded)
+    single, alone = Loop(loop.problem), state
+    for _ in range(20):
+        state, alone = loop.advance(state, chosen, 1)[0], single.advance(alone, chosen, 1)[0]
+        assert (state.optimiser.skipped, state.optimiser.factor) == (alone.optimiser.skipped, alone.optimiser.factor)
+    assert 0 < int(state.optimiser.skipped) < 20
+    close(state.params, alone.params, 1e-2)
 
 
 @pytest.mark.slow

@@ -57,6 +57,20 @@ def test_a_link_leads_back_to_the_very_numbers(layouts, session, then):
     assert np.array_equal(other.numbers.grad("add"), session.numbers.grad("add"))
 
 
+def test_a_link_leads_back_to_the_same_division(layouts):
+    settings = usual("gaussians", batch=24, depth=0)
+    session, other = (Session(settings, engine=layouts) for _ in range(2))
+    session.divide(devices=3, pieces=2, sharded=True)
+    assert write(place_of(session)).endswith("&devices=3&pieces=2&sharded=on")
+    Arriving(other, read(write(place_of(session))))
+    assert other.split == session.split
+
+
+def test_a_division_that_can_not_be_is_told(layouts):
+    arriving = Arriving(Session(usual("gaussians", depth=0), engine=layouts), read("task=gaussians&pieces=0"))
+    assert arriving.at["said"] == ["pieces is 0, and must be 1 or more."]
+
+
 def test_a_link_leads_back_to_the_same_folds(layouts):
     made = Session(usual("xor", depth=1, width=2, seed=3), engine=layouts)
     made.set_granularity("operation")

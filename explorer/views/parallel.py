@@ -16,7 +16,9 @@ class ParallelView(JSComponent):  # type: ignore[misc]
 
     look = param.Dict(default=assets.look(), doc="Palettes and colours.")
     told = param.Dict(
-        default={}, doc="``split``, ``waiting`` (what is asked for), ``error``, and answers: ``look drift straggle``."
+        default={},
+        doc="``split``, ``goal`` (the step that is shown elsewhere), ``waiting`` (what is asked for), ``error``, and "
+        "answers: ``look drift straggle``.",
     )
 
     charts = param.List(default=None, allow_None=True, doc="Parts of the training room that a lesson shows.")

@@ -7,6 +7,7 @@ import { grouped, percent } from "../room/scales.js";
 import { t } from "../texts.js";
 
 const FEW = 12; // examples that are named; of more, the first ones
+const CLOSE = 1e-3; // how far parameters may differ, relative, and still count as the same but for rounding
 
 /** The table of lanes. */
 export function createLanes(room) {
@@ -33,24 +34,24 @@ export function createLanes(room) {
       ? []
       : [
           make("button", { type: "button", onclick: () => room.send({ type: "straggle", device }), "aria-label": t("Slow device {device} down", { device }) }, t("Slow down")),
-          make("button", { type: "button", onclick: () => room.send({ type: "divide", devices: seen.split.devices - 1 }), "aria-label": t("Drop device {device}", { device }) }, t("Drop")),
+          make("button", { type: "button", onclick: () => room.send({ type: "divide", devices: room.told.split.devices - 1 }), "aria-label": t("Drop device {device}", { device }) }, t("Drop")),
         ];
-    return { row: make("tr", { class: mean ? "mean" : "" }, name, examples, loss, ...cells, make("td", { class: "does" }, ...buttons)), examples, loss, cells, buttons };
+    return { row: make("tr", { class: mean ? "mean" : "" }, name, examples, loss, ...cells, make("td", {}, make("div", { class: "does" }, ...buttons))), examples, loss, cells, buttons };
   }
 
   function paint() {
-    const { look: seen, waiting } = room.told;
+    const { look: seen } = room.told;
     const key = `${seen.devices.length} ${seen.names.join()}`;
     if (key !== built) build(seen);
     built = key;
     rows.forEach((lane, device) => {
       const own = seen.devices[device];
       const sizes = own ? own.gradient : seen.mean;
-      lane.examples.textContent = own ? examplesOf(own) : t("the whole batch");
+      lane.examples.textContent = own ? examplesOf(own, seen) : t("the whole batch");
       lane.examples.title = own ? own.examples.join(", ") : "";
       lane.loss.textContent = number(own ? own.loss : seen.loss);
       lane.cells.forEach((cell, i) => fill(cell, sizes[i], room, `${seen.names[i]}: ${number(sizes[i])}`));
-      for (const button of lane.buttons) button.disabled = Boolean(waiting);
+      if (own) lane.buttons[0].disabled = trying(room.told);
       if (own && lane.buttons[1]) lane.buttons[1].title = lossOf(seen.lost[device]);
     });
     QUANTITIES.gradient.legend(scale, room.look, room.theme);
@@ -64,20 +65,29 @@ function proofOf({ proof, step, lost, memory, split, history }) {
   const found = [
     t("One device on the whole batch finds the same: loss off by {loss}, gradient by {gradient}, parameters after the update by {update} (relative).", { loss: number(proof.loss), gradient: number(proof.gradient), update: number(proof.update) }),
     proof.replicas ? t("All devices hold the same parameters after it, bit for bit.") : t("The devices hold different parameters after it."),
-    t("Trained to step {step} on these devices and on one, parameters differ by {off}.", { step: grouped(step), off: number(proof.run) }),
+    proof.run < CLOSE
+      ? t("Trained to step {step} on these devices and on one, parameters differ by {off}.", { step: grouped(step), off: number(proof.run) })
+      : t("Trained to step {step} on these devices and on one, parameters differ by {off}: in so many steps, what is rounded otherwise has grown, as between any two machines. Each single step agrees, as above.", { step: grouped(step), off: number(proof.run) }),
     t("Were device 0 lost and its examples left out, the gradient of this step would be off by {off}; divided anew, it is the same as before.", { off: percent(lost[0][0]) }),
   ];
   const changes = history.map(({ step: from, devices }) => t("from step {step} on {devices}", { step: grouped(from), devices }));
-  if (history.length > 1) found.push(t("Devices so far: {changes}. What is trained didn't notice.", { changes: changes.join(", ") }));
+  if (history.length > 1) found.push(t("Devices so far: {changes}. Training goes on as if nothing had changed.", { changes: changes.join(", ") }));
   if (!memory[1]) found.push(t("Plain SGD remembers nothing from step to step: choose momentum or Adam to divide its memory."));
   else found.push(split.sharded ? t("Of the optimiser's memory, {all} bytes, each device keeps {own}: it updates its slice of the parameters and gets the others' slices.", { all: grouped(memory[1]), own: grouped(memory[0]) }) : t("Each device keeps all {all} bytes of the optimiser's memory.", { all: grouped(memory[1]) }));
   return found;
 }
 
-function examplesOf({ examples, share }) {
+/** Examples by number, a line between those of two micro-batches. */
+function examplesOf({ examples, share }, { split, piece }) {
   if (!examples.length) return t("none");
-  const first = examples.slice(0, FEW).join(" ");
-  return `${examples.length} (${percent(share)}): ${first}${examples.length > FEW ? " …" : ""}`;
+  const gap = (i) => (i && i % piece === 0 && split.pieces > 1 ? " | " : " ");
+  const first = examples.slice(0, FEW).map((example, i) => `${i ? gap(i) : ""}${example}`);
+  return `${examples.length} (${percent(share)}): ${first.join("")}${examples.length > FEW ? " …" : ""}`;
+}
+
+/** Whether somebody waits for what was tried. */
+export function trying({ waiting }) {
+  return waiting.includes("drift") || waiting.includes("straggle");
 }
 
 function lossOf([off]) {

@@ -4,7 +4,7 @@ import { listenToTheme, make, themeOf } from "../graphview/dom.js";
 import { grouped } from "../room/scales.js";
 import { t, translated } from "../texts.js";
 import { answerWhere, rectOf } from "../whereabouts.js";
-import { createLanes } from "./lanes.js";
+import { createLanes, trying } from "./lanes.js";
 import { createRing } from "./ring.js";
 import { createTrials } from "./trials.js";
 
@@ -30,10 +30,10 @@ export function mountParallel(root, look, send) {
     card.hidden = left || !split || (split.devices === 1 && !told.error);
     root.dataset.theme = room.theme;
     if (card.hidden) return;
-    devices.select.value = String(split.devices);
-    pieces.select.value = String(split.pieces);
+    devices.show(split.devices);
+    pieces.show(split.pieces);
     sharded.checked = split.sharded;
-    status.textContent = told.error ? translated(told.error) : told.waiting ? waitsFor(told) : "";
+    status.textContent = told.error ? translated(told.error) : waitsFor(told);
     status.classList.toggle("problem", Boolean(told.error));
     body.hidden = !seen || Boolean(told.error && !seen);
     if (!seen) return;
@@ -64,22 +64,36 @@ export function mountParallel(root, look, send) {
   };
 }
 
-function waitsFor({ waiting, look }) {
+function waitsFor({ waiting, look, goal }) {
+  if (!waiting.length) return "";
   if (!look) return t("Starting the devices, and compiling the step for them…");
-  return waiting === "look" ? t("The devices take this step…") : t("The devices try it…");
+  if (trying({ waiting })) return t("The devices try it…");
+  return look.step < goal ? t("The devices train, too: they have come to step {step} of {goal}…", { step: grouped(look.step), goal: grouped(goal) }) : t("The devices take this step…");
 }
 
 function leadOf({ step, devices, platform, split }) {
   const examples = devices.reduce((sum, own) => sum + own.examples.length, 0);
-  const text = t("Step {step}: {examples} examples, divided over {devices} devices. Each takes loss and gradient of its own examples; the all-reduce makes the mean of all gradients; each makes the same update of it.", { step: grouped(step), examples, devices: split.devices });
-  const virtual = platform === "cpu" ? ` ${t("They are virtual ones, which share this processor.")}` : "";
-  return text + virtual;
+  const said = [
+    t("Step {step}: {examples} examples, divided over {devices} devices.", { step: grouped(step), examples, devices: split.devices }),
+    split.pieces > 1 ? t("Each takes its own in micro-batches, one after the other, and adds up their gradients: only one micro-batch is in memory at a time.") : t("Each takes loss and gradient of its own examples."),
+    split.sharded
+      ? t("Of the mean of all gradients each gets its own slice (reduce-scatter), makes the update of that slice, and gets the other parameters from the others (all-gather).")
+      : t("The all-reduce makes the mean of all gradients, and each makes the same update of it."),
+  ];
+  if (platform === "cpu") said.push(t("They are virtual ones, which share this processor."));
+  return said.join(" ");
 }
 
 function choice(label, values, chosen) {
   const id = `choice-${label.length}-${values.length}`;
-  const select = make("select", { id, onchange: () => chosen(select.value) }, ...values.map((value) => make("option", { value }, value)));
-  return { element: make("div", { class: "choice" }, make("label", { for: id }, label), select), select };
+  const option = (value) => make("option", { value }, value);
+  const select = make("select", { id, onchange: () => chosen(select.value) }, ...values.map(option));
+  const show = (count) => {
+    const value = String(count);
+    if (![...select.options].some((known) => known.value === value)) select.append(option(value)); // by a link
+    select.value = value;
+  };
+  return { element: make("div", { class: "choice" }, make("label", { for: id }, label), select), show };
 }
 
 /** Panel's entry. */

@@ -53,6 +53,7 @@ export function createRing(room) {
     const heads = chunks[0].map((_, i) => make("th", { scope: "colgroup", colspan: width, class: i * width < left ? "" : "none" }, t("chunk {chunk}", { chunk: i })));
     table.replaceChildren(make("caption", { class: "unseen" }, t("What each device holds")), make("thead", {}, make("tr", {}, make("td", {}), ...heads)), make("tbody", {}, ...body, last));
     note.textContent = t("Each device sends {bytes} bytes in all: 2 × ({devices} − 1) ÷ {devices} of the array, however many devices there are. At the end each has the mean, off by at most {off}.", { bytes: tensor.bytes, devices: split.devices, off: number(tensor.off) });
+    if (split.sharded) note.textContent += ` ${t("With the optimiser's memory divided each device updates its slice between the two halves, and what the second half sends on is the parameters.")}`;
   }
 
   /** The chunks of one device; the one that has just come is marked. */

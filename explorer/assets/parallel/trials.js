@@ -2,7 +2,7 @@
 
 import { make } from "../graphview/dom.js";
 import { t } from "../texts.js";
-import { number } from "./lanes.js";
+import { number, trying } from "./lanes.js";
 
 const SPACE = "http://www.w3.org/2000/svg";
 const [WIDE, HIGH, LEFT] = [420, 130, 44];
@@ -20,7 +20,7 @@ export function createTrials(room) {
 
   function paint() {
     const { told } = room;
-    for (const button of buttons) button.disabled = Boolean(told.waiting);
+    for (const button of buttons) button.disabled = trying(told);
     drift.replaceChildren(...(told.drift ? driftOf(told.drift) : []));
     straggle.replaceChildren(...(told.straggle ? timesOf(told.straggle) : []));
   }
