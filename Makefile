@@ -9,7 +9,7 @@
 #
 # PYTHON=python3.12 picks the interpreter of a new environment, VENV=folder the environment,
 # ARGS="my_model:loss --port 6000" what explore is told, WORKERS=2 how many tests run at a time,
-# MARKS="not once" which of them; then format, lint and types have been looked at already.
+# MARKS="not once" which of them.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -22,15 +22,16 @@ asked := pyproject.toml $(wildcard constraints/*.txt)
 
 # The versions that CI runs with, where this Python is one of CI's; else what pyproject.toml asks for.
 pins = $(wildcard constraints/py$(shell $(VENV)/bin/python -c 'import sys; print("%d%d" % sys.version_info[:2])').txt)
-install = $(run) pip install -qq --disable-pip-version-check $(addprefix -c ,$(pins))
+# Most of what pip would compile is never imported.
+install = $(run) pip install -qq --no-compile --disable-pip-version-check $(addprefix -c ,$(pins))
 marked = $(if $(MARKS),-m "$(MARKS)")
-tests = $(run) pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal --ignore tests/browser
+pytest = $(run) pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal --ignore tests/browser
 browser = CHROMIUM="$$($(VENV)/bin/python scripts/find_browser.py --install)" && export CHROMIUM
 
 needs = Backprop Explorer needs Python 3.11 or later: name one, as in make explore PYTHON=python3.12
 is_new = 'import sys; sys.exit(sys.version_info < (3, 11))'
 
-.PHONY: help explore check test style figures screenshots notebooks
+.PHONY: help explore check test style tests figures screenshots notebooks
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -39,12 +40,14 @@ explore: $(VENV)/.explore
 	@$(VENV)/bin/backprop-explorer serve $(ARGS)
 
 check: style
-	$(tests) -m "not slow"
+	$(pytest) -m "not slow"
 
-test: export TESTS_CACHE = $(abspath $(VENV))/.compiled
-test: $(if $(MARKS),$(VENV)/.test,style)
+test: style tests
+
+tests: export TESTS_CACHE = $(abspath $(VENV))/.compiled
+tests: $(VENV)/.test
 	rm -rf $(TESTS_CACHE)
-	$(tests) $(marked)
+	$(pytest) $(marked)
 	$(browser) && $(run) pytest -n $(WORKERS) --maxprocesses 2 --dist loadfile $(marked) tests/browser
 
 style: $(VENV)/.test
