@@ -9,6 +9,11 @@ from explorer.errors import ExplorerError
 
 TRIES = 20
 
+CONNECT_SECONDS = 60.0
+"""How long a page that was sent may take until its browser connects: its scripts come over a slow network, say, or the
+machine is busy with a whole class that opens the page at once.
+"""
+
 
 def free_port(address: str, wanted: int) -> int:
     """The port asked for, or the next one that is free.

@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
 from typing import IO
+
+TOO_LONG = -signal.SIGPROF if hasattr(signal, "SIGPROF") else None
+"""How a process has ended that had the system limit how long it computes."""
 
 
 class Answerer:
@@ -32,7 +36,9 @@ class Answerer:
             self._running()
 
     def ask(self, text: str, limit: float) -> str | None:
-        """Its answer to one line; an empty one if it ended, none if it took longer than ``limit`` seconds."""
+        """Its answer to one line; an empty one if it ended, none if it took longer than ``limit`` seconds, or ended
+        because it computed longer than it wanted to.
+        """
         closed = self._closed
         with self._lock:
             if closed != self._closed:  # while others were answered
@@ -41,6 +47,8 @@ class Answerer:
             line: str | None = ""
             try:
                 line = _asked(process, text, limit)
+                if line == "" and _ended(process) == TOO_LONG:
+                    line = None
             finally:  # whatever it is doing, its next answer would be to this question
                 if not line:
                     self._stop()
@@ -92,6 +100,14 @@ def _asked(process: subprocess.Popen[str], text: str, limit: float) -> str | Non
         return answers.get(timeout=limit)
     except queue.Empty:
         return None
+
+
+def _ended(process: subprocess.Popen[str]) -> int:
+    """How a process has ended that says nothing more; it is ended if it hasn't."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return process.wait(1)
+    process.kill()
+    return process.wait()
 
 
 def _read_line(stream: IO[str], answers: queue.SimpleQueue[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -19,7 +20,10 @@ from explorer.answerer import Answerer
 from explorer.errors import LayoutError, LayoutTimeout
 
 TIME_LIMIT = 5.0
-"""Seconds that one level may take."""
+"""Seconds that one level may take to compute."""
+
+PATIENCE = 12 if hasattr(signal, "setitimer") else 1
+"""How many times as long an answer is waited for, by the clock: a machine may be busy with others."""
 
 _WORKER = Path(__file__).with_name("dot_worker.py")
 
@@ -49,7 +53,7 @@ class Bundled:
         self._worker.warm()
 
     def lay_out(self, text: str, limit: float = TIME_LIMIT) -> str:
-        line = self._worker.ask(json.dumps(text), limit)
+        line = self._worker.ask(json.dumps([text, limit]), PATIENCE * limit)
         if line is None:
             raise LayoutTimeout(limit)
         if not line:

@@ -1,4 +1,8 @@
-"""A process of its own that lays graphs out: a line of JSON (DOT text) comes in, a line of JSON goes out."""
+"""A process of its own that lays graphs out: a line of JSON (DOT text, seconds) comes in, a line of JSON goes out.
+
+Who needs longer than so many seconds is ended by the system. Only what is computed counts: a machine that is busy
+elsewhere, with a whole class that opens the page, makes no graph larger.
+"""
 
 import json
 import signal
@@ -19,10 +23,18 @@ def lay_out(text: str) -> dict[str, str]:
 LONGEST = 120
 """Seconds after which a layout ends the process: whoever asked has died without stopping it."""
 
+
+def limit(seconds: float, longest: int) -> None:
+    """End the process after so many seconds of computing, or by the clock; 0: not at all. Windows can't."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        signal.alarm(longest)
+
+
 if __name__ == "__main__":
-    alarm = getattr(signal, "alarm", lambda seconds: None)  # Windows has none
     for line in sys.stdin:
-        alarm(LONGEST)
-        sys.stdout.write(json.dumps(lay_out(json.loads(line))) + "\n")
+        asked, seconds = json.loads(line)
+        limit(seconds, LONGEST)
+        sys.stdout.write(json.dumps(lay_out(asked)) + "\n")
         sys.stdout.flush()
-        alarm(0)
+        limit(0, 0)

@@ -68,18 +68,19 @@ class Layouts:
         text = dot.level_text(level, direction)
         found = self._known.get(text)
         if found is None:
-            try:
-                found = read(self._engine.lay_out(text, self._limit))
-            except LayoutTimeout:
-                raise TooLarge(scope, self._limit) from None
-            self._keep(text, found)
+            with self._lock:  # a class that opens the page asks for the same, all at once
+                found = self._known.get(text) or self._asked(text, scope)
         return found
 
-    def _keep(self, text: str, placed: Placed) -> None:
-        with self._lock:
-            while len(self._known) >= KEPT:
-                del self._known[next(iter(self._known))]
-            self._known[text] = placed
+    def _asked(self, text: str, scope: str) -> Placed:
+        try:
+            found = read(self._engine.lay_out(text, self._limit))
+        except LayoutTimeout:
+            raise TooLarge(scope, self._limit) from None
+        while len(self._known) >= KEPT:
+            del self._known[next(iter(self._known))]
+        self._known[text] = found
+        return found
 
 
 @lru_cache(maxsize=4)

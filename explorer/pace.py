@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 PIECE_SECONDS = 0.005
 """A click waits for a piece of the training at most, and for one thing that is shown after it."""
@@ -153,3 +153,10 @@ class Pace:
         pause = max(EVERY_SECONDS[what], TOGETHER_SECONDS * among)
         self._next[what] = max(start + pause, end + SHARE * among * took)
         return True
+
+    def show_one(self, shows: Mapping[str, Callable[[], None]], among: int = 1) -> bool:
+        """Show what has been due for longest, if anything is: turns are rare among many, and nothing may always come
+        before something else.
+        """
+        what = min(shows, key=lambda name: self._next.get(name, -math.inf))
+        return self.show(what, shows[what], among)

@@ -20,7 +20,7 @@ from explorer.limits import SHARED
 from explorer.turns import TURNS
 
 LIFETIME_MS = 20_000
-"""How long a tab may be away. A page that loads over a slow network must connect within it."""
+"""How long a tab may be away."""
 
 LONGEST_MESSAGE = 1 << 18
 """Bytes that a page may send at once."""

@@ -11,11 +11,10 @@ import time
 from collections import deque
 from typing import Any
 
+from explorer.addresses import CONNECT_SECONDS
 from explorer.errors import ExplorerError
 
 AGAIN_SECONDS = 1.0
-COMING_SECONDS = 20.0
-"""How long a place is held for a page that was sent and has not connected yet."""
 
 
 class Worker:
@@ -44,7 +43,7 @@ class Worker:
     @property
     def pages(self) -> int:
         """Pages that are on it, with those that are on their way."""
-        while self._coming and self._coming[0] < time.monotonic() - COMING_SECONDS:
+        while self._coming and self._coming[0] < time.monotonic() - CONNECT_SECONDS:
             self._coming.popleft()
         return self.sockets + len(self._coming)
 

@@ -149,8 +149,7 @@ class Running:
         elif not self._crew.waiting and TURNS.quiet():  # a click comes first
             shows = {"frame": self._shows.running, "pass": self._catch_up}
             shows |= {"extras": self._shows.extras, "judge": self._judge}
-            # one at a time: a click may come
-            any(self._pace.show(what, does, among) for what, does in shows.items())
+            self._pace.show_one(shows, among)  # one at a time: a click may come
         return trained
 
     def _leave_time(self, among: int) -> None:

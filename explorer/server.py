@@ -16,7 +16,7 @@ from bokeh.document import Document
 from tornado.ioloop import PeriodicCallback
 
 from explorer import assets, joining, late
-from explorer.addresses import free_port
+from explorer.addresses import CONNECT_SECONDS, free_port
 from explorer.app import Opening, Page
 from explorer.channel import FIRST_SECONDS, Soon
 from explorer.fleet_process import FLEET
@@ -99,7 +99,8 @@ def make_page(opening: Opening, soon: Soon) -> pn.Template:
     document = pn.state.curdoc
     own = dataclasses.replace(opening, query=_query(document))
     page = LivePage(opening.feed, opening, document, soon) if opening.feed else Page(own, document, soon)
-    pn.state.onload(page.channel.opened)
+    connected = _kept(document, soon)
+    pn.state.onload(lambda: (connected(), page.channel.opened()))
     template = pn.Template(assets.text("page.html"))
     template.add_variable("page_css", assets.variables() + assets.text("page.css") + assets.text("lesson.css"))
     template.add_variable("words", assets.words())
@@ -114,6 +115,29 @@ def make_page(opening: Opening, soon: Soon) -> pn.Template:
     OPEN.add(page)
     pn.state.on_session_destroyed(lambda context: _close(page))
     return template
+
+
+def _kept(document: Document, soon: Soon) -> Callable[[], None]:
+    """Keep the session of a new page until its browser has connected, as is told by what is returned.
+
+    A session that nobody is connected to ends soon. A browser that came later would be given another one, to which
+    nothing belongs that it has: a page that never shows anything.
+    """
+    kept: list[Any] = []
+
+    def keep() -> None:
+        context = document.session_context
+        if context is not None:
+            kept.append(context.session)
+            context.session.block_expiration()
+            soon(give_up, CONNECT_SECONDS)
+
+    def give_up() -> None:
+        while kept:
+            kept.pop().unblock_expiration()
+
+    soon(keep, 0)
+    return give_up
 
 
 def _close(page: Page) -> None:

@@ -16,7 +16,9 @@ from tornado.websocket import websocket_connect
 VIEWS = ("graph", "train", "setup")
 """Sections of the page, each with one component in it."""
 
-_STEP = re.compile(r'\["step",(\d+)\]')
+_STEP = re.compile(r'\\"step\\":(\d+)')
+"""In a picture of the run, which is JSON in a message of JSON: the last step that was taken."""
+
 _DAY = 86400
 
 
@@ -34,8 +36,13 @@ class Tab:
         self.cookies = ""
         self._waiting: list[tuple[str, asyncio.Future[str]]] = []
 
-    async def open(self, url: str, origin: str = "") -> Tab:
+    async def open(self, url: str, origin: str = "", later: float = 0.0) -> Tab:
         """Ask for the page and connect, as a browser does.
+
+        Args:
+            url: of the page.
+            origin: of the page that connects, if it isn't this one.
+            later: seconds that it takes to load its scripts.
 
         Raises:
             HTTPClientError: the page or its socket was refused.
@@ -47,6 +54,7 @@ class Tab:
             found = re.search(rf'class="{view}".*?data-root-id="(\w+)"', html, re.DOTALL)
             assert found, f"there is no {view} on this page"
             self.models[view] = found[1]
+        await asyncio.sleep(later)
         token = re.search(r'"token":"([^"]+)"', html)
         assert token
         parts = urlsplit(url)

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -86,7 +87,22 @@ def test_a_layout_over_its_limit_is_stopped():
         with pytest.raises(LayoutTimeout, match=r"^The layout took longer than 0\.3 s and was stopped\.$"):
             own.lay_out(HEAVY, limit=0.3)
         assert time.monotonic() - begun < 30
-        assert busy.returncode == -signal.SIGKILL
+        assert busy.returncode == (-signal.SIGPROF if hasattr(signal, "SIGPROF") else 1)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="signals")
+def test_only_what_is_computed_counts_not_how_long_the_machine_is_busy_with_others(running):
+    running.lay_out(SMALL)
+    running._worker.process.send_signal(signal.SIGSTOP)
+    threading.Timer(1.0, running._worker.process.send_signal, [signal.SIGCONT]).start()
+    assert names(running.lay_out(SMALL, limit=0.5)) == ["a", "b"]
+
+
+def test_a_worker_that_neither_computes_nor_answers_is_stopped(speaking, monkeypatch):
+    monkeypatch.setattr(dot_process, "PATIENCE", 1)
+    own = speaking("import time; time.sleep(60)")
+    with pytest.raises(LayoutTimeout):
+        own.lay_out(SMALL, limit=0.1)
 
 
 def test_after_a_layout_over_its_limit_the_next_is_answered():
@@ -96,13 +112,14 @@ def test_after_a_layout_over_its_limit_the_next_is_answered():
         assert names(own.lay_out(SMALL)) == ["a", "b"]
 
 
-def test_a_late_answer_is_nobodys(speaking):
+def test_a_late_answer_is_nobodys(speaking, monkeypatch):
+    monkeypatch.setattr(dot_process, "PATIENCE", 1)
     own = speaking(
         """
         import json, sys, time
         for line in sys.stdin:
             time.sleep(0.6 if "slow" in line else 0)
-            print(json.dumps({"json": json.loads(line)}), flush=True)
+            print(json.dumps({"json": json.loads(line)[0]}), flush=True)
         """
     )
     with pytest.raises(LayoutTimeout):

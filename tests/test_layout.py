@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import jax.numpy as jnp
 import numpy as np
@@ -150,6 +151,14 @@ def test_a_second_layout_asks_nothing(counting):
     asked = counting.asked
     assert laid_out(SEEN["operation"], layouts) == first
     assert counting.asked == asked
+
+
+def test_a_class_that_opens_a_page_at_once_has_it_laid_out_once(counting):
+    layouts = Layouts(counting)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda each: laid_out(SEEN["none"], layouts), range(8)))
+    assert found == [found[0]] * 8
+    assert counting.asked == 1
 
 
 def test_only_what_is_unfolded_is_laid_out(counting):

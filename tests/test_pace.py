@@ -159,3 +159,17 @@ def test_among_many_what_takes_long_is_shown_less_often(pace, clock):
         pace.show("frame", lambda: shows.append(clock.now) or setattr(clock, "now", clock.now + 0.05), among=10)
         clock.now += 0.01
     assert len(shows) == pytest.approx(10 / (0.05 * 10 * SHARE), abs=1)
+
+
+def test_where_turns_are_rare_all_is_shown_by_turns(pace, clock):
+    shown = []
+    shows = {what: lambda what=what: shown.append(what) for what in EVERY_SECONDS}
+    for _ in range(40):
+        pace.show_one(shows, among=30)
+        clock.now += 30 * TOGETHER_SECONDS
+    assert {what: shown.count(what) for what in EVERY_SECONDS} == dict.fromkeys(EVERY_SECONDS, 10)
+
+
+def test_nothing_is_shown_before_it_is_due(pace, clock):
+    assert pace.show_one({"frame": lambda: None})
+    assert not pace.show_one({"frame": lambda: None})

@@ -21,6 +21,7 @@ from tornado.websocket import websocket_connect
 from explorer import server
 from explorer.app import Opening
 from explorer.server import start
+from scripts.tabs import Tab
 
 ROOT = Path(server.__file__).parents[1]
 
@@ -113,6 +114,19 @@ def connect(address: str, origin: str):
         return loop.run_sync(lambda: websocket_connect(request, subprotocols=["bokeh", token]), timeout=60)
     finally:
         loop.close()
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_a_browser_that_takes_long_to_connect_finds_the_page_that_it_was_sent(running):
+    async def visit():
+        tab = await Tab().open(f"{running[3]}?task=neuron", later=server._LIFETIME_MS / 1000 + 3)
+        tab.send("train", type="play")
+        while not tab.step:
+            await asyncio.sleep(0.05)
+        tab.close()
+
+    asyncio.run(asyncio.wait_for(visit(), 60))
 
 
 @pytest.mark.slow
