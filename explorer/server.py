@@ -99,8 +99,8 @@ def make_page(opening: Opening, soon: Soon) -> pn.Template:
     document = pn.state.curdoc
     own = dataclasses.replace(opening, query=_query(document))
     page = LivePage(opening.feed, opening, document, soon) if opening.feed else Page(own, document, soon)
-    connected = _kept(document, soon)
-    pn.state.onload(lambda: (connected(), page.channel.opened()))
+    for does in (_kept(document, soon), page.channel.opened):
+        pn.state.onload(does)
     template = pn.Template(assets.text("page.html"))
     template.add_variable("page_css", assets.variables() + assets.text("page.css") + assets.text("lesson.css"))
     template.add_variable("words", assets.words())
