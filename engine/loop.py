@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from engine import magnitudes, optimisers, scaling
+from engine import convolutions, magnitudes, optimisers, scaling
 from engine.flat import Packed
 from engine.grad import value_and_grad
 from engine.names import leaves
@@ -192,7 +192,8 @@ class Loop:
             (params, memory), (numbers, packed) = carry
             step = start + index
             batch = self._batches.batch(arrays, rows[index], step)
-            loss, grads, row = self._measured((params, batch, optimisers.factor(memory)), step % every == 0, every > 0)
+            given = (params, batch, optimisers.factor(memory))
+            loss, grads, row = convolutions.straightened(self._measured)(given, step % every == 0, every > 0)
             after = self.moved(method, dials, step, (params, memory), grads)
             record = self._recorded(loss, params, after[0], grads)
             write = partial(lax.dynamic_update_index_in_dim, index=index, axis=0)

@@ -13,6 +13,7 @@ import numpy as np
 import optax
 from jax import lax
 
+from engine.convolutions import straightened
 from engine.sweep import Rest, split
 
 Array = Any
@@ -102,7 +103,7 @@ def _with(loss: Callable[..., Array], args: tuple[Any, ...], params: Params) -> 
 def _walk(optimiser: optax.GradientTransformation, loss: Callable[[Params], Array], params: Params, steps: int) -> Walk:
     def step(state: tuple[Params, Any], _: None) -> tuple[tuple[Params, Any], tuple[Params, Array, Array]]:
         params, memory = state
-        value, gradient = jax.value_and_grad(loss)(params)
+        value, gradient = straightened(jax.value_and_grad(loss))(params)
         update, memory = optimiser.update(gradient, memory, params)
         return (optax.apply_updates(params, update), memory), (params, value, optax.tree.norm(update))
 

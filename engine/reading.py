@@ -301,17 +301,38 @@ def _widen(mask: Array, ndim: int) -> Array:
 
 
 _ARRAYS = ("values", "grads", "uses", "branches", "counts", "packed", "factor")
-_FIXED = ("graph", "plan", "layout")
 
 
-def _flatten(reading: Reading) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    return tuple(getattr(reading, name) for name in _ARRAYS), tuple(getattr(reading, name) for name in _FIXED)
+@dataclasses.dataclass(frozen=True)
+class _Fixed:
+    """What of a reading is no array: the same for every step of a compiled program."""
+
+    graph: Graph
+    plan: Plan
+    layout: Layout
+    present: tuple[str, ...]
+    """Which fields have arrays."""
+
+    @cached_property
+    def fields(self) -> dict[str, Any]:
+        """All fields but those."""
+        empty = {name: None if name == "factor" else {} for name in _ARRAYS}
+        return {**empty, "graph": self.graph, "plan": self.plan, "layout": self.layout}
 
 
-def _unflatten(fixed: tuple[Any, ...], arrays: Iterable[Any]) -> Reading:
+def _flatten(reading: Reading) -> tuple[tuple[Any, ...], _Fixed]:
+    given = {name: getattr(reading, name) for name in _ARRAYS}
+    present = tuple(name for name, arrays in given.items() if arrays is not None and arrays != {})
+    return tuple(given[name] for name in present), _Fixed(reading.graph, reading.plan, reading.layout, present)
+
+
+def _unflatten(fixed: _Fixed, arrays: Iterable[Any]) -> Reading:
     """Past ``__init__``: a step of a small net would spend a tenth of its time in it."""
     reading = object.__new__(Reading)
-    reading.__dict__.update(zip(_ARRAYS + _FIXED, (*arrays, *fixed), strict=True))
+    own = reading.__dict__
+    own.update(fixed.fields)
+    for name, kept in zip(fixed.present, arrays, strict=True):
+        own[name] = kept
     return reading
 
 

@@ -1,7 +1,7 @@
 // The seven statistics of engine/stats.py in one pass over memory, as a call that XLA makes on a CPU.
 //
-// Same numbers as there: sums of a finite array whose squares can be held are taken at once; any other array is read
-// again, in double precision.
+// Same numbers as there: sums of a finite array whose squares can be held are taken at once; one that is too small or too
+// large for that is read again, multiplied by a power of two; any other in double precision.
 
 #include <algorithm>
 #include <cmath>
@@ -31,44 +31,48 @@ struct Sums {
   double sum = 0, square = 0, zeros = 0, low = 0, high = 0;  // NaN counts in the sums alone
 };
 
-// Vectors by name: left to itself the compiler keeps these sums in memory, and takes twice as long.
-#define SUMS_OF(T, Integer, Name, kBytes, Target)                                                                     \
-  typedef T Name##Vector __attribute__((vector_size(kBytes)));                                             \
-  typedef Integer Name##Counts __attribute__((vector_size(kBytes)));                                       \
-  Target static void Name(const T* x, int64_t n, Sums* found) {                            \
-    constexpr int kLanes = kBytes / sizeof(T);                                                             \
-    Name##Vector low = kInfinity - Name##Vector{}, high = -low, low2 = low, high2 = high;              \
-    const int64_t whole = n - n % (2 * kLanes);                                                        \
-    for (int64_t i = 0; i < whole;) {                                                                  \
-      const int64_t end = std::min(i + kBlock, whole);                                                 \
-      Name##Vector sum = {}, sum2 = {}, square = {}, square2 = {};                                     \
-      Name##Counts zeros = {}, zeros2 = {};                                                            \
-      for (; i < end; i += 2 * kLanes) {                                                               \
-        Name##Vector v, v2;                                                                            \
-        __builtin_memcpy(&v, x + i, kBytes), __builtin_memcpy(&v2, x + i + kLanes, kBytes);                    \
-        sum += v, sum2 += v2, square += v * v, square2 += v2 * v2;                                     \
-        zeros -= Name##Counts(v == 0), zeros2 -= Name##Counts(v2 == 0);                                \
-        low = v < low ? v : low, low2 = v2 < low2 ? v2 : low2;                                         \
-        high = v > high ? v : high, high2 = v2 > high2 ? v2 : high2;                                   \
-      }                                                                                                \
-      zeros += zeros2;                                                                                 \
-      for (int j = 0; j < kLanes; ++j) {                                                               \
-        found->sum += double(sum[j]) + sum2[j], found->square += double(square[j]) + square2[j];       \
-        found->zeros += zeros[j];                                                                      \
-      }                                                                                                \
-    }                                                                                                  \
-    low = low2 < low ? low2 : low, high = high2 > high ? high2 : high;                                 \
-    for (int j = 1; j < kLanes; ++j) {                                                                 \
-      low[0] = low[j] < low[0] ? low[j] : low[0], high[0] = high[j] > high[0] ? high[j] : high[0];     \
-    }                                                                                                  \
-    T least = low[0], most = high[0];                                                                  \
-    for (int64_t i = whole; i < n; ++i) {                                                              \
-      const T v = x[i];                                                                                \
-      found->sum += v, found->square += double(v) * v, found->zeros += v == 0;                         \
-      least = v < least ? v : least, most = v > most ? v : most;                                       \
-    }                                                                                                  \
-    found->low = least, found->high = most;                                                            \
-  }
+// Vectors by name: left to itself the compiler keeps these sums in memory, and takes twice as long. The entries are
+// multiplied by a number first, where it is not 1.
+#define SUMS_OF(T, Integer, Name, kBytes, Target)                                                                      \
+  typedef T Name##Vector __attribute__((vector_size(kBytes)));                                                         \
+  typedef Integer Name##Counts __attribute__((vector_size(kBytes)));                                                   \
+  Target static inline __attribute__((always_inline)) void Name##Times(const T* x, int64_t n, T factor, Sums* found) { \
+    constexpr int kLanes = kBytes / sizeof(T);                                                                         \
+    Name##Vector low = kInfinity - Name##Vector{}, high = -low, low2 = low, high2 = high;                              \
+    const int64_t whole = n - n % (2 * kLanes);                                                                        \
+    for (int64_t i = 0; i < whole;) {                                                                                  \
+      const int64_t end = std::min(i + kBlock, whole);                                                                 \
+      Name##Vector sum = {}, sum2 = {}, square = {}, square2 = {};                                                     \
+      Name##Counts zeros = {}, zeros2 = {};                                                                            \
+      for (; i < end; i += 2 * kLanes) {                                                                               \
+        Name##Vector v, v2;                                                                                            \
+        __builtin_memcpy(&v, x + i, kBytes), __builtin_memcpy(&v2, x + i + kLanes, kBytes);                            \
+        if (factor != 1) v *= factor, v2 *= factor;                                                                    \
+        sum += v, sum2 += v2, square += v * v, square2 += v2 * v2;                                                     \
+        zeros -= Name##Counts(v == 0), zeros2 -= Name##Counts(v2 == 0);                                                \
+        low = v < low ? v : low, low2 = v2 < low2 ? v2 : low2;                                                         \
+        high = v > high ? v : high, high2 = v2 > high2 ? v2 : high2;                                                   \
+      }                                                                                                                \
+      zeros += zeros2;                                                                                                 \
+      for (int j = 0; j < kLanes; ++j) {                                                                               \
+        found->sum += double(sum[j]) + sum2[j], found->square += double(square[j]) + square2[j];                       \
+        found->zeros += zeros[j];                                                                                      \
+      }                                                                                                                \
+    }                                                                                                                  \
+    low = low2 < low ? low2 : low, high = high2 > high ? high2 : high;                                                 \
+    for (int j = 1; j < kLanes; ++j) {                                                                                 \
+      low[0] = low[j] < low[0] ? low[j] : low[0], high[0] = high[j] > high[0] ? high[j] : high[0];                     \
+    }                                                                                                                  \
+    T least = low[0], most = high[0];                                                                                  \
+    for (int64_t i = whole; i < n; ++i) {                                                                              \
+      const T v = x[i] * factor;                                                                                       \
+      found->sum += v, found->square += double(v) * v, found->zeros += v == 0;                                         \
+      least = v < least ? v : least, most = v > most ? v : most;                                                       \
+    }                                                                                                                  \
+    found->low = least, found->high = most;                                                                            \
+  }                                                                                                                    \
+  Target static void Name(const T* x, int64_t n, Sums* found) { Name##Times(x, n, T(1), found); }                      \
+  Target static void Name##Scaled(const T* x, int64_t n, T factor, Sums* found) { Name##Times(x, n, factor, found); }
 
 #if defined(__x86_64__) && defined(__GNUC__)
 SUMS_OF(float, int32_t, SumsOfFloats512, 64, __attribute__((target("avx512f"))))
@@ -77,14 +81,20 @@ SUMS_OF(float, int32_t, SumsOfFloats256, 32, __attribute__((target("avx2"))))
 SUMS_OF(double, int64_t, SumsOfDoubles256, 32, __attribute__((target("avx2"))))
 static const bool kWidest = (__builtin_cpu_init(), __builtin_cpu_supports("avx512f"));
 static const bool kWide = (__builtin_cpu_init(), __builtin_cpu_supports("avx2"));
-#define WIDEST_OF(Name) (kWidest ? Name##512 : kWide ? Name##256 : Name)
+#define WIDEST_OF(Name, How) (kWidest ? Name##512##How : kWide ? Name##256##How : Name##How)
 #else
-#define WIDEST_OF(Name) Name
+#define WIDEST_OF(Name, How) Name##How
 #endif
 SUMS_OF(float, int32_t, SumsOfFloats, 16, )
 SUMS_OF(double, int64_t, SumsOfDoubles, 16, )
-static void SumsOf(const float* x, int64_t n, Sums* found) { WIDEST_OF(SumsOfFloats)(x, n, found); }
-static void SumsOf(const double* x, int64_t n, Sums* found) { WIDEST_OF(SumsOfDoubles)(x, n, found); }
+static void SumsOf(const float* x, int64_t n, Sums* found) { WIDEST_OF(SumsOfFloats, )(x, n, found); }
+static void SumsOf(const double* x, int64_t n, Sums* found) { WIDEST_OF(SumsOfDoubles, )(x, n, found); }
+static void SumsOf(const float* x, int64_t n, float factor, Sums* found) {
+  WIDEST_OF(SumsOfFloats, Scaled)(x, n, factor, found);
+}
+static void SumsOf(const double* x, int64_t n, double factor, Sums* found) {
+  WIDEST_OF(SumsOfDoubles, Scaled)(x, n, factor, found);
+}
 
 // What a sum in single precision can't hold, in double precision: of doubles, scaled by a power of two, in two factors
 // because one of them may be beyond a double itself; floats need no scaling there.
@@ -116,9 +126,13 @@ AROUND_OF(double, AroundDoubles)
 static void Take(const float* x, int64_t n, Around* found) { AroundFloats(x, n, found); }
 static void Take(const double* x, int64_t n, Around* found) { AroundDoubles(x, n, found); }
 
+// The largest entry, and whether sums of squares of entries up to that size are neither too large nor too small.
+static double Peak(const Sums& sums) { return std::max(std::fabs(sums.low), std::fabs(sums.high)); }
+static bool Within(double peak) { return peak == 0 || (peak < kLargest && peak > 1 / kLargest); }
+
 template <typename T>
 static void Carefully(const T* x, int64_t n, const Sums& known, T* row) {
-  const double peak = std::max(std::fabs(known.low), std::fabs(known.high));
+  const double peak = Peak(known);
   int64_t nonfinite = 0, lost = 0;
   if (!std::isfinite(known.sum) || !std::isfinite(peak)) {
     for (int64_t i = 0; i < n; ++i) nonfinite += !std::isfinite(x[i]), lost += std::isnan(x[i]);
@@ -138,6 +152,12 @@ static void Carefully(const T* x, int64_t n, const Sums& known, T* row) {
   row[5] = T(known.zeros / n), row[6] = T(nonfinite);
 }
 
+// Whether these sums tell how the entries vary.
+static bool Held(const Sums& sums, int64_t n) {
+  const double mean = sums.sum / n, square = sums.square / n;
+  return std::isfinite(square) && Within(Peak(sums)) && mean * mean <= kSteepest * (square - mean * mean);
+}
+
 template <typename T>
 static void Measure(const T* x, int64_t n, T* row) {
   Sums found;
@@ -147,11 +167,16 @@ static void Measure(const T* x, int64_t n, T* row) {
     row[0] = std::fabs(v), row[1] = v, row[2] = 0, row[3] = row[4] = v, row[5] = T(v == 0), row[6] = 0;
     return;
   }
-  const double mean = found.sum / n, square = found.square / n, variance = square - mean * mean;
-  const double peak = std::max(std::fabs(found.low), std::fabs(found.high));
-  const bool held = std::isfinite(square) && peak < kLargest && peak > 1 / kLargest && mean * mean <= kSteepest * variance;
-  if (!held && !(peak == 0 && square == 0)) return Carefully(x, n, found, row);
-  row[0] = T(std::sqrt(square)), row[1] = T(mean), row[2] = T(std::sqrt(variance));
+  Sums sums = found;
+  double unit = 1;
+  if (!Within(Peak(found)) && std::isfinite(Peak(found))) {  // a gradient that has all but vanished, say
+    const int exponent = std::ilogb(Peak(found));
+    const T factor = std::scalbn(T(1), -exponent);
+    if (std::isnormal(factor)) sums = Sums(), SumsOf(x, n, factor, &sums), unit = std::scalbn(1.0, exponent);
+  }
+  if (!Held(sums, n)) return Carefully(x, n, found, row);
+  const double mean = sums.sum / n, square = sums.square / n;
+  row[0] = T(std::sqrt(square) * unit), row[1] = T(mean * unit), row[2] = T(std::sqrt(square - mean * mean) * unit);
   row[3] = T(found.low), row[4] = T(found.high), row[5] = T(found.zeros / n), row[6] = T(0);
 }
 

@@ -23,6 +23,10 @@ ODD = {
     "one": np.array([-3], np.float32),
     "small": np.array([2e-38, -2e-38, 0], np.float32),
     "largest": np.array([3e38, -3e38], np.float32),
+    "vanished": RNG.normal(size=5000).astype(np.float32) * np.float32(1e-20),
+    "vanished, and zeros": np.repeat(np.array([0, 1e-30, -3e-30], np.float32), 40),
+    "enormous": RNG.normal(size=5000).astype(np.float32) * np.float32(1e30),
+    "enormous, and one infinite": np.append(np.full(99, 1e30), np.inf).astype(np.float32),
     "long": RNG.normal(size=100_003).astype(np.float32),
 }
 
