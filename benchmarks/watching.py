@@ -9,12 +9,14 @@ Memory that a step gives back stays with the process: whether the C library retu
 by page at the next step, hangs on a few kilobytes more or less, and would be measured in place of the statistics.
 
 ``layers`` reads what each layer gives to the next, ``all`` every value and every gradient, at each step. Part of it is
-work that a bare step never does, the gradient of the data: ``data`` is the bare step that returns it too, unwatched.
+work that a bare step never does, the gradient of the data: ``data`` is the bare step that returns it too, unwatched. In
+brackets is the floor of ``all``: that, and the time in which each array that is measured is read once.
 ``page`` reads all of them ten times a second, at every k-th step (k in brackets; 1 where a step takes a tenth of a
 second), onto the host and into dictionaries. ``watch`` is the same as often as :func:`explorer.watch`
 goes on to look: at every tenth step, and no more than 2.5 times a second. ``full`` returns
 every array whole; in brackets its floor, a bare step and the time in which one thread writes as many bytes. ``scan`` is
-a step that is watched in full inside a ``lax.scan`` over ten, as a multiple of a bare one dispatched from Python.
+a step that is watched in full inside a ``lax.scan`` over ten, as a multiple of a bare one dispatched from Python; its
+convolutions are straightened (:mod:`engine.convolutions`).
 ``compile`` is tracing and compiling the step that watches all; ``chains`` how the cost of watching, and of compiling
 what watches, grows with the nodes.
 """
@@ -31,13 +33,14 @@ from functools import cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
 
 import engine
 from benchmarks.workloads import WORKLOADS, Workload, chain
-from engine import sampling
+from engine import kernel, sampling
 
 ROUNDS = 15
 BLOCK_S = 0.15
@@ -84,7 +87,7 @@ def with_data(workload: Workload) -> Callable[..., Any]:
 
 def scanned(workload: Workload) -> Callable[..., Any]:
     """Some steps in one, each watched in full."""
-    once = watched(workload, None)
+    once = engine.straightened(watched(workload, None))
 
     def step(params: Any, memory: Any, *batch: Array) -> Any:
         def body(state: Any, _: None) -> Any:
@@ -208,6 +211,7 @@ def measured(workload: Workload) -> dict[str, float]:
     return found | {
         "ms": bare_s * 1e3,
         "floor": 1 + written / bandwidth() / bare_s,
+        "least": found["data"] + reading_s(runners["all"].advance()[-1]) / bare_s,
         "compile": compile_s["all"] / compile_s["control"],
         "every": pages["page"],
     }
@@ -223,6 +227,23 @@ def bandwidth() -> float:
         there.fill(2)
         times.append(time.process_time() - start)
     return WRITTEN / statistics.median(times)
+
+
+def reading_s(reading: engine.Reading) -> float:
+    """CPU seconds in which arrays like those that a reading measures are read once, each by the one-pass library."""
+    nodes = {piece: reading.graph.node(id) for (_, id), piece in reading.layout}
+    sizes = [(math.prod(node.iterations), math.prod(node.shape)) for node in nodes.values()]
+    tables = [jnp.asarray(np.random.default_rng(0).normal(size=size).astype(np.float32)) for size in sizes]
+    calls = [jax.jit(fun) for fun in (kernel.measure, lambda tables: tables[0][0, :7])]  # the second only to be called
+    times: list[list[float]] = [[], []]
+    for _ in range(ROUNDS):
+        for call, own in zip(calls, times, strict=True):
+            jax.block_until_ready(call(tables))
+            start = time.process_time()
+            for _ in range(9):
+                jax.block_until_ready(call(tables))
+            own.append((time.process_time() - start) / 9)
+    return statistics.median(times[0]) - statistics.median(times[1])
 
 
 def growth() -> tuple[dict[int, float], dict[int, float]]:
@@ -263,6 +284,7 @@ def main() -> int:
             continue
         row = measured(make())
         texts = {name: f"{row[name]:.2f}×" for name in HEAD[1:]} | {"bare ms": f"{row['ms']:.3f}"}
+        texts["all"] += f" ({row['least']:.2f})"
         texts["page"] += f" ({row['every']:.0f})"
         texts["full"] += f" ({row['floor']:.2f})"
         print(f"{make.__name__:>11}" + "".join(f"{texts[name]:>13}" for name in HEAD), flush=True)

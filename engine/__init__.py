@@ -1,6 +1,7 @@
 """Backpropagation of any JAX function, node by node: the graph, and what one step computed on it."""
 
 from engine.check import NodeCheck, Report, check
+from engine.convolutions import straightened
 from engine.cost import Cost, Growth, NodeCost, ScopeCost, Trade, cost, growth, operations, trade
 from engine.errors import (
     EngineError,
@@ -58,6 +59,7 @@ __all__ = [
     "growth",
     "measure",
     "operations",
+    "straightened",
     "trace",
     "trade",
     "value_and_grad",

@@ -28,9 +28,8 @@ def straightened(fun: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def straight(*args: Any) -> Any:
-        flat, tree = jax.tree.flatten(args)
-        closed, returned = jax.make_jaxpr(lambda *flat: fun(*tree.unflatten(flat)), return_shape=True)(*flat)
-        outs = _run(closed.jaxpr, closed.consts, *flat)
+        closed, returned = jax.make_jaxpr(lambda *args: fun(*args), return_shape=True)(*args)
+        outs = _run(closed.jaxpr, closed.consts, *jax.tree.leaves(args))
         return jax.tree.unflatten(jax.tree.structure(returned), outs)
 
     return straight if compat.on_cpu() else fun
@@ -101,4 +100,4 @@ def _convolve(params: dict[str, Any], left: Array, right: Array) -> Array:
     asked = {name: param for name, param in params.items() if name != "dimension_numbers"}
     operands = jnp.transpose(left, own), jnp.transpose(right, kernel)
     made = lax.conv_general_dilated_p.bind(*operands, dimension_numbers=numbers, **asked)
-    return jnp.transpose(made, np.argsort(result))
+    return jnp.transpose(made, np.argsort(result).tolist())

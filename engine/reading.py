@@ -316,7 +316,7 @@ class _Fixed:
     @cached_property
     def fields(self) -> dict[str, Any]:
         """All fields but those."""
-        empty = {name: None if name == "factor" else {} for name in _ARRAYS}
+        empty: dict[str, Any] = {name: None if name == "factor" else {} for name in _ARRAYS}
         return {**empty, "graph": self.graph, "plan": self.plan, "layout": self.layout}
 
 
