@@ -28,8 +28,16 @@ def straightened(fun: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def straight(*args: Any) -> Any:
-        closed, returned = jax.make_jaxpr(lambda *args: fun(*args), return_shape=True)(*args)
-        outs = _run(closed.jaxpr, closed.consts, *jax.tree.leaves(args))
+        leaves, tree = jax.tree.flatten(args)
+        arrays = [leaf for leaf in leaves if isinstance(leaf, jax.Array | np.ndarray)]
+
+        def fresh(arrays: list[Array]) -> Any:  # what is no array stays what it is
+            given = iter(arrays)
+            filled = [next(given) if isinstance(leaf, jax.Array | np.ndarray) else leaf for leaf in leaves]
+            return fun(*jax.tree.unflatten(tree, filled))
+
+        closed, returned = jax.make_jaxpr(fresh, return_shape=True)(arrays)
+        outs = _run(closed.jaxpr, closed.consts, *arrays)
         return jax.tree.unflatten(jax.tree.structure(returned), outs)
 
     return straight if compat.on_cpu() else fun
