@@ -15,6 +15,7 @@ from engine.fold import Folded
 from engine.graph import OUTPUT, Node
 from engine.numbers import Numbers, short
 from explorer import theme
+from explorer.frozen import plain
 
 Array = Any
 
@@ -74,7 +75,7 @@ class Figures:
 
     def as_dict(self) -> dict[str, Any]:
         """The figures as plain data, for a browser."""
-        return dataclasses.asdict(self)
+        return dict(plain(self))
 
 
 def figures(

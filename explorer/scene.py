@@ -11,6 +11,7 @@ from engine import ops
 from engine.explain import rule_name
 from engine.fold import Box, Folded
 from engine.graph import Graph, Node, Scope, shape_text
+from explorer.frozen import plain
 from explorer.geometry import Layout, Point
 from explorer.steps import Stop
 
@@ -98,7 +99,7 @@ class Scene:
 
     def as_dict(self) -> dict[str, Any]:
         """The scene as plain data, for a browser."""
-        return dataclasses.asdict(self)
+        return dict(plain(self))
 
 
 def sizes(folded: Folded) -> dict[str, Point]:

@@ -45,8 +45,8 @@ engine.cluster engine.checkpoints engine.store engine.saving
 engine.whatif engine.sweep engine.surface engine.paths engine.valley
 engine.sampling engine.wire engine.events engine
 
-explorer.errors explorer.late explorer.addresses explorer.gauges explorer.theme explorer.target explorer.assets
-explorer.answerer
+explorer.errors explorer.late explorer.frozen explorer.addresses explorer.gauges explorer.theme explorer.target
+explorer.assets explorer.answerer
 explorer.geometry explorer.dot explorer.dot_worker explorer.dot_process explorer.layout
 explorer.steps explorer.scene explorer.figures explorer.svg explorer.drawing
 explorer.lessons explorer.lessons.vocabulary explorer.lessons.lesson explorer.lessons.table explorer.lessons.load
