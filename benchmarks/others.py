@@ -91,11 +91,11 @@ def of_torchlens(name: str, workload: Workload) -> dict[str, tuple[Take, Take]]:
 
 
 def of_flax(name: str, workload: Workload) -> dict[str, tuple[Take, Take]]:
-    """Flax, for what goes forward only."""
+    """Flax's two ways to see inside."""
     tool = importlib.import_module("benchmarks.beside.with_flax")
-    if name not in tool.MODELS:
-        return {}
-    return {"Flax, capture_intermediates and perturb": (tool.Step(name, workload), tool.recorded(name, workload))}
+    plain = tool.Step(name, workload)
+    _agrees(plain.loss(), workload)
+    return {"Flax, capture_intermediates and perturb": (plain, tool.Kept(name, workload))}
 
 
 def of_micrograd(name: str, workload: Workload) -> dict[str, tuple[Take, Take]]:
