@@ -14,6 +14,7 @@ import random
 import re
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from scripts.tabs import Tab
 
 PORT = 6220
 SESSIONS = 30
-SECONDS = 30
+SECONDS, AGAIN_SECONDS = 30, 10
+"""That they stay: the first ones, and as many again, whose memory should be that of the first."""
 PAUSE_SECONDS = 3.0
 """Between two clicks of one person, about."""
 APART_SECONDS = 0.2
@@ -36,10 +38,10 @@ PATIENCE_SECONDS = 240
 BAR_RATIO, BAR_MS = 2.0, 300.0
 
 
-async def come(url: str, later: float = 0.0) -> Tab:
+async def come(tab: Tab, url: str, later: float = 0.0) -> Tab:
     """Open the page and wait until it can train."""
     await asyncio.sleep(later)
-    tab = await Tab().open(url)
+    await tab.open(url)
     figures = await tab.hear('"attr":"figures"')
     tab.box = re.search(r'boxes\\*":\{\\*"([^"\\]+)', figures)[1]  # type: ignore[attr-defined,index]
     return tab
@@ -68,49 +70,66 @@ async def visit(tab: Tab, until: float) -> list[float]:
     return waited
 
 
-async def visited(url: str) -> None:
-    """One person comes, does a little of everything, and goes."""
-    tab = await come(url)
-    tab.send("train", type="play")
-    for turn in range(4):
-        await click(tab, turn)
-        await asyncio.sleep(1)
-    tab.close()
-
-
-async def crowd(url: str, count: int, port: int) -> dict[str, Any]:
-    """So many people train and click; what was seen of it."""
-    await asyncio.gather(*(visited(url) for _ in range(FIRST)))
-    await asyncio.sleep(GONE_SECONDS)
-    before = resident(port)
-    start = time.monotonic()
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        tabs = await asyncio.gather(*(come(url, number * APART_SECONDS) for number in range(count)))
-    there = time.monotonic() - start
+async def train(tabs: list[Tab]) -> None:
+    """Have all of them train, and wait until they do."""
     for tab in tabs:
         tab.send("train", type="play")
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not all(tab.step for tab in tabs):
-            await asyncio.sleep(0.1)
+        tab.stands = "waits for its first step"
+    while not all(tab.step for tab in tabs):
+        await asyncio.sleep(0.1)
+
+
+async def there(url: str, count: int, apart: float) -> list[Tab]:
+    """So many people come, and all of them train.
+
+    Raises:
+        RuntimeError: somebody waits for ever; for what.
+    """
+    tabs = [Tab() for _ in range(count)]
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await asyncio.gather(*(come(tab, url, number * apart) for number, tab in enumerate(tabs)))
+            await train(tabs)
+    except TimeoutError as error:
+        raise RuntimeError(f"not all got going: {Counter(tab.stands for tab in tabs if not tab.step)}") from error
+    return tabs
+
+
+async def wave(url: str, count: int, port: int, seconds: float) -> dict[str, Any]:
+    """So many people come, train and click for some seconds, and go; what was seen of it."""
+    start = time.monotonic()
+    tabs = await there(url, count, APART_SECONDS)
+    came = time.monotonic() - start
     await asyncio.sleep(5)
-    steps = [tab.step for tab in tabs]
-    pictures = [tab.pictures for tab in tabs]
-    begun = time.monotonic()
-    clicks = await asyncio.gather(*(visit(tab, begun + SECONDS) for tab in tabs))
-    seconds = time.monotonic() - begun
+    begun = [(tab.step, tab.pictures, tab.at) for tab in tabs]
+    clicks = await asyncio.gather(*(visit(tab, time.monotonic() + seconds) for tab in tabs))
+    during = resident(port)
+    took = [max(tab.at - at, 1e-9) for tab, (*_, at) in zip(tabs, begun, strict=True)]
     found = {
-        "there": there,
-        "steps": [(tab.step - step) / seconds for tab, step in zip(tabs, steps, strict=True)],
-        "pictures": [(tab.pictures - seen) / seconds for tab, seen in zip(tabs, pictures, strict=True)],
+        "there": came,
+        "steps": [(tab.step - step) / own for tab, (step, *_), own in zip(tabs, begun, took, strict=True)],
+        "pictures": [(tab.pictures - seen) / own for tab, (_, seen, _), own in zip(tabs, begun, took, strict=True)],
         "boxes": [each for own in clicks for each in own[1::2]],
         "folds": [each for own in clicks for each in own[::2]],
-        "before": before,
-        "during": resident(port),
+        "during": during,
     }
     for tab in tabs:
         tab.close()
     await asyncio.sleep(GONE_SECONDS)
     return found | {"after": resident(port)}
+
+
+async def crowd(url: str, count: int, port: int) -> dict[str, Any]:
+    """Two waves of so many people; what was seen of the first, and kept after each."""
+    for tab in await there(url, FIRST, 0.0):
+        for turn in range(4):
+            await click(tab, turn)
+        tab.close()
+    await asyncio.sleep(GONE_SECONDS)
+    before = resident(port)
+    first = await wave(url, count, port, SECONDS)
+    second = await wave(url, count, port, AGAIN_SECONDS)
+    return first | {"before": before, "again": second["after"]}
 
 
 def resident(port: int) -> float:
@@ -144,8 +163,9 @@ def main(count: int, options: list[str]) -> int:
     print(f"pictures   {min(found['pictures']):6.1f} to {max(found['pictures']):.1f} a second in each")
     for name, waited in (("clicks", clicks), ("on boxes", found["boxes"]), ("folding", found["folds"])):
         print(f"{name:10} {np.median(waited):6.0f} ms median, {np.percentile(waited, 95):.0f} ms p95, {len(waited)}")
-    each, left = (found["during"] - found["before"]) / count, found["after"] - found["before"]
-    print(f"memory     {each:6.1f} MiB a session on top of {found['before']:.0f} MiB; {left:.0f} MiB left of it")
+    before, during, after, again = (found[name] for name in ("before", "during", "after", "again"))
+    print(f"memory     {(during - before) / count:6.1f} MiB a session on top of {before:.0f} MiB")
+    print(f"left       {after - before:6.0f} MiB when they have gone, {again - after:+.0f} MiB after as many again")
     return int(ratio > BAR_RATIO or p95 > BAR_MS)
 
 

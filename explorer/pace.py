@@ -33,7 +33,12 @@ SHARE = 4
 """What takes long is shown less often: it leaves four times as long for the rest."""
 
 TOGETHER_SECONDS = 0.07
-"""Among many that train in one process, so much time lies between two frames, or two passes, of whichever of them."""
+"""Among many that train in one process, so much time lies between two frames, of whichever of them; what is shown less
+often than they are is so in the same proportion.
+"""
+
+SELDOM_SECONDS = 5.0
+"""However many they are, nobody waits longer for something to be due."""
 
 CROWDED = 4
 """Among so many, and more, a piece may take that many times as long: each costs something by itself, and others click,
@@ -150,7 +155,8 @@ class Pace:
         does()
         end = self._clock()
         took = min(end - start, self._computed() - computed)  # not what it waited for other programs
-        pause = max(EVERY_SECONDS[what], TOGETHER_SECONDS * among)
+        crowd = max(1.0, TOGETHER_SECONDS * among / EVERY_SECONDS["frame"])
+        pause = min(crowd * EVERY_SECONDS[what], SELDOM_SECONDS)
         self._next[what] = max(start + pause, end + SHARE * among * took)
         return True
 

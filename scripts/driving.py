@@ -56,6 +56,9 @@ def answering(*arguments: str, **environment: str) -> Iterator[str]:
                 yield found.group()
                 return
         raise RuntimeError(f"the server ended: {''.join(said)}")
+    except Exception:
+        print("The server said:", *said[-60:], file=sys.stderr)
+        raise
     finally:
         process.terminate()
         process.wait(60)

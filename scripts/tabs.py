@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +33,10 @@ class Tab:
         """Of the run, as its last picture told it."""
         self.pictures = 0
         """Of the run, as many as came."""
+        self.at = 0.0
+        """When the last of them did, by the monotonic clock."""
+        self.stands = "asks for the page"
+        """What it waits for."""
         self.closed = False
         self.cookies = ""
         self._waiting: list[tuple[str, asyncio.Future[str]]] = []
@@ -47,13 +52,16 @@ class Tab:
         Raises:
             HTTPClientError: the page or its socket was refused.
         """
-        page = await AsyncHTTPClient().fetch(url, request_timeout=120)
+        page = await AsyncHTTPClient().fetch(
+            url, connect_timeout=120, request_timeout=120
+        )  # it lets ten through at once
         html = page.body.decode()
         self.cookies = "; ".join(each.split(";")[0] for each in page.headers.get_list("Set-Cookie"))
         for view in VIEWS:
             found = re.search(rf'class="{view}".*?data-root-id="(\w+)"', html, re.DOTALL)
             assert found, f"there is no {view} on this page"
             self.models[view] = found[1]
+        self.stands = "connects"
         await asyncio.sleep(later)
         token = re.search(r'"token":"([^"]+)"', html)
         assert token
@@ -65,6 +73,7 @@ class Tab:
         await self.hear('"ACK"')
         self._say("PULL-DOC-REQ", {})
         self._event("document_ready", {})
+        self.stands = "waits"
         return self
 
     def close(self) -> None:
@@ -80,6 +89,7 @@ class Tab:
         """Do something, and wait for the first message that has a word in it."""
         heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting.append((word, heard))
+        self.stands = f"waits for {word}"
         does()
         return await heard
 
@@ -102,7 +112,7 @@ class Tab:
 
     def _heard(self, text: str) -> None:
         if '"attr":"frame"' in text:
-            self.pictures += 1
+            self.pictures, self.at = self.pictures + 1, time.monotonic()
             self.step = max(map(int, _STEP.findall(text)), default=self.step)
         for waiting in self._waiting[:]:
             word, heard = waiting

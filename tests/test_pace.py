@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from explorer.pace import CROWDED, EVERY_SECONDS, MOST, PIECE_SECONDS, SHARE, SLOW, TOGETHER_SECONDS, Pace, Pieces
+from explorer.pace import (
+    CROWDED,
+    EVERY_SECONDS,
+    MOST,
+    PIECE_SECONDS,
+    SELDOM_SECONDS,
+    SHARE,
+    SLOW,
+    TOGETHER_SECONDS,
+    Pace,
+    Pieces,
+)
 
 
 class Clock:
@@ -166,10 +177,21 @@ def test_where_turns_are_rare_all_is_shown_by_turns(pace, clock):
     shows = {what: lambda what=what: shown.append(what) for what in EVERY_SECONDS}
     for _ in range(40):
         pace.show_one(shows, among=30)
-        clock.now += 30 * TOGETHER_SECONDS
+        clock.now += SELDOM_SECONDS
     assert {what: shown.count(what) for what in EVERY_SECONDS} == dict.fromkeys(EVERY_SECONDS, 10)
 
 
 def test_nothing_is_shown_before_it_is_due(pace, clock):
     assert pace.show_one({"frame": lambda: None})
     assert not pace.show_one({"frame": lambda: None})
+
+
+def test_among_many_what_is_shown_keeps_its_proportion_but_for_what_would_be_too_seldom(pace, clock):
+    shown, end = [], clock.now + 200
+    shows = {what: lambda what=what: shown.append(what) for what in EVERY_SECONDS}
+    while clock.now < end:
+        pace.show_one(shows, among=15)
+        clock.now += 0.01
+    frames = shown.count("frame")
+    assert shown.count("pass") == pytest.approx(frames * EVERY_SECONDS["frame"] / EVERY_SECONDS["pass"], rel=0.05)
+    assert shown.count("judge") == pytest.approx(200 / SELDOM_SECONDS, abs=2)
