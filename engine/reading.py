@@ -265,12 +265,12 @@ class Reading:
             whole, ran = (rows if xp is jnp else rows.astype(np.float64)), 1
         else:
             batch = rows.shape[: rows.ndim - 1 - len(loops)]
-            weights = xp.ones(rows.shape[:-1], bool)
+            weights, ran = None, 1
             if mask is not None:
-                weights = weights & _widen(xp.asarray(mask), weights.ndim)
-            weights = weights.reshape((*batch, -1))
+                weights = xp.ones(rows.shape[:-1], bool) & _widen(xp.asarray(mask), rows.ndim - 1)
+                weights = weights.reshape((*batch, -1))
+                ran = weights.sum(-1) / max(weights.shape[-1], 1)
             whole = stats.combine(rows.reshape((*batch, -1, stats.WIDTH)), weights, xp)
-            ran = weights.sum(-1) / max(weights.shape[-1], 1)
         if entries > own:  # it repeats each of the entries that were measured
             whole = whole * xp.asarray([1] * (stats.WIDTH - 1) + [entries // max(own, 1)])
         return dict(stats.named(whole, entries * ran))

@@ -138,12 +138,12 @@ def _scale(peak: Array, xp: ModuleType) -> Array:
     return lax.bitcast_convert_type(exponent, peak.dtype) if xp is jnp else exponent.view(peak.dtype)
 
 
-def combine(rows: Array, weights: Array, xp: ModuleType = np) -> Array:
+def combine(rows: Array, weights: Array | None = None, xp: ModuleType = np) -> Array:
     """Statistics of a whole from those of its equal parts.
 
     Args:
         rows: ``(..., parts, 7)``.
-        weights: ``(..., parts)``, true for a part that counts and false for one that never ran.
+        weights: ``(..., parts)``, true for a part that counts and false for one that never ran; all count by default.
         xp: ``jax.numpy`` or ``numpy``; on the host the result is in double precision.
 
     Returns:
@@ -153,6 +153,11 @@ def combine(rows: Array, weights: Array, xp: ModuleType = np) -> Array:
         rows = np.asarray(rows, np.float64)
     if rows.shape[-2] == 0:
         return xp.broadcast_to(xp.asarray(_EMPTY, dtype=rows.dtype), (*rows.shape[:-2], WIDTH))
+    if rows.shape[-2] == 1 and weights is None:
+        return rows[..., 0, :]
+    if weights is None and xp is np:
+        return _combined(rows)
+    weights = xp.ones(rows.shape[:-1], bool) if weights is None else weights
     if rows.shape[-2] == 1:
         return xp.where(weights, rows[..., 0, :], np.nan)
     count = weights.sum(-1)
@@ -169,6 +174,21 @@ def combine(rows: Array, weights: Array, xp: ModuleType = np) -> Array:
             _mean(nonfinite, weights, xp) * count,
         ]
     return xp.where((count > 0)[..., None], xp.stack(parts, axis=-1), np.nan)
+
+
+def _combined(rows: Array) -> Array:
+    """The same on the host where every part counts: a reading of a loop does it for each node in it."""
+    parts = rows.shape[-2]
+    with np.errstate(all="ignore"):
+        whole = np.add.reduce(rows, axis=-2) / parts
+        squares = np.add.reduce(rows * rows, axis=-2) / parts
+        apart = rows[..., 1] - whole[..., None, 1]
+        whole[..., 0] = np.sqrt(squares[..., 0])
+        whole[..., 2] = np.sqrt(squares[..., 2] + np.add.reduce(apart * apart, axis=-1) / parts)
+        whole[..., 3] = np.minimum.reduce(rows[..., 3], axis=-1)
+        whole[..., 4] = np.maximum.reduce(rows[..., 4], axis=-1)
+        whole[..., 6] *= parts
+    return whole
 
 
 def _mean(values: Array, weights: Array, xp: ModuleType) -> Array:

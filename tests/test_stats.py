@@ -97,9 +97,10 @@ def test_numbers_on_the_host_are_plain_python():
 def test_the_statistics_of_parts_make_those_of_the_whole(xp):
     parts = RNG.normal(size=(4, 6)).astype(np.float32)
     rows = xp.stack([stats.measure(xp.asarray(part), xp) for part in parts])
-    found = stats.named(np.asarray(stats.combine(rows, xp.ones(4, bool), xp)), parts.size)
-    for key, value in by_numpy(parts).items():
-        assert found[key] == pytest.approx(value, rel=1e-4), key
+    for weights in (None, xp.ones(4, bool)):
+        found = stats.named(np.asarray(stats.combine(rows, weights, xp)), parts.size)
+        for key, value in by_numpy(parts).items():
+            assert found[key] == pytest.approx(value, rel=1e-4), key
 
 
 def test_a_part_that_never_ran_does_not_count():
@@ -123,7 +124,7 @@ def test_no_parts_at_all_are_an_empty_array():
 
 def test_leading_axes_are_kept():
     rows = np.ones((5, 4, stats.WIDTH))
-    assert stats.combine(rows, np.ones((5, 4), bool)).shape == (5, stats.WIDTH)
+    assert stats.combine(rows).shape == (5, stats.WIDTH)
 
 
 @settings(max_examples=40, derandomize=True, deadline=None)
