@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import contextvars
 import dataclasses
 import sys
 import weakref
@@ -123,21 +125,23 @@ def _kept(document: Document, soon: Soon) -> Callable[[], None]:
     A session that nobody is connected to ends soon. A browser that came later would be given another one, to which
     nothing belongs that it has: a page that never shows anything.
     """
-    kept: list[Any] = []
+    kept: list[tuple[Any, asyncio.TimerHandle]] = []
 
     def keep() -> None:
         context = document.session_context
         if context is not None:
-            kept.append(context.session)
             context.session.block_expiration()
-            soon(give_up, CONNECT_SECONDS)
+            loop, of_nobody = asyncio.get_running_loop(), contextvars.Context()  # else it would know the document
+            kept.append((context.session, loop.call_later(CONNECT_SECONDS, let_go, context=of_nobody)))
 
-    def give_up() -> None:
+    def let_go() -> None:
         while kept:
-            kept.pop().unblock_expiration()
+            session, timer = kept.pop()
+            timer.cancel()
+            session.unblock_expiration()
 
     soon(keep, 0)
-    return give_up
+    return let_go
 
 
 def _close(page: Page) -> None:
