@@ -13,7 +13,8 @@ from explorer.room import own_problem
 from explorer.target import Target
 
 RECENT = 6
-"""Problems that are kept when nobody trains them: who comes next most likely begins with one of them."""
+"""Problems of tasks that are kept when nobody trains them, besides one of one's own function: who comes next most likely
+begins with one of them."""
 
 
 class Problems:
@@ -23,6 +24,7 @@ class Problems:
         self._lock = threading.Lock()
         self._known: WeakValueDictionary[Any, Problem] = WeakValueDictionary()
         self._recent: deque[Problem] = deque(maxlen=RECENT)
+        self._own: Problem | None = None
 
     def find(self, settings: Settings, target: Target | None = None) -> Problem:
         """The problem of some settings, or of one's own function.
@@ -32,7 +34,8 @@ class Problems:
         """
         chosen = settings.checked()
         if target:
-            return self._shared((target, chosen.rate), lambda: own_problem(target, chosen.rate))
+            self._own = self._shared((target, chosen.rate), lambda: own_problem(target, chosen.rate))
+            return self._own
         if chosen.csv:  # the file may be another one by now
             return problem(chosen)
         found = self._shared(chosen, lambda: problem(chosen))

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from typing import Any
+from weakref import WeakValueDictionary
 
 import jax
 import numpy as np
@@ -14,7 +15,7 @@ from engine import health, optimisers, profile
 from engine.graph import Graph
 from engine.health import Finding
 from engine.history import History
-from engine.loop import Records, settled
+from engine.loop import Records, TrainState, settled
 from engine.more import More, is_large
 from engine.optimisers import Controls, controls
 from engine.probe import STATS, Probe
@@ -55,6 +56,8 @@ class Room(Seen):
         self.run = Run(problem, first, nodes=self.watched)
         self.broken: int | None = None
         """The first step whose loss is not finite."""
+        self._opened = False
+        """Whether the run was saved: what it began with may have been drawn on another machine."""
 
     @cached_property
     def trainer(self) -> Trainer:
@@ -106,7 +109,7 @@ class Room(Seen):
     @property
     def next(self) -> Callable[[], Step]:
         """What takes the full pass that training goes on with: likewise of the run as it is now."""
-        return partial(_finished, self.trainer, self.run.state, self.run.controls)
+        return partial(self._finished, self.trainer, self.run.state, self.run.controls)
 
     def advance(self, count: int) -> None:
         """Take some steps; fewer if the loss stops being finite, as nothing that follows would tell more."""
@@ -127,7 +130,7 @@ class Room(Seen):
 
     def take_up(self, run: Run) -> None:
         """Go on with a run of the same problem that was saved."""
-        self.run, self.looks = run, []
+        self.run, self.looks, self._opened = run, [], True
         self.__dict__.pop("first", None)
         losses = run.history.loss()
         lost = np.flatnonzero(losses.nonfinite)
@@ -161,7 +164,23 @@ class Room(Seen):
     def pass_at(self, step: int) -> Step:
         """The full pass that starts from the state after that many steps, and the update that was made of it."""
         event = [event for event in self.run.events if event.step <= step][-1]
-        return self.trainer.advance(self.run.at(step), event.controls)
+        return self._taken(self.trainer, self.run.at(step), event.controls)
+
+    def _taken(self, trained: Trainer, state: TrainState, controls: Controls) -> Step:
+        """A step; the first one is taken once for all who train the same, and kept as long as one of them has it."""
+        if state.step or self._opened:
+            return trained.advance(state, controls)
+        firsts: WeakValueDictionary[Any, Step] = self.problem.once("firsts", WeakValueDictionary)
+        step = firsts.get((trained, controls))
+        if step is None:
+            step = firsts[trained, controls] = trained.advance(state, controls)
+        return step
+
+    def _finished(self, *begin: Any) -> Step:
+        """A step with its numbers there: JAX returns one that it has only begun with."""
+        step = self._taken(*begin)
+        jax.block_until_ready(step.loss)
+        return step
 
     def unseen(self) -> list[int]:
         """Steps around which nobody has looked, and whose pass is at hand: those of the states that are kept."""
@@ -211,13 +230,6 @@ class Room(Seen):
         here = self.pass_at(self.broken)
         spoilt = not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(here.before.params))
         return self.pass_at(self.broken - 1) if spoilt and self.broken else here
-
-
-def _finished(trained: Trainer, *begin: Any) -> Step:
-    """A step with its numbers there: JAX returns one that it has only begun with."""
-    step = trained.advance(*begin)
-    jax.block_until_ready(step.loss)
-    return step
 
 
 def own_problem(target: Target, rate: float) -> Problem:

@@ -80,6 +80,29 @@ def test_two_sessions_share_what_is_compiled_and_train_apart():
         assert mine == yours
 
 
+def test_the_first_step_is_taken_once_for_all_who_begin():
+    one, other = Session(XOR), Session(XOR)
+    assert other.step is one.step
+    other.choose(rate=one.settings.rate / 2)
+    assert other.room.first is not one.room.first
+
+
+def test_a_first_step_that_nobody_shows_is_let_go():
+    session = Session(XOR)
+    kept, step = session.problem, weakref.ref(session.step)
+    del session
+    gc.collect()
+    assert isinstance(kept, Problem)
+    assert step() is None
+
+
+def test_ones_own_function_is_kept_for_who_comes_back():
+    known, target = Problems(), Target("square", lambda x: x * x, (np.float32(1.0),))
+    first = weakref.ref(known.find(Settings(), target))
+    gc.collect()
+    assert known.find(Settings(), target) is first()
+
+
 def test_a_session_that_is_gone_leaves_nothing_of_its_run():
     session = Session(XOR)
     session.advance(3)

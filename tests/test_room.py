@@ -167,3 +167,11 @@ def test_ones_own_function_is_a_room_as_well():
     room.advance(20)
     assert room.run.history.loss().last[-1] < room.run.history.loss().last[0]
     assert [layer.weights for layer in room.layers] == [room.parameters]
+
+
+def test_a_run_that_was_saved_takes_its_first_step_itself(trained):
+    room = Room(trained.problem, trained.settings)
+    assert room.first is trained.first
+    room = Room(trained.problem, trained.settings)
+    room.take_up(trained.run)
+    assert room.first is not trained.first
