@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from engine.training import Step
+from explorer.extras import Extras, extras, planes
 from explorer.pace import Pieces
 from explorer.room import Room
 
@@ -14,6 +19,11 @@ class Pair:
     """The run that the first one is compared with."""
     _back: int | None = None
     """An earlier step that is shown: training goes on from there."""
+
+    @property
+    def step(self) -> Step:
+        """The step that is shown."""
+        raise NotImplementedError
 
     @property
     def rooms(self) -> list[Room]:
@@ -34,6 +44,27 @@ class Pair:
     def pieces(self) -> Pieces:
         """How much is trained at a time, as all learn it who train the same."""
         return self.room.problem.once(("pieces", len(self.rooms)), Pieces)
+
+    @property
+    def _planes(self) -> list[Callable[[Any], Extras] | None]:
+        """What draws the plane or the curve of each run, compiled once for all who train the same."""
+        first = [self.room.problem.once("planes", lambda: planes(self.room))]
+        if self.other is None:
+            return first
+        other = self.other
+        return [*first, other.problem.once("plane", lambda: planes(other, units=False))]
+
+    def extras(self) -> Extras:
+        """What the pass that is shown has besides its graph: the plane, the spread of entries, gradients in time; and
+        the plane of the second run after as many steps, if it has taken so many, under ``second``.
+        """
+        first, *others = self._planes
+        found = extras(self.room, self.step, first)
+        for plane in others:
+            if plane and self.other is not None:
+                step = min(self.step.before.step, self.other.step)
+                found["second"] = plane(self.other.run.at(step).params) | {"step": step}
+        return found
 
     def _go_on(self) -> None:
         if self._back is not None:

@@ -13,7 +13,7 @@ from explorer.room import own_problem
 from explorer.target import Target
 
 RECENT = 6
-"""Problems of tasks that are kept when nobody trains them, besides one of one's own function: who comes next most likely
+"""Problems of tasks that are kept when nobody trains them, besides one's own function: who comes next most likely
 begins with one of them."""
 
 

@@ -21,7 +21,7 @@ from explorer.closeup import Closeup
 from explorer.divided import Divided
 from explorer.dot_process import Engine, shared_engine
 from explorer.edits import Editors, Edits
-from explorer.extras import Extras, extras, planes, spreads
+from explorer.extras import spreads
 from explorer.figures import Figures, figures
 from explorer.keeping import Keeper
 from explorer.limits import NONE, Limits
@@ -37,7 +37,7 @@ _LOOK_SECONDS = 0.02
 """So long at a time passes are looked at that nobody has asked to see."""
 
 
-class Session(Closeup, Pair, Divided):
+class Session(Pair, Closeup, Divided):
     """One page's state: the settings, the run, the step that is shown, and how its graph is folded."""
 
     room: Room
@@ -200,7 +200,7 @@ class Session(Closeup, Pair, Divided):
         self.other = None
         self.compared = settings, ""
         self.trained, self._back = False, None
-        self._forget("step", "edits", "numbers", "_planes")
+        self._forget("step", "edits", "numbers")
         self._besides, self._asked = (), set()
         self._spread_out(self.room.graph, self.room.parameters)
         self.room.seen = self._shown if self.room.large else ()
@@ -252,16 +252,16 @@ class Session(Closeup, Pair, Divided):
     @property
     def warm(self) -> Callable[[], None]:
         """What compiles the training loop and the picture of the plane; may be called in any thread."""
-        loops, plane, step = [room.warm for room in self.rooms], self._planes, self.step
-        params, large = step.before.params, self.room.large
+        loops, step, large = [room.warm for room in self.rooms], self.step, self.room.large
+        planes = [(plane, room.run.state.params) for plane, room in zip(self._planes, self.rooms, strict=True)]
 
         def work() -> None:
             for warm in loops:
                 warm()
             if large:  # it takes a while, too
                 float(step.loss_after)
-            if plane:
-                plane(params)
+            for plane, params in planes:
+                plane(params) if plane else None
 
         return partial(alone, self.problem, work)
 
@@ -294,14 +294,6 @@ class Session(Closeup, Pair, Divided):
     def frame(self) -> dict[str, Any]:
         """The run as columns of steps."""
         return frames.of_run(self.room, self.step.before.step)
-
-    @cached_property
-    def _planes(self) -> Callable[[Any], Extras] | None:
-        return self.problem.once("planes", lambda: planes(self.room))
-
-    def extras(self) -> Extras:
-        """What the pass that is shown has besides its graph: the plane, the spread of entries, gradients in time."""
-        return extras(self.room, self.step, self._planes)
 
     def survey(self) -> Callable[[], dict[str, Any]]:
         """What draws the loss around the way of the run; takes long, and may be called in any thread."""

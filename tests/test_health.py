@@ -279,6 +279,14 @@ def test_a_run_that_blows_up_after_its_first_step_has_not_learned():
     assert Course((2.0, 1.9, 1.8, *[0.1] * 100)).learned
 
 
+def test_a_loss_rests_that_fell_at_first_and_does_no_more():
+    fell = [2.0 - 0.01 * step for step in range(100)]
+    assert not Course(tuple(fell)).rests
+    assert Course((*fell, *[1.0] * 150)).rests
+    assert not Course((*fell, *[1.0] * 150)).stuck
+    assert not Course((2.0, *[1.0] * 50)).rests  # too short to tell
+
+
 # ---- what is said --------------------------------------------------------------------------------------------------
 
 

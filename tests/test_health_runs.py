@@ -24,6 +24,11 @@ SICK = {
         "adding",
         {"model": "rnn", "depth": 1, "width": 16, "init": "small", "length": 40, "rate": 0.01},
     ),
+    "long memory, its mean learned and no more": (
+        "vanishing",
+        "adding",
+        {"model": "rnn", "depth": 1, "width": 16, "init": "small", "length": 24, "rate": 0.05},
+    ),
     "deep relu, large weights": ("exploding", "spiral", {**DEEP, "activation": "relu", "init": "large"}),
     "deep tanh, large weights": ("exploding", "spiral", {**DEEP, "init": "large"}),
     "relu, large weights": ("exploding", "digits", {"depth": 10, "activation": "relu", "init": "large", "width": 32}),

@@ -66,6 +66,32 @@ def test_two_runs_are_compared_in_lock_step_and_the_new_one_kept(running):
     assert session.waiting
 
 
+def test_the_plane_of_the_second_run_is_that_of_the_same_step(running):
+    session, alone = (Session(SPIRAL, engine=running) for _ in range(2))
+    session.advance(4)
+    session.compare({"rate": SPIRAL.rate / 2}, "slower")
+    session.advance(4)
+    session.rewind(3)
+    second = session.extras()["second"]
+    alone.choose(rate=SPIRAL.rate / 2)
+    alone.advance(3)
+    alone.catch_up()
+    wanted = alone.extras()["boundary"]
+    assert second["step"] == 3
+    assert (second["boundary"]["scores"], second["boundary"]["range"]) == (wanted["scores"], wanted["range"])
+    session.keep(new=False)
+    assert "second" not in session.extras()
+
+
+def test_a_second_run_that_is_behind_is_shown_where_it_is(running):
+    session = Session(SPIRAL, engine=running)
+    session.advance(4)
+    session.catch_up()
+    session.compare({"activation": "relu"}, "ReLU")
+    session.advance(2)
+    assert session.extras()["second"]["step"] == 2
+
+
 def test_the_old_run_is_kept_when_asked(running):
     session = Session(SPIRAL, engine=running)
     session.compare({"activation": "relu"}, "ReLU")

@@ -76,6 +76,11 @@ class Course:
         return self.long and self.progress < PROGRESS and not self.falling
 
     @property
+    def rests(self) -> bool:
+        """Whether its second half is stuck: it may have fallen at first, and does no more."""
+        return Course(self.losses[len(self.losses) // 2 :]).stuck
+
+    @property
     def falling(self) -> bool:
         """Whether a straight line through all but the first tenth falls: by more than two standard errors of its slope,
         and by more than a hundredth of the start, which is what as many steps again could win.

@@ -24,8 +24,8 @@ STUCK = 1e-3
 """The same where the loss doesn't fall, so that there is something to explain."""
 
 ROUNDING = 1e-6
-"""The same through time, where gradients of all steps are added up in float32: what is smaller than this beside the
-others is lost in rounding, so that no training can tell it from nothing."""
+"""The same through time while the loss falls. Gradients of all steps are added up in float32: what is smaller than this
+beside the others is lost in rounding, so that no training can tell it from nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +61,8 @@ def vanishing(evidence: Evidence) -> Finding | None:
     if evidence.course.learned:
         return None
     stuck = evidence.course.stuck
-    sizes = [(size, VANISHED) for size in _depth(evidence)] + [(size, ROUNDING) for size in _time(evidence)]
+    long_ago = VANISHED if evidence.course.rests else ROUNDING
+    sizes = [(size, VANISHED) for size in _depth(evidence)] + [(size, long_ago) for size in _time(evidence)]
     found = next((size for size, lost in sizes if size.ratio < (STUCK if stuck else lost)), None)
     return None if found is None else _vanishing(evidence, found)
 

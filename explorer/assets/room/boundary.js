@@ -3,47 +3,55 @@
 import { t } from "../texts.js";
 import { drawAxes, drawDot, drawEmpty } from "./axes.js";
 import { traceContour } from "./contours.js";
-import { createPlot, showLegend } from "./plot.js";
+import { createPlot, FACE, showLegend } from "./plot.js";
 import { mixed, pixel } from "./quantities.js";
-import { linear, percent, told } from "./scales.js";
+import { grouped, linear, percent, told } from "./scales.js";
 import { decoder } from "./state.js";
 
-/** The decision boundary; a hovered unit takes its place. */
+const PLANE = { widest: 320, between: 14, label: 18 }; // two that are compared stand side by side, a label above each
+
+/** The decision boundary; a hovered unit takes its place. Of two runs one beside the other, in the same colours. */
 export function createBoundary(room) {
-  const picture = document.createElement("canvas");
-  let open = null;
-  let painted = {};
+  const canvases = [document.createElement("canvas"), document.createElement("canvas")];
+  let opened = [];
+  let painted = [];
 
   const chart = {
     name: "boundary",
     title: t("Decision boundary"),
     height: 300,
     depends: ["extras", "unit", "second"],
-    gutter: (width) => ({ left: 34, right: Math.max(12, width - 34 - 320), top: 8, bottom: 34 }),
+    gutter: (width) => ({ left: 34, right: Math.max(12, width - 34 - (secondOf(room.state).boundary ? 2 * PLANE.widest + PLANE.between : PLANE.widest)), top: 8, bottom: 34 }),
     paint(context, area, plot) {
       const ink = room.ink();
-      const given = room.state.extras.boundary;
-      if (!given) return drawEmpty(context, area, t("For tasks in the plane."), ink);
-      open = openPlane(given, open);
-      const unit = open.units.find(({ id }) => id === room.state.unit) || null;
-      const square = { ...area, h: Math.min(area.w, area.h) };
-      plot.height(square.w + 42);
-      const shown = unit || open;
-      plot.x = linear(open.range[0], open.range[1], square.x, square.x + square.w);
-      plot.y = linear(open.range[2], open.range[3], square.y + square.h, square.y);
-      paintScores(context, square, shown, ink);
-      drawZero(context, square, shown, ink);
-      drawPoints(context, plot, open, ink);
-      drawAxes(context, square, { x: plot.x, y: { ...plot.y, ticks: (count) => plot.y.ticks(Math.min(count, 5)) }, across: t("x₁ across, x₂ up"), bare: true }, ink);
-      const spoken = spokenPlane(open, unit);
-      plot.say(room.state.second ? t("before: {spoken}", { spoken }) : spoken);
-      showLegend(plot.legend, legendOfPlane(open, ink)); // with a unit too: the card must not change its height under the pointer
+      const given = [room.state.extras.boundary, secondOf(room.state).boundary].filter(Boolean);
+      if (!given[0]) return drawEmpty(context, area, t("For tasks in the plane."), ink);
+      opened = given.map((each, i) => openPlane(each, opened[i]));
+      const unit = opened[0].units.find(({ id }) => id === room.state.unit) || null;
+      const squares = squaresIn(area, opened.length);
+      plot.height(squares[0].w + squares[0].y - area.y + 42);
+      opened.forEach((open, i) => drawPlane(context, plot, squares[i], { open, shown: (i === 0 && unit) || open, which: i }, ink));
+      if (opened.length > 1) squares.forEach((square, i) => drawLabel(context, square, labelOf(room.state, i), ink));
+      plot.say(spokenPlanes(room.state, opened, unit));
+      showLegend(plot.legend, legendOfPlane(opened[0], ink)); // with a unit too: the card must not change its height under the pointer
     },
   };
 
-  function paintScores(context, area, shown, ink) {
-    if (painted.shown !== shown || painted.ink !== ink) {
-      painted = { shown, ink };
+  function drawPlane(context, plot, square, { open, shown, which }, ink) {
+    plot.x = linear(open.range[0], open.range[1], square.x, square.x + square.w);
+    plot.y = linear(open.range[2], open.range[3], square.y + square.h, square.y);
+    paintScores(context, square, shown, which, ink);
+    drawZero(context, square, shown, ink);
+    drawPoints(context, plot, open, ink, opened.length > 1 ? 2.2 : 2.9);
+    const up = which === 0 && { ...plot.y, ticks: (count) => plot.y.ticks(Math.min(count, 5)) };
+    drawAxes(context, square, { x: plot.x, y: up, across: which === 0 && t("x₁ across, x₂ up"), bare: true }, ink);
+  }
+
+  function paintScores(context, area, shown, which, ink) {
+    const picture = canvases[which];
+    const before = painted[which] || {};
+    if (before.shown !== shown || before.ink !== ink) {
+      painted[which] = { shown, ink };
       scoresInto(picture, [shown], hues(ink, room));
     }
     context.imageSmoothingEnabled = true;
@@ -51,6 +59,37 @@ export function createBoundary(room) {
   }
 
   return createPlot(room, chart);
+}
+
+/** What there is to show of the second run's pass, where two are compared. */
+export function secondOf({ extras, second }) {
+  return (second && extras.second) || {};
+}
+
+/** `before`, or `after` with its step where that is another one. */
+export function labelOf(state, which) {
+  const { step } = secondOf(state);
+  return which && step !== state.run.frame.shown ? t("{name} · step {step}", { name: state.names[which], step: grouped(step) }) : state.names[which];
+}
+
+function squaresIn(area, count) {
+  const side = (area.w - PLANE.between * (count - 1)) / count;
+  const top = area.y + (count > 1 ? PLANE.label - 8 : 0);
+  return Array.from({ length: count }, (_, i) => ({ ...area, x: area.x + i * (side + PLANE.between), y: top, w: side, h: Math.min(side, area.h - (top - area.y)) }));
+}
+
+function drawLabel(context, { x, y }, text, ink) {
+  context.font = `600 11px ${FACE}`;
+  context.fillStyle = ink.text;
+  context.textAlign = "left";
+  context.textBaseline = "alphabetic";
+  context.fillText(text, x, y - 6);
+}
+
+function spokenPlanes(state, opened, unit) {
+  const spoken = opened.map((open, i) => spokenPlane(open, i ? null : unit));
+  if (!state.second) return spoken[0];
+  return spoken.map((text, i) => `${labelOf(state, i)}: ${text}`).join(" · ");
 }
 
 /** A scene of the plane, decoded; what has not changed is kept. */
@@ -131,13 +170,13 @@ function drawZero(context, area, { scores, rows, columns, centre }, ink) {
   context.stroke();
 }
 
-function drawPoints(context, plot, { points, held, values, centre }, ink) {
+function drawPoints(context, plot, { points, held, values, centre }, ink, size) {
   context.save();
   for (const [array, test] of [[held, true], [points, false]]) {
     for (let i = 0; array && i < array.length; i += 3) {
       const place = [plot.x.at(array[i]), plot.y.at(array[i + 1])];
       const plus = array[i + 2] > (values ? 0 : centre);
-      drawDot(context, place, test ? ink.panel : plus ? ink.accent : ink.warn, plus ? "round" : "triangle", 2.9, test ? (plus ? ink.accent : ink.warn) : ink.panel);
+      drawDot(context, place, test ? ink.panel : plus ? ink.accent : ink.warn, plus ? "round" : "triangle", size, test ? (plus ? ink.accent : ink.warn) : ink.panel);
     }
   }
   context.restore();

@@ -2,6 +2,7 @@
 
 import { t } from "../texts.js";
 import { drawAxes, drawDot, drawEmpty, drawLine } from "./axes.js";
+import { labelOf, secondOf } from "./boundary.js";
 import { createPlot, showLegend } from "./plot.js";
 import { linear } from "./scales.js";
 import { decoder } from "./state.js";
@@ -9,11 +10,12 @@ import { decoder } from "./state.js";
 /** The fit of a 1-D regression. */
 export function createFit(room) {
   let open = null;
+  let other = null;
   const chart = {
     name: "fit",
     title: t("Fit"),
     height: 260,
-    depends: ["extras"],
+    depends: ["extras", "second"],
     paint(context, area, plot) {
       const ink = room.ink();
       const given = room.state.extras.fit;
@@ -23,14 +25,19 @@ export function createFit(room) {
       plot.x = linear(x[0], x[x.length - 1], area.x, area.x + area.w);
       plot.y = linear(low, high, area.y + area.h, area.y);
       drawAxes(context, area, { x: plot.x, y: plot.y, across: t("input"), up: t("output") }, ink);
+      const beside = secondOf(room.state).fit;
+      if (beside && (!other || other.given !== beside)) other = openFit(beside);
       const dots = (array, fill, edge) => {
         for (let i = 0; array && i < array.length; i += 2) drawDot(context, [plot.x.at(array[i]), plot.y.at(array[i + 1])], fill, "round", 2.8, edge);
       };
       dots(held, ink.panel, ink.quiet);
       dots(points, ink.quiet, ink.panel);
-      drawLine(context, [...x].map((at, i) => (Number.isFinite(y[i]) ? [plot.x.at(at), Math.min(Math.max(plot.y.at(y[i]), area.y), area.y + area.h)] : null)), ink.accent, { width: 2.5 });
+      const curve = (of) => [...of.x].map((at, i) => (Number.isFinite(of.y[i]) ? [plot.x.at(at), Math.min(Math.max(plot.y.at(of.y[i]), area.y), area.y + area.h)] : null));
+      if (beside) drawLine(context, curve(other), ink.accent, { width: 2, dash: [7, 4] });
+      drawLine(context, curve(open), ink.accent, { width: 2.5 });
       plot.say(t("output over input · {count} training points", { count: points.length / 2 }));
-      showLegend(plot.legend, [[t("network"), ink.accent, "line train"], [t("data"), ink.quiet, "dot round"], ...(held && held.length ? [[t("test"), ink.quiet, "dot hollow"]] : [])]);
+      const names = beside ? [[labelOf(room.state, 0), ink.accent, "line train"], [labelOf(room.state, 1), ink.accent, "line train-second"]] : [[t("network"), ink.accent, "line train"]];
+      showLegend(plot.legend, [...names, [t("data"), ink.quiet, "dot round"], ...(held && held.length ? [[t("test"), ink.quiet, "dot hollow"]] : [])]);
     },
   };
   return createPlot(room, chart);
