@@ -27,7 +27,7 @@ from engine.reading import Reading
 from engine.scaling import Factor
 from engine.tape import Sinks, Tape
 from engine.text import table
-from engine.trace import Program, in_floats, program
+from engine.trace import Program, compiled, in_floats, program
 
 Array = Any
 
@@ -160,9 +160,9 @@ def check(fun: Callable[..., Any], *args: Any, has_aux: bool = False, seed: int 
         A :class:`Report`; ``print`` it for a table.
     """
     fun, args = in_floats(fun, args)
-    value, grads, reading = value_and_grad(fun, has_aux=has_aux)(*args, **kwargs)
-    exact = jax.value_and_grad(fun, has_aux=has_aux)(*args, **kwargs)
-    return Checker.of(fun, (args, kwargs), reading).report((args, kwargs), (value, grads, reading), exact, seed)
+    derived = (derive(fun, has_aux=has_aux) for derive in (value_and_grad, jax.value_and_grad))
+    mine, exact = (compiled(each, *args, **kwargs) for each in derived)
+    return Checker.of(fun, (args, kwargs), mine[2]).report((args, kwargs), mine, exact, seed)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

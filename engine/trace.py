@@ -105,6 +105,24 @@ def is_array(value: Any) -> bool:
     return isinstance(value, jax.Array | jax.ShapeDtypeStruct | int | float | complex) and not isinstance(value, bool)
 
 
+def compiled(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What a function returns, compiled whole: XLA takes far longer over its operations one by one.
+
+    Args:
+        fun: any function that can be traced; it is called once.
+        *args: its arguments; leaves that are no arrays are static.
+        **kwargs: its keyword arguments, likewise.
+    """
+    arguments = flatten(fun, args, kwargs)
+
+    @jax.jit
+    def flat(*arrays: Any) -> Any:
+        args, kwargs = arguments.unflatten(list(arrays))
+        return fun(*args, **kwargs)
+
+    return flat(*arguments.traced)
+
+
 def in_floats(fun: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """A function in what can be differentiated of its first argument, where ``jax.grad`` would not take all of it.
 

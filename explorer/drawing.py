@@ -12,7 +12,7 @@ from engine.fold import Folded, fold, in_parts, layers, operations
 from engine.grad import check_returned
 from engine.graph import shape_text
 from engine.numbers import Numbers
-from engine.trace import program, trace
+from engine.trace import compiled, program, trace
 from explorer import dot, svg
 from explorer.dot_process import engine
 from explorer.figures import Figures, figures
@@ -68,7 +68,7 @@ def _picture(target: Target, folded: Folded, graphviz: str) -> str:
 def _figures(target: Target, folded: Folded) -> Figures | None:
     """The numbers, where the function is a loss; any other function is drawn without."""
     try:
-        _, _, reading = value_and_grad(target.fun)(*target.args)
+        _, _, reading = compiled(value_and_grad(target.fun), *target.args)
     except EngineError:
         return None
     return figures(folded, Numbers(dataclasses.replace(reading, graph=folded.graph)))

@@ -77,6 +77,8 @@ WORKLOADS = {
     "convolutional": _convolutional,
     "unrolled": _unrolled,
 }
+ALIKE = ("digits", "digits_relu", "spiral_sigmoid")
+"""Perceptrons as the deep one is."""
 
 
 def _trained(workload, watch):
@@ -104,7 +106,10 @@ def _plain(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("probe", ["full", "stats", "stats by the library"])
-@pytest.mark.parametrize("name", WORKLOADS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.once if name in ALIKE else ()) for name in WORKLOADS],
+)
 def test_watching_changes_no_bit_of_training(name, probe, monkeypatch):
     probe, _, library = probe.partition(" by the ")
     monkeypatch.setattr(kernel, "available", lambda: bool(library) and kernel.loaded())

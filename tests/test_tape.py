@@ -8,6 +8,7 @@ import pytest
 import engine
 from engine.check import Checker
 from engine.tape import signature
+from engine.trace import compiled
 from tests.programs import CASES, Case
 
 ROUNDING = 3e-6
@@ -29,16 +30,8 @@ def case(request):
 
 
 def test_agrees_with_jax_node_by_node(case: Case) -> None:
-    mine = (
-        jax.jit(engine.value_and_grad(case.fun))(*case.args)
-        if not _static(case)
-        else engine.value_and_grad(case.fun)(*case.args)
-    )
-    exact = jax.value_and_grad(case.fun)(*case.args)
+    derived = (derive(case.fun) for derive in (engine.value_and_grad, jax.value_and_grad))
+    mine, exact = (compiled(each, *case.args) for each in derived)
     report = Checker.of(case.fun, (case.args, {}), mine[2]).report((case.args, {}), mine, exact)
     assert report.ok, f"\n{report}"
     assert jax.tree.structure(mine[1]) == jax.tree.structure(exact[1])
-
-
-def _static(case: Case) -> bool:
-    return case.name == "static_leaves"
