@@ -48,16 +48,21 @@ class Shot:
     """Of the address: where a link leads."""
 
 
+def look_for(page: Page, name: str) -> None:
+    """Find a node, or a fold, and give the keys back to the graph."""
+    find = page.get_by_label("Find a node")
+    find.fill(name)
+    find.press("Enter")
+    find.fill("")
+    find.blur()
+
+
 def backward_at(node: str) -> Callable[[Page], None]:
     """Find a node, which opens what it is folded into, and stop where the backward pass has just reached it."""
 
     def does(page: Page) -> None:
-        find = page.get_by_label("Find a node")
-        find.fill(node)
-        find.press("Enter")
+        look_for(page, node)
         page.locator(".root:has(.explorer)").evaluate(TO_GRADIENT, node)
-        find.fill("")
-        find.blur()
         page.get_by_role("region", name="Inspector").get_by_text("∂L/∂").first.wait_for()
         page.locator(".badge").first.wait_for(timeout=120_000)
 
@@ -169,6 +174,19 @@ def asking(page: Page) -> None:
     page.locator(".lesson-card .hint").wait_for()
 
 
+def in_a_block(page: Page) -> None:
+    """A block of GPT-2, opened, where the gradient has come back to its attention, and what that costs."""
+    look_for(page, "GPT2/h_5/Block")
+    page.get_by_role("region", name="Inspector").get_by_role("button", name="Open").click()
+    page.wait_for_timeout(5000)
+    page.locator(".notes", has_text="Compiling").wait_for(state="hidden", timeout=300_000)
+    look_for(page, "GPT2/h_5/Block/attn")
+    page.locator(".root:has(.explorer)").evaluate(TO_GRADIENT, "GPT2/h_5/Block/attn")
+    page.locator(".summary summary").first.click()
+    page.locator(".summary").get_by_text("Parameters").first.wait_for(timeout=120_000)
+    page.locator(".notes", has_text="compiled").wait_for(state="hidden", timeout=300_000)
+
+
 SHOTS = (
     Shot("digits", backward_at("mlp/layer_1")),
     Shot("digits-dark", backward_at("mlp/layer_1"), theme="dark"),
@@ -180,6 +198,7 @@ SHOTS = (
     Shot("class", taught, query="?lesson=gradient&beat=1"),
     Shot("lesson", asking, target=("--lesson", "fan-out")),
     Shot("own-function", backward_at("tanh"), target=("docs/my_model.py:loss",)),
+    Shot("gpt2", in_a_block, target=("docs/large/gpt2.py:loss",), query="?hide=setup"),
     Shot("notebook", in_notebook, target=NOTEBOOK, window={"width": 1280, "height": 900}),
 )
 
