@@ -1,9 +1,9 @@
 """How what watching costs grows with the nodes of a program: a step, tracing it, and compiling it, bare and watched.
 
 Run: ``nice python -m benchmarks.growth [NODES …]``: 100, 1,000 and 10,000 if none are given, minutes for XLA.
-The program is rows of ten layers of 16 tanh units side by side. In one long chain all memory is used again and again, and
-XLA's CPU runtime orders each pair of uses (more than half of the time for a bare chain of 3,000 nodes): rows it compiles
-in less than half the time.
+The program is rows of ten layers of 16 tanh units side by side. In one long chain all memory is used over again, and
+XLA's CPU runtime orders each pair of uses (more than half of the time for a bare chain of 3,000 nodes): rows it
+compiles in less than half the time.
 
 Seconds are CPU time of the process. ``step`` is what watching everything by statistics adds to a step, ``trace`` what
 JAX and the engine take until XLA has the program, ``compile`` what XLA takes for it. To each is fitted the power of the
