@@ -98,9 +98,10 @@ def test_the_heat_map_tells_every_layer(page: Page) -> None:
 def test_a_vanishing_gradient_is_told_and_its_remedy_tried_side_by_side(open_page: Opener, url: str) -> None:
     page = open_page(url)
     form = setup(page)
-    for label, choice in (("Task", "spiral"), ("Activation", "sigmoid")):
-        form.get_by_label(label).select_option(choice)
-        page.wait_for_timeout(300)
+    form.get_by_label("Task").select_option("spiral")
+    expect(form.get_by_label("Units in each")).to_have_value("8")
+    form.get_by_label("Activation").select_option("sigmoid")
+    page.wait_for_timeout(300)
     form.get_by_label("Hidden layers").fill("12")
     form.get_by_label("Hidden layers").press("Tab")
     play(page)
