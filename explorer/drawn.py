@@ -39,12 +39,15 @@ class Drawn:
         self._version = 0
         self._sent: Any = None
         self._drawing: Any = {}
+        self._proved: Any = None
 
     def passing(self) -> None:
         """Send the pass that is shown."""
-        scene, figures = self.scene(), self._known().figures.as_dict()
+        session = self._known()
+        scene, figures = self.scene(), session.figures.as_dict()
         shown = {"scene": scene, "figures": self.encoded(figures | {"version": self._version}), "ways": self.ways()}
-        self._channel.newest("pass", self._show, **shown, status=self.status(), **self._supposed())
+        of = None if session.supposes else session.step
+        self._channel.newest("pass", self._show, of=of, **shown, status=self.status(), **self._supposed())
 
     def along(self) -> None:
         """Send the ways to the loss that are shown."""
@@ -85,8 +88,11 @@ class Drawn:
         given = dict(self.supposed())
         return given | {"plain": self.encoded(given["plain"])} if given else given
 
-    def _show(self, **shown: Any) -> None:
-        self.graph.take(**shown, proof={})
+    def _show(self, of: Any, **shown: Any) -> None:
+        """Another drawing of the same pass keeps its badges: a page that is made narrower, or a fold."""
+        kept = self.graph.proof if of is not None and of is self._proved else {}
+        self._proved = of
+        self.graph.take(**shown, proof=kept)
 
     def _badges(self, proof: dict[str, Any]) -> None:
         self.graph.take(proof=self.graph.proof | proof)

@@ -228,13 +228,12 @@ class Front:
 
     def _notice(self, which: str) -> str:
         """A page instead of the page: it is full, or it was put to rest."""
-        given = {"words": assets.words(), "languages": json.dumps(list(assets.LANGUAGES))}
-        given |= {"css": assets.variables() + assets.text("follow.css"), "script": assets.module("notice/main.js")}
-        given |= {"given": json.dumps({"which": which, "pages": self.pages, "most": self._rules.most})}
-        page = assets.text("notice.html")
-        for name, text in given.items():
-            page = page.replace(f"[[{name}]]", text)
-        return page
+        return assets.page(
+            "notice.html",
+            css=assets.variables() + assets.text("follow.css"),
+            script=assets.module("notice/main.js"),
+            given=json.dumps({"which": which, "pages": self.pages, "most": self._rules.most}),
+        )
 
 
 def _without_body(head: Head) -> None:

@@ -40,13 +40,8 @@ class JoinPage(RequestHandler):
         self.set_header("Content-Security-Policy", _POLICY)
         self.set_header("X-Content-Type-Options", "nosniff")
         sheets = {name: assets.variables() + assets.text(sheet) for name, sheet in _SHEETS.items()}
-        given = {"words": assets.words(), "languages": list(assets.LANGUAGES)}
-        given |= {"css": assets.variables() + assets.text("follow.css")}
-        given |= {"held": _in_script({"look": assets.look(), "sheets": sheets})}
-        page = assets.text("follow.html")
-        for name, text in given.items():
-            page = page.replace(f"[[{name}]]", text if isinstance(text, str) else json.dumps(text))
-        self.finish(page)
+        held = _in_script({"look": assets.look(), "sheets": sheets})
+        self.finish(assets.page("follow.html", css=assets.variables() + assets.text("follow.css"), held=held))
 
 
 class Script(RequestHandler):

@@ -105,6 +105,7 @@ def make_page(opening: Opening, soon: Soon) -> pn.Template:
         pn.state.onload(does)
     template = pn.Template(assets.text("page.html"))
     template.add_variable("page_css", assets.variables() + assets.text("page.css") + assets.text("lesson.css"))
+    template.add_variable("head", assets.head())
     template.add_variable("words", assets.words())
     template.add_variable("live", bool(opening.feed))  # a loop elsewhere has no lessons
     template.add_variable("languages", assets.LANGUAGES)

@@ -66,6 +66,19 @@ def words(languages: tuple[str, ...] = tuple(LANGUAGES)) -> str:
     return f"var backpropTexts = {held};\n{text('texts.js').replace('export ', '')}"
 
 
+def head() -> str:
+    """What the head of every served page begins with: its name, its icon, its theme and its language."""
+    return text("head.html").replace("[[languages]]", json.dumps(list(LANGUAGES)))
+
+
+def page(name: str, **given: str) -> str:
+    """A page of this folder with its ``[[places]]`` filled; its head and its words are known here."""
+    found = text(name).replace("[[head]]", head())
+    for place, filling in {"words": words(), **given}.items():
+        found = found.replace(f"[[{place}]]", filling)
+    return found
+
+
 def variables() -> str:
     """The colours of both themes as CSS variables, for the page and for each component."""
     rules = []

@@ -16,6 +16,15 @@ export function reader(model) {
   };
 }
 
+/** Shows a model's values by name, now and whenever they change, until its view is removed. */
+export function attach(model, shows, view) {
+  for (const [name, does] of Object.entries(shows)) {
+    model.on(name, does);
+    does();
+  }
+  model.on("remove", () => view.remove());
+}
+
 /** Numbers that JSON can't hold. */
 function revived(key, value) {
   if (!value || typeof value !== "object" || !("~" in value)) return value;

@@ -1,6 +1,7 @@
 // The data-parallel room: one lane a device, the ring that makes one gradient of theirs, and what goes wrong. Panel calls `render`.
 
 import { listenToTheme, make, themeOf } from "../graphview/dom.js";
+import { attach } from "../plain.js";
 import { grouped } from "../room/scales.js";
 import { t, translated } from "../texts.js";
 import { answerWhere, rectOf } from "../whereabouts.js";
@@ -101,11 +102,7 @@ export function render({ model }) {
   const root = make("div", { class: "root" });
   const view = mountParallel(root, model.look, (data) => model.send_msg(data));
   const take = { told: () => view.show(model.told), charts: () => view.shows(model.charts) };
-  for (const [name, does] of Object.entries(take)) {
-    model.on(name, does);
-    does();
-  }
-  model.on("remove", () => view.remove());
+  attach(model, take, view);
   root.room = view;
   return root;
 }

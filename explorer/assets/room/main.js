@@ -1,7 +1,7 @@
 // The training room: controls, findings, charts and the strip of parameters on one state. Panel calls `render`.
 
 import { listenToTheme, make, themeOf } from "../graphview/dom.js";
-import { reader } from "../plain.js";
+import { attach, reader } from "../plain.js";
 import { t } from "../texts.js";
 import { answerWhere, rectOf } from "../whereabouts.js";
 import { createBar } from "./bar.js";
@@ -214,11 +214,7 @@ export function render({ model }) {
     findings: () => view.set({ findings: model.findings || [], judged: Array.isArray(model.findings) }),
     compare: () => view.compare(read("compare")),
   };
-  for (const [name, does] of Object.entries(take)) {
-    model.on(name, does);
-    does();
-  }
-  model.on("remove", () => view.remove());
+  attach(model, take, view);
   root.room = view;
   return root;
 }
