@@ -48,7 +48,7 @@ tests: export TESTS_CACHE = $(abspath $(VENV))/.compiled
 tests: $(VENV)/.test
 	rm -rf $(TESTS_CACHE)
 	$(pytest) $(marked)
-	$(browser) && $(run) pytest -n $(WORKERS) --maxprocesses 2 --dist loadfile $(marked) tests/browser
+	$(browser) && $(run) pytest -n $(WORKERS) --maxprocesses 2 --dist loadfile --no-loadscope-reorder $(marked) tests/browser
 
 style: $(VENV)/.test
 	$(run) ruff format --check .

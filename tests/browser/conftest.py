@@ -18,7 +18,14 @@ PATIENCE_MS = 30_000
 
 expect.set_options(timeout=PATIENCE_MS)
 
+LONGEST = ("test_lessons", "test_training", "test_numbers", "test_room", "test_everyone", "test_notebook")
+"""Files that begin first, so that no process works alone at the end."""
+
 Opener = Callable[..., Page]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")
