@@ -13,6 +13,9 @@ from panel.io.state import set_curdoc
 
 FIRST_SECONDS = 0.02
 
+AWAY_SECONDS = 0.5
+"""How often it is looked whether a tab that is away (a phone that sleeps) has come back."""
+
 
 class Soon(Protocol):
     """Has something done in the server's own thread, whichever thread asks for it.
@@ -83,7 +86,11 @@ class Channel:
 
     async def _come(self) -> None:
         context = self._document.session_context
-        if context is not None:  # else the tab is gone
+        if context is None:  # the tab is gone
+            return
+        if not context.session.connection_count:  # it is away; to hold its document would keep it for ever
+            self._soon(self._come, AWAY_SECONDS)
+        else:
             await context.with_locked_document(self._take)
 
     async def _take(self, document: Document) -> None:

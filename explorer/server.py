@@ -10,6 +10,7 @@ import sys
 import weakref
 import webbrowser
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -38,6 +39,10 @@ _LOOK_SECONDS = 5
 
 _LIFETIME_MS = 4000
 """How long a tab may be away (a reload, a sleeping phone) before its session ends."""
+
+
+_TRIES = 500
+"""How often it is looked whether a new page's session is there, which may be made in another thread."""
 
 
 def serve(opening: Opening, port: int, address: str = "127.0.0.1", browser: bool = True) -> None:
@@ -127,15 +132,22 @@ def _kept(document: Document, soon: Soon) -> Callable[[], None]:
     nothing belongs that it has: a page that never shows anything.
     """
     kept: list[tuple[Any, asyncio.TimerHandle]] = []
+    came = False
 
-    def keep() -> None:
+    def keep(tries: int = _TRIES) -> None:
         context = document.session_context
-        if context is not None:
+        if came or context is None:
+            return
+        if context.session is not None:
             context.session.block_expiration()
             loop, of_nobody = asyncio.get_running_loop(), contextvars.Context()  # else it would know the document
             kept.append((context.session, loop.call_later(CONNECT_SECONDS, let_go, context=of_nobody)))
+        elif tries:  # it is still being made
+            soon(partial(keep, tries - 1))
 
     def let_go() -> None:
+        nonlocal came
+        came = True
         while kept:
             session, timer = kept.pop()
             timer.cancel()

@@ -16,6 +16,7 @@ class Page:
     def __init__(self):
         self.waiting = []
         self.touched = set()
+        self.connection_count = 1
 
     def soon(self, does, seconds):
         self.waiting.append(does)
@@ -25,7 +26,12 @@ class Page:
         self.touched.add(threading.current_thread())
         return self
 
+    @property
+    def session(self):
+        return self
+
     async def with_locked_document(self, does):
+        assert self.connection_count
         await does(self)
 
     def turn(self):
@@ -141,3 +147,15 @@ def test_one_can_wait_until_the_page_has_taken_what_repeats(channel, page):
     assert not channel.taken(0)
     page.tick()
     assert channel.taken(0)
+
+
+def test_what_is_for_a_tab_that_is_away_waits_until_it_is_back(channel, page, done):
+    channel.opened()
+    page.connection_count = 0
+    channel.later(lambda: done.append("first"))
+    for _ in range(3):
+        page.turn()
+    assert (done, len(page.waiting)) == ([], 1)
+    page.connection_count = 1
+    page.tick()
+    assert done == ["first"]

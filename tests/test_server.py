@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import re
 import signal
@@ -11,8 +12,10 @@ import subprocess
 import sys
 import time
 import urllib.request
+import weakref
 from pathlib import Path
 
+import bokeh
 import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.ioloop import IOLoop
@@ -45,6 +48,34 @@ def test_it_listens_on_this_machine_only():
     finally:
         opened.stop()
     assert addresses == {"127.0.0.1"}
+
+
+@pytest.mark.slow
+@pytest.mark.once
+@pytest.mark.skipif(
+    not bokeh.__version__.startswith("3.9."), reason="Bokeh 3.10 waits for the document of a tab that is gone"
+)
+@pytest.mark.usefixtures("_loop")
+def test_of_a_tab_that_was_closed_nothing_is_kept():
+    opened = start(Opening(), 0, unused_session_lifetime_milliseconds=200)
+
+    async def visit():
+        tab = await Tab().open(f"http://127.0.0.1:{opened.port}/?task=neuron")
+        tab.send("train", type="play")
+        while not tab.step:
+            await asyncio.sleep(0.05)
+        (page,) = server.OPEN
+        kept = [weakref.ref(each) for each in (page, page._session, page._session.room, page.channel._document)]
+        del page
+        tab.close()
+        while any(each() for each in kept):
+            await asyncio.sleep(0.2)
+            gc.collect()
+
+    try:
+        asyncio.get_event_loop().run_until_complete(asyncio.wait_for(visit(), 40))
+    finally:
+        server.stop(opened)
 
 
 # ---- the command, running ------------------------------------------------------------------------------------------
