@@ -17,8 +17,8 @@ goes on to look: at every tenth step, and no more than 2.5 times a second. ``ful
 every array whole; in brackets its floor, a bare step and the time in which one thread writes as many bytes. ``scan`` is
 a step that is watched in full inside a ``lax.scan`` over ten, as a multiple of a bare one dispatched from Python; its
 convolutions are straightened (:mod:`engine.convolutions`).
-``compile`` is tracing and compiling the step that watches all; ``chains`` how the cost of watching, and of compiling
-what watches, grows with the nodes.
+``compile`` is tracing and compiling the step that watches all. How costs grow with the nodes, :mod:`benchmarks.growth`
+measures.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ import optax
 from jax import lax
 
 import engine
-from benchmarks.workloads import WORKLOADS, Workload, chain
+from benchmarks.workloads import WORKLOADS, Workload
 from engine import kernel, sampling
 
 ROUNDS = 15
@@ -53,10 +53,6 @@ WRITTEN = 1 << 26
 """Bytes by which the memory's bandwidth is measured."""
 GOALS = {"layers": 1.05, "all": 1.20, "page": 1.03, "watch": 1.03, "scan": 1.0, "compile": 1.5}
 TRANSFORMER_ALL = 1.30
-CHAINS = (100, 300, 1_000)
-"""Longer ones XLA itself takes too long to compile, unwatched: 4 CPU seconds at 1,000 nodes, 30 at 3,000."""
-STRAIGHT = 1.1
-"""An exponent up to here is a straight line."""
 _TRIM_ABOVE, _MAP_ABOVE = -1, -3  # of mallopt
 
 Array = Any
@@ -246,22 +242,6 @@ def reading_s(reading: engine.Reading) -> float:
     return statistics.median(times[0]) - statistics.median(times[1])
 
 
-def growth() -> tuple[dict[int, float], dict[int, float]]:
-    """By the number of a chain's nodes, the seconds that watching adds to a step, and those that compiling it takes."""
-    costs, compiling = {}, {}
-    for nodes in CHAINS:
-        plain, all = (Runner(chain(nodes), make(chain(nodes))) for make in (STEPS["bare"], STEPS["all"]))
-        count = max(1, 20_000 // nodes)
-        rounds = [seconds(all, count) - seconds(plain, count) for _ in range(ROUNDS)]
-        costs[nodes], compiling[nodes] = statistics.median(rounds) / count, all.compile_s
-    return costs, compiling
-
-
-def exponent(costs: dict[int, float]) -> float:
-    """The power of the number of nodes that costs grow with."""
-    return float(np.polyfit(np.log(list(costs)), np.log(list(costs.values())), 1)[0])
-
-
 def keep_memory() -> None:
     """Have the C library keep what is freed; elsewhere than on Linux nothing changes."""
     if sys.platform == "linux":
@@ -289,11 +269,6 @@ def main() -> int:
         texts["full"] += f" ({row['floor']:.2f})"
         print(f"{make.__name__:>11}" + "".join(f"{texts[name]:>13}" for name in HEAD), flush=True)
         missed = missed or any(row[name] > limit for name, limit in goals(make.__name__).items())
-    if not asked or "chains" in asked:
-        for name, costs in zip(("chains", "compiled"), growth(), strict=True):
-            each = ", ".join(f"{nodes:,}: {1e3 * spent:,.2f} ms" for nodes, spent in costs.items())
-            print(f"{name:>11}  nodes^{exponent(costs):.2f}: {each}")
-            missed = missed or exponent(costs) > STRAIGHT
     return int(missed)
 
 

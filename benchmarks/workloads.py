@@ -162,20 +162,4 @@ def recurrent() -> Workload:
     return Workload("RNN, 64 steps", _recurrent_loss, params, batch, optax.adam(1e-3), ("hidden",))
 
 
-# ---- chains --------------------------------------------------------------------------------------------------------
-
-
-def _chain_loss(weights: Array, x: Array) -> Array:
-    for w in weights:
-        x = jnp.tanh(x @ w)
-    return jnp.mean(x * x)
-
-
-def chain(nodes: int) -> Workload:
-    """So many operations, one after the other: layers of 16 tanh units."""
-    rng = np.random.default_rng(0)
-    weights = [_normal(rng, 16, 16) for _ in range(nodes // 2)]
-    return Workload(f"{nodes} nodes", _chain_loss, weights, (_normal(rng, 8, 16),), optax.sgd(0.1), ())
-
-
 WORKLOADS = (spiral, digits, conv, transformer, recurrent)

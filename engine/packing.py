@@ -123,10 +123,12 @@ def pack(found: Mapping[Key, Found]) -> tuple[dict[str, Array], Layout]:
     copies = {key for key, one in once.items() if not one.bare and not one.lead}
     parts += _measured({key: part for key, part in flat.items() if key not in small}, copies)
     vectors: dict[str, list[Array]] = defaultdict(list)
+    ends: dict[str, int] = defaultdict(int)
     pieces: dict[int, Piece] = {}
     for keys, part in parts:
         vector, width = str(part.dtype), part.shape[-1]
-        start = sum(other.size for other in vectors[vector])
+        start = ends[vector]
+        ends[vector] += part.size
         for key in keys:
             array, lead = once[key].array, once[key].array.shape[: once[key].lead]
             rows = 1 if once[key].row is None else array.shape[-2]
@@ -210,13 +212,16 @@ def _batches(flat: Mapping[K, Array]) -> list[list[K]]:
     """Arrays of one precision that are measured by one call: in the step's order, each large one by itself."""
     found: list[list[K]] = []
     latest: dict[Any, list[K]] = {}
+    room: dict[Any, int] = {}
     for key, table in flat.items():
-        group = [] if table.size >= LARGE else latest.get(table.dtype, [])
-        if not group or sum(flat[other].size for other in group) + table.size > TOGETHER:
-            found.append(group := [])
-            if table.size < LARGE:
-                latest[table.dtype] = group
-        group.append(key)
+        if table.size >= LARGE:
+            found.append([key])
+            continue
+        if table.size > room.get(table.dtype, 0):
+            latest[table.dtype], room[table.dtype] = [], TOGETHER
+            found.append(latest[table.dtype])
+        latest[table.dtype].append(key)
+        room[table.dtype] -= table.size
     return found
 
 
