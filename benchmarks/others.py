@@ -170,8 +170,10 @@ def rows(name: str, workload: Workload, tools: list[str]) -> Iterator[tuple[str,
 
 
 def beside_playground() -> tuple[float, dict[str, float]]:
-    """Seconds of an epoch by the Playground's arithmetic, and by ours with everything recorded, by how it is."""
-    epochs = {how: _our_epoch(how) for how in ("stats", "full")}
+    """Seconds of an epoch by the Playground's arithmetic, and by ours with everything recorded, by how it is; and by
+    XLA with nothing recorded.
+    """
+    epochs = {how: _our_epoch(how) for how in ("stats", "full", "bare")}
     with playground.trainer() as train:
         rounds = [
             (train(20), *(block(epoch, 20, time.perf_counter) for epoch in epochs.values())) for _ in range(5 * ROUNDS)
@@ -182,12 +184,14 @@ def beside_playground() -> tuple[float, dict[str, float]]:
 
 def _our_epoch(how: str) -> Take:
     """One compiled loop over the batches of an epoch; every step's reading comes out of it, as one array."""
-    slope = engine.value_and_grad(playground.loss, probe=engine.Probe(None, ("value", "grad"), how))
+    slope: Callable[..., Any] = jax.value_and_grad(playground.loss)
+    if how != "bare":
+        slope = engine.value_and_grad(playground.loss, probe=engine.Probe(None, ("value", "grad"), how))
     batches = tuple(part.reshape(-1, playground.BATCH, part.shape[1]) for part in playground.points())
 
     def step(layers: Any, batch: Any) -> Any:
-        _, grads, reading = slope(layers, *batch)
-        recorded = jnp.concatenate([leaf.reshape(-1) for leaf in jax.tree.leaves(reading)])
+        loss, grads, *reading = slope(layers, *batch)
+        recorded = jnp.concatenate([leaf.reshape(-1) for leaf in jax.tree.leaves(reading or loss)])
         return jax.tree.map(lambda own, grad: own - playground.RATE * grad, layers, grads), recorded
 
     compiled = jax.jit(lambda layers: jax.lax.scan(step, layers, batches))

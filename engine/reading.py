@@ -322,8 +322,12 @@ class _Fixed:
 
 def _flatten(reading: Reading) -> tuple[tuple[Any, ...], _Fixed]:
     given = {name: getattr(reading, name) for name in _ARRAYS}
-    present = tuple(name for name, arrays in given.items() if arrays is not None and arrays != {})
+    present = tuple(name for name, arrays in given.items() if arrays is not None and not _is_empty(arrays))
     return tuple(given[name] for name in present), _Fixed(reading.graph, reading.plan, reading.layout, present)
+
+
+def _is_empty(arrays: Any) -> bool:
+    return isinstance(arrays, dict) and not arrays
 
 
 def _unflatten(fixed: _Fixed, arrays: Iterable[Any]) -> Reading:

@@ -141,7 +141,8 @@ class Page:
 
     def _do(self, message: Message) -> None:
         """What a message asks, now or once what it needs is compiled."""
-        if self._session is None:
+        if self._session is None:  # the browser was quicker
+            self._held.append(message)
             return
         if message["type"] in _INSTEAD:
             self._placing.leave()
@@ -185,6 +186,7 @@ class Page:
             self._placing.begin(place)
             self._push()
         late.calm()
+        self._resume()
 
     def _choose(self, message: Message) -> None:
         session, room = self._known(), self._known().room

@@ -98,7 +98,15 @@ def start(opening: Opening, port: int, address: str = "127.0.0.1", more: Sequenc
         **{"unused_session_lifetime_milliseconds": _LIFETIME_MS, **options},
     )
     server.start()  # without it no session of a closed tab would end
+    server.io_loop.add_callback(_begin_with_nobody)
     return server
+
+
+def _begin_with_nobody() -> None:
+    """Have Panel be busy for a moment, as it begins then to look after what is. In the session of whoever came first
+    Panel 1.10 can't begin with Bokeh 3.10: it tries again for ever, and that session never ends.
+    """
+    pn.io.PeriodicCallback(callback=lambda: None, period=1, count=1, session_scoped=False).start()
 
 
 def make_page(opening: Opening, soon: Soon) -> pn.Template:

@@ -47,6 +47,17 @@ def make(session, said, monkeypatch):
         page.close()
 
 
+def test_what_is_asked_before_the_page_has_begun_is_done_then():
+    done = []
+    page = Page(Opening(query="task=neuron"), Document(), lambda does: None)
+    page._parts = {"plumbing": done.append}
+    page._do({"type": "plumbing"})
+    assert done == []
+    page._begin()
+    page.close()
+    assert done == [{"type": "plumbing"}]
+
+
 def names(form):
     return {field["name"] for field in form["fields"]}
 

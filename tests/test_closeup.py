@@ -92,8 +92,9 @@ def test_of_whole_arrays_only_the_last_are_kept(large):
 def test_what_was_read_of_another_step_is_dropped(large):
     step = large.step
     large.train()
+    taken = large.take_besides(step, step.reading)
     large.rewind(0)
-    assert not large.take_besides(step, step.reading)
+    assert not taken
 
 
 def test_a_large_graph_is_trained_and_says_that_it_is_not_judged(large):

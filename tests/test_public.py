@@ -28,8 +28,8 @@ def serving():
     command = [sys.executable, "-c", COMMAND, "serve", "--public", "--workers", "2", "--sessions", "2"]
     command += ["--no-browser", "--address", "127.0.0.1", "--port", "6230"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        first = process.stdout.readline()
-        yield re.search(r"http://\S+/", first)[0], process
+        said = (re.search(r"http://\S+/", line) for line in process.stdout)  # another port may be taken, and said first
+        yield next(filter(None, said))[0], process
         process.kill()
 
 

@@ -15,7 +15,6 @@ import urllib.request
 import weakref
 from pathlib import Path
 
-import bokeh
 import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.ioloop import IOLoop
@@ -51,10 +50,6 @@ def test_it_listens_on_this_machine_only():
 
 
 @pytest.mark.slow
-@pytest.mark.once
-@pytest.mark.skipif(
-    not bokeh.__version__.startswith("3.9."), reason="Bokeh 3.10 waits for the document of a tab that is gone"
-)
 @pytest.mark.usefixtures("_loop")
 def test_of_a_tab_that_was_closed_nothing_is_kept():
     opened = start(Opening(), 0, unused_session_lifetime_milliseconds=200)
