@@ -218,6 +218,7 @@ def reports(fun, seeds):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_kink_within_the_step_is_no_false_alarm():
     found = list(reports(rectified, range(30)))
     assert [str(report) for report in found if not report.ok] == []

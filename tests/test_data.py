@@ -15,6 +15,7 @@ def test_the_digits_are_real_and_complete():
     assert data.y.sum(axis=0).astype(int).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
 
 
+@pytest.mark.once
 def test_the_digits_are_those_of_scikit_learn():
     bunch = pytest.importorskip("sklearn.datasets").load_digits()
     found = {(row.tobytes(), label) for row, label in zip(digits().x, digits().y.argmax(1), strict=True)}

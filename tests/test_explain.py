@@ -224,6 +224,7 @@ def test_an_operand_in_a_formula_is_a_name_or_a_number():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.once
 def test_the_terms_of_every_sentence_sum_to_the_gradient(case):
     with jax.enable_x64(case.x64):
         found = Numbers(compiled(engine.value_and_grad(case.fun), *case.args)[2])

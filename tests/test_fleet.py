@@ -12,6 +12,8 @@ from engine.optimisers import controls
 from engine.tasks import usual
 from explorer.fleet import Fleet, _event
 
+pytestmark = pytest.mark.once
+
 SETTINGS = usual("gaussians", batch=24, depth=0)
 
 

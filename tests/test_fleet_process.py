@@ -29,6 +29,7 @@ def fleet():
     process.close()
 
 
+@pytest.mark.once
 def test_it_has_eight_devices(fleet, monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "")
     answer = fleet.ask(question(split={"devices": 8, "pieces": 1, "sharded": False}))

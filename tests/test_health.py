@@ -20,6 +20,8 @@ from engine.health import units
 from engine.health.evidence import Course
 from engine.profile import Factor
 
+pytestmark = pytest.mark.once
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(16, 3)).astype(np.float32)
 

@@ -60,6 +60,7 @@ def found():
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.once
 def test_every_entry_is_spelled_out_and_right(found, name):
     gradient = found.grad(found.graph.node(f"xs.{name}").id)
     for index in np.ndindex(gradient.shape):

@@ -69,6 +69,7 @@ def test_any_number_of_devices_trains_the_same(devices):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_what_is_dropped_depends_neither_on_devices_nor_on_micro_batches():
     same_run(RICH, Split(2, pieces=3))
 
@@ -101,6 +102,7 @@ def on_each(leaf):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sharded", [False, True])
+@pytest.mark.once
 def test_a_step_that_overflows_on_one_device_is_left_out_on_all(sharded):
     loop, chosen, begin, after = overflowing("float16", "dynamic", sharded)
     grads = jax.tree.leaves(Replicas(loop).look(begin, chosen).grads)
@@ -200,6 +202,7 @@ def test_what_has_no_examples_is_not_divided():
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_eight_devices_from_the_command_line():
     code = "from explorer.cli import main; main()"
     words = f"train --task gaussians --depth 1 --width 3 --batch 24 --steps {STEPS} --devices 8 --json"

@@ -81,6 +81,7 @@ def asked(lesson):
     return [(beat, own) for beat, own in zip(lesson.player.lesson.beats, lesson.beats, strict=True) if beat.ask]
 
 
+@pytest.mark.once
 def test_the_right_answer_passes(lesson):
     assert [seen["right"] and seen["over"]["state"] == RIGHT for _, seen in asked(lesson)] == [True] * len(
         asked(lesson)

@@ -41,6 +41,7 @@ def test_every_model_is_computed_in_it_from_end_to_end(task, model):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("task", "model"), MODELS)
+@pytest.mark.once
 def test_gradients_are_those_of_float32_to_its_precision(task, model):
     narrow, wide = made(task, model, "bfloat16"), made(task, model, "float32")
     pair = (jax.jit(jax.grad(each.fun))(*each.params, *each.batch(0)) for each in (narrow, wide))

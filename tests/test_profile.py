@@ -16,6 +16,8 @@ from engine import profile
 from engine.layers import structure
 from engine.numbers import Numbers
 
+pytestmark = pytest.mark.once
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(32, 4)).astype(np.float32)
 Y = np.eye(3, dtype=np.float32)[RNG.integers(0, 3, 32)]

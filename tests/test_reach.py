@@ -12,6 +12,8 @@ from engine.tasks import problem, usual
 from engine.underflow import Lost
 from explorer.room import Room
 
+pytestmark = pytest.mark.once
+
 DEEP = usual("spiral", depth=9, width=6, batch=8, activation="sigmoid", precision="float16")
 
 

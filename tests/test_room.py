@@ -16,6 +16,8 @@ from explorer.room import Room, own_problem
 from explorer.seen import LOOKS
 from explorer.target import Target
 
+pytestmark = pytest.mark.once
+
 
 def made(task="moons", **changes) -> Room:
     settings = usual(task, **{"depth": 2, "width": 4, **changes})

@@ -68,6 +68,7 @@ def every():
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.once
 def test_the_slope_is_jaxs_derivative(every, name):
     numbers, parts, wanted = every
     (part,) = parts[name]

@@ -88,6 +88,7 @@ def close(one, other):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
 class TestTwoProcesses:
+    @pytest.mark.once
     def test_the_one_that_was_killed_is_named_within_seconds_and_without_a_traceback(self, killed):
         _, status, said, seconds = killed
         assert status == 1
