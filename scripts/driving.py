@@ -61,7 +61,11 @@ def answering(*arguments: str, **environment: str) -> Iterator[str]:
         raise
     finally:
         process.terminate()
-        process.wait(60)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:  # JupyterLab, on a busy machine, may wait for a kernel
+            process.kill()
+            process.wait(60)
         if reads_on.ident:
             reads_on.join(60)
         if process.stdout:
