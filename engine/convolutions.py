@@ -18,6 +18,7 @@ import numpy as np
 from jax import lax
 
 from engine import compat
+from engine.trace import fill, is_array
 
 Array = Any
 
@@ -28,15 +29,8 @@ def straightened(fun: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def straight(*args: Any) -> Any:
-        leaves, tree = jax.tree.flatten(args)
-        arrays = [leaf for leaf in leaves if isinstance(leaf, jax.Array | np.ndarray)]
-
-        def fresh(arrays: list[Array]) -> Any:  # what is no array stays what it is
-            given = iter(arrays)
-            filled = [next(given) if isinstance(leaf, jax.Array | np.ndarray) else leaf for leaf in leaves]
-            return fun(*jax.tree.unflatten(tree, filled))
-
-        closed, returned = jax.make_jaxpr(fresh, return_shape=True)(arrays)
+        arrays = [leaf for leaf in jax.tree.leaves(args) if is_array(leaf)]
+        closed, returned = jax.make_jaxpr(lambda *arrays: fun(*fill(args, arrays)), return_shape=True)(*arrays)
         outs = _run(closed.jaxpr, closed.consts, *arrays)
         return jax.tree.unflatten(jax.tree.structure(returned), outs)
 

@@ -9,9 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine.loop import fill
 from engine.tasks.problem import Problem
-from engine.trace import is_array
+from engine.trace import fill, is_array
 
 Array = Any
 

@@ -26,7 +26,7 @@ from engine.probe import Probe
 from engine.reading import Reading
 from engine.scaling import Factor
 from engine.tasks.problem import Problem
-from engine.trace import is_array
+from engine.trace import fill, is_array
 
 Array = Any
 
@@ -241,13 +241,6 @@ class Loop:
 def parameter_names(problem: Problem) -> tuple[str, ...]:
     """Names of the parameters' leaves, as the graph calls its first inputs."""
     return tuple(leaf.name for leaf, _ in leaves(problem.fun, problem.params, {}))
-
-
-def fill(example: tuple[Any, ...], arrays: list[Array]) -> tuple[Any, ...]:
-    """The example with other arrays in place of its own; what is no array stays."""
-    found, tree = jax.tree.flatten(example)
-    rest = iter(arrays)
-    return tuple(jax.tree.unflatten(tree, [next(rest) if is_array(leaf) else leaf for leaf in found]))
 
 
 def settled(leaf: Any) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -103,6 +103,13 @@ def is_array(value: Any) -> bool:
     if isinstance(value, np.ndarray | np.generic):
         return value.dtype.kind in "biufcV"
     return isinstance(value, jax.Array | jax.ShapeDtypeStruct | int | float | complex) and not isinstance(value, bool)
+
+
+def fill(example: tuple[Any, ...], arrays: Sequence[Any]) -> tuple[Any, ...]:
+    """The example with other arrays in place of its own; what is no array stays."""
+    found, tree = jax.tree.flatten(example)
+    rest = iter(arrays)
+    return tuple(jax.tree.unflatten(tree, [next(rest) if is_array(leaf) else leaf for leaf in found]))
 
 
 def compiled(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -17,13 +17,13 @@ import optax
 
 from engine import optimisers, scaling
 from engine.grad import value_and_grad
-from engine.loop import TrainState, fill, parameter_names
+from engine.loop import TrainState, parameter_names
 from engine.magnitudes import on_host
 from engine.optimisers import Controls, Fixed
 from engine.probe import Probe
 from engine.reading import Reading
 from engine.tasks.problem import Problem
-from engine.trace import is_array
+from engine.trace import fill, is_array
 from engine.underflow import Wide
 
 Array = Any
