@@ -16,6 +16,8 @@ from urllib.parse import urlencode
 
 import panel as pn
 from bokeh.document import Document
+from bokeh.server.urls import per_app_patterns
+from panel.io.server import WSHandler
 from tornado.ioloop import PeriodicCallback
 
 from explorer import assets, joining, late
@@ -43,6 +45,20 @@ _LIFETIME_MS = 4000
 
 _TRIES = 500
 """How often it is looked whether a new page's session is there, which may be made in another thread."""
+
+
+class Prompt(WSHandler):  # type: ignore[misc]
+    """Between a page and its browser: what is sent is sent at once. Bokeh sends a message in parts, and the system would
+    hold the next part back until the browser has acknowledged this one, for up to 40 ms.
+    """
+
+    def open(self) -> None:
+        """Somebody has connected."""
+        self.set_nodelay(True)
+        super().open()
+
+
+per_app_patterns[:] = [(path, Prompt if handler is WSHandler else handler) for path, handler in per_app_patterns]
 
 
 def serve(opening: Opening, port: int, address: str = "127.0.0.1", browser: bool = True) -> None:
