@@ -150,9 +150,9 @@ def rows(numbers: Numbers, parameters: tuple[str, ...]) -> tuple[Row, ...]:
         parameters: ids of the argument leaves that are trained.
     """
     graph, full = numbers.graph, numbers.reading.plan.how == "full"
-    found = []
+    found, bent = [], activations(graph, parameters)
     for layer in structure(graph, parameters).layers:
-        parts = activations(graph, parameters).get(layer.output, ())
+        parts = bent.get(layer.output, ())
         end = parts[-1].end if parts else layer.output
         try:
             sizes = (_measured if full else _recorded)(numbers, layer.output, end)

@@ -67,6 +67,10 @@ class Step:
         """How far the update moves each."""
         return tuple(map(on_host, jax.tree.leaves(self.after.params), jax.tree.leaves(self.before.params)))
 
+    def measure(self) -> None:
+        """Compute all of these norms now."""
+        _ = self.weight_norms, self.gradient_norms, self.update_norms
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trainer:

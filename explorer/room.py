@@ -177,9 +177,12 @@ class Room(Seen):
         return step
 
     def _finished(self, *begin: Any) -> Step:
-        """A step with its numbers there: JAX returns one that it has only begun with."""
+        """A step with its numbers there: JAX returns one that it has only begun with, and a large model's parameters
+        take a while to be measured, for which no page should wait.
+        """
         step = self._taken(*begin)
         jax.block_until_ready(step.loss)
+        step.measure()
         return step
 
     def unseen(self) -> list[int]:

@@ -148,7 +148,7 @@ class Running:
             self._come_to_rest()
         elif not self._crew.waiting and TURNS.quiet():  # a click comes first
             shows = {"frame": self._shows.running, "pass": self._catch_up}
-            shows |= {"extras": self._shows.extras, "judge": self._judge}
+            shows |= {"extras": self._more, "judge": self._judge}
             self._pace.show_one(shows, among)  # one at a time: a click may come
         return trained
 
@@ -163,8 +163,12 @@ class Running:
         self._answered = False
 
     def _catch_up(self) -> None:
-        self._known().catch_up()
+        self._known().catch_up(0.0)
         self._shows.passing()
+
+    def _more(self) -> None:
+        self._known().look_back()  # one at a time, and not with the pass: whoever clicks waits for what has begun
+        self._shows.extras()
 
     def _come_to_rest(self) -> None:
         """Show where training has come to."""

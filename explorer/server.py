@@ -48,8 +48,8 @@ _TRIES = 500
 
 
 class Prompt(WSHandler):  # type: ignore[misc]
-    """Between a page and its browser: what is sent is sent at once. Bokeh sends a message in parts, and the system would
-    hold the next part back until the browser has acknowledged this one, for up to 40 ms.
+    """Between a page and its browser, at once: Bokeh sends a message in parts, and the system would hold the next one
+    back until the browser has acknowledged this one, for up to 40 ms.
     """
 
     def open(self) -> None:

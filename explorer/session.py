@@ -6,7 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 from engine import optimisers
@@ -34,7 +34,7 @@ from explorer.slices import Slices, way
 from explorer.target import Target
 
 _LOOK_SECONDS = 0.02
-"""So long at a time passes are looked at that nobody has asked to see."""
+"""So long passes are looked at that nobody has asked to see, where training comes to rest."""
 
 
 class Session(Pair, Closeup, Divided):
@@ -145,21 +145,25 @@ class Session(Pair, Closeup, Divided):
         self._go_on()
         self._advance(count)
 
-    def catch_up(self) -> None:
-        """Show the pass that the next step begins with."""
+    def catch_up(self, seconds: float = _LOOK_SECONDS) -> None:
+        """Show the pass that the next step begins with, and look at others on the way for so many seconds at most."""
         if self.step.before.step != self.room.step:
             self._show(self.room.pass_at(self.room.step))
             self.trained = False
-        self._look()
+        self._look(seconds)
 
-    def _look(self) -> None:
+    def look_back(self) -> None:
+        """Remember what a pass on the way, around which nobody has looked, tells of each layer."""
+        for at in () if self.room.large else self.room.unseen()[:1]:
+            self.room.look(step := self.room.pass_at(at), spreads(self.room, step))
+
+    def _look(self, seconds: float = _LOOK_SECONDS) -> None:
         """Remember what the pass that is shown tells of each layer, the first, and others on the way as time allows."""
-        end = time.monotonic() + _LOOK_SECONDS
+        end = time.monotonic() + seconds
         for step in (self.step,) if self.room.looks else (self.room.first, self.step):
             self.room.look(step, {} if self.room.large else spreads(self.room, step))
-        for at in () if self.room.large else self.room.unseen():
-            if time.monotonic() < end:
-                self.room.look(step := self.room.pass_at(at), spreads(self.room, step))
+        while time.monotonic() < end and self.room.unseen():
+            self.look_back()
 
     def rewind(self, step: int) -> None:
         """Show the pass of an earlier step. Nothing is forgotten until training goes on from there."""
@@ -383,6 +387,7 @@ class Session(Pair, Closeup, Divided):
         }
 
 
+@lru_cache(maxsize=4)
 def _bounds(graph: Graph) -> str:
     """What is read of a large graph, and how much memory that takes."""
     whole, most = amount(nbytes(graph, (node.id for node in graph.nodes)), "B"), amount(BYTES, "B")
