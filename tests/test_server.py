@@ -131,6 +131,16 @@ def test_its_own_page_may_connect(running):
     assert connect(running[3], running[3].rstrip("/")).selected_subprotocol == "bokeh"
 
 
+@pytest.mark.once
+def test_what_a_page_is_told_is_not_held_back(monkeypatch):
+    told = []
+    monkeypatch.setattr(server.Prompt, "set_nodelay", lambda self, value: told.append(value))
+    monkeypatch.setattr(server.WSHandler, "open", lambda self: told.append("open"))
+    handlers = dict(server.per_app_patterns)
+    handlers["/ws"].open(object.__new__(server.Prompt))
+    assert told == [True, "open"]
+
+
 def connect(address: str, origin: str):
     page = urllib.request.urlopen(address, timeout=60).read().decode()
     token = re.search(r'"token":"([^"]+)"', page)[1]
