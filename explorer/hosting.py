@@ -68,7 +68,10 @@ class Hosting:
             view.param.watch(lambda *events, name=name: self._changed(name, events), list(FOLLOWED[name]))
 
     def received(self, message: Message) -> None:
-        """Open a class, end it, or move its playhead. In the page's own thread, and at once."""
+        """Open a class, end it, or move its playhead: in the page's own thread, whichever one Panel tells it in."""
+        self._later(self._do, message=message)
+
+    def _do(self, message: Message) -> None:
         match message.get("type"):
             case "class_open":
                 self._open(str(message.get("origin", ""))[:200])

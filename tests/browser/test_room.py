@@ -71,6 +71,18 @@ def room_url() -> Iterator[str]:
         yield address
 
 
+STILL = """(canvas) => new Promise((done) => {
+  let [before, frames] = ["", 0];
+  const look = () => {
+    const now = JSON.stringify(canvas.getBoundingClientRect());
+    [before, frames] = [now, now === before ? frames + 1 : 0];
+    frames < 5 ? requestAnimationFrame(look) : done();
+  };
+  look();
+})"""
+"""Kept when a chart has found its place: what is pointed at before lies elsewhere a moment later."""
+
+
 @pytest.fixture
 def open_room(browser: Any, troubles: list[str], room_url: str) -> Iterator[Any]:
     opened = []
@@ -81,7 +93,9 @@ def open_room(browser: Any, troubles: list[str], room_url: str) -> Iterator[Any]
         opened.append(context)
         page = context.new_page()
         page.goto(room_url)
-        expect(chart(page, "Profile over the steps")).to_have_accessible_name(re.compile("step"))
+        heat = chart(page, "Profile over the steps")
+        expect(heat).to_have_accessible_name(re.compile("step"))
+        heat.evaluate(STILL)
         return page
 
     yield open_one
