@@ -19,6 +19,8 @@ from explorer import dot_process
 from explorer.dot_process import Bundled, System, engine, open_engine
 from explorer.errors import LayoutError, LayoutTimeout
 
+pytestmark = pytest.mark.once
+
 SMALL = "digraph { a -> b }"
 HEAVY = "digraph {" + "; ".join(f"n{i} -> n{i * i % 397}; n{i} -> n{i * 7 % 401}" for i in range(1500)) + "}"
 """Takes Graphviz most of a minute."""

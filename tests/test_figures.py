@@ -15,6 +15,8 @@ from explorer import theme
 from explorer.figures import BUDGET, EXPLAINED, THUMB, WHOLE, as_table, brief, figures, mosaic, picture, shrunk, summary
 from tests.sheets import box_named, numbers, sheet
 
+pytestmark = pytest.mark.once
+
 W = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 X = np.random.default_rng(1).normal(size=(5, 4)).astype(np.float32)
 

@@ -17,6 +17,8 @@ from explorer.layout import Layouts, TooLarge, fitting, read
 from tests.programs import CASES
 from tests.sheets import folded, laid_out, sheet
 
+pytestmark = pytest.mark.once
+
 PROGRAMS = [case for case in CASES if not case.x64]
 HALF_A_LINE = 1.0
 """Pixels: Graphviz rounds, and a border has a width."""

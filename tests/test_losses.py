@@ -9,6 +9,8 @@ import pytest
 
 from engine.tasks.losses import LOSSES, accuracy, cross_entropy, huber, l1_penalty, l2_penalty, mae, mse
 
+pytestmark = pytest.mark.once
+
 ERRORS = np.array([[0.5], [-1.0], [3.0], [0.0]], np.float32)
 TARGETS = np.array([[1.0], [2.0], [3.0], [4.0]], np.float32)
 

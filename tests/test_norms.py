@@ -8,6 +8,8 @@ import pytest
 
 from engine.tasks.norms import NORMS, batch_norm, init_norm, layer_norm, rms_norm
 
+pytestmark = pytest.mark.once
+
 RNG = np.random.default_rng(0)
 SHAPES = [(6, 5), (6, 4, 5), (6, 4, 3, 5)]
 PARAMS = {"scale": RNG.normal(size=5).astype(np.float32), "offset": RNG.normal(size=5).astype(np.float32)}

@@ -12,6 +12,8 @@ from engine.tasks.settings import CHOICES, LIMITS, TASKS, Settings, SettingsErro
 from explorer.place import LONGEST, Place, read, write
 from explorer.steps import PHASES
 
+pytestmark = pytest.mark.once
+
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 WHOLE = st.integers(0, 1_000_000)
 

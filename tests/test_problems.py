@@ -8,6 +8,7 @@ import threading
 import weakref
 
 import numpy as np
+import pytest
 
 from engine.tasks import Problem, Settings, problem
 from engine.tasks.settings import usual
@@ -16,6 +17,8 @@ from explorer.problems import Problems
 from explorer.room import Room
 from explorer.session import Session
 from explorer.target import Target
+
+pytestmark = pytest.mark.once
 
 XOR = usual("xor", depth=1, width=2, batch=4)
 

@@ -20,6 +20,8 @@ from tests.programs import CASES
 from tests.programs.networks import dense
 from tests.sheets import box_named, drawn, sheet
 
+pytestmark = pytest.mark.once
+
 PROGRAMS = [case for case in CASES if not case.x64]
 VECTOR = np.ones(3, np.float32)
 

@@ -17,6 +17,8 @@ from explorer import assets
 from explorer.form import LABELS
 from tests import sources
 
+pytestmark = pytest.mark.once
+
 SPEAK = """
 engine.explain engine.differences engine.tasks.settings engine.tasks.problem engine.tasks.table
 engine.health.broken engine.health.units engine.health.scale engine.health.motion engine.health.remedies

@@ -10,7 +10,7 @@ from scripts.driving import PHONE
 from tests.browser.conftest import Opener, watch
 from tests.browser.reading import playhead, said
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.once]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PATIENCE_MS = 3000
 """What a busy machine may take; how long it takes at rest is measured by ``benchmarks.classroom``."""

@@ -95,6 +95,7 @@ def test_the_heat_map_tells_every_layer(page: Page) -> None:
     assert "layers.0" in (heat.get_attribute("aria-label") or "")
 
 
+@pytest.mark.once
 def test_a_vanishing_gradient_is_told_and_its_remedy_tried_side_by_side(open_page: Opener, url: str) -> None:
     page = open_page(url)
     form = setup(page)
