@@ -9,7 +9,7 @@ import tempfile
 
 # Before JAX is imported, and for the processes that tests start as well.
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count=4 {os.environ.get('TESTS_XLA_FLAGS', '')}"
 
 # A program is compiled once in a run, whichever process needs it: of a page, of a command, of another worker.
 if "PYTEST_XDIST_WORKER" not in os.environ:
