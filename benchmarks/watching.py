@@ -10,9 +10,7 @@ by page at the next step, hangs on a few kilobytes more or less, and would be me
 
 ``layers`` reads what each layer gives to the next, ``all`` every value and every gradient, at each step. Part of it is
 work that a bare step never does, the gradient of the data: ``data`` is the bare step that returns it too, unwatched. In
-brackets is what ``all`` takes at the memory's speed: that, the time in which each array that is measured is read once,
-and the time in which those are written that a bare step need not have in memory: XLA fuses what makes one with what
-reads it.
+brackets is the floor of ``all``: that, and the time in which each array that is measured is read once.
 ``page`` reads all of them ten times a second, at every k-th step (k in brackets; 1 where a step takes a tenth of a
 second), onto the host and into dictionaries. ``watch`` is the same as often as :func:`explorer.watch`
 goes on to look: at every tenth step, and no more than 2.5 times a second. ``full`` returns
@@ -42,7 +40,7 @@ from jax import lax
 
 import engine
 from benchmarks.workloads import WORKLOADS, Workload
-from engine import exposure, kernel, sampling
+from engine import kernel, sampling
 
 ROUNDS = 15
 BLOCK_S = 0.15
@@ -205,12 +203,11 @@ def measured(workload: Workload) -> dict[str, float]:
     found = {name: statistics.median(one[name] / one["bare"] for one in rounds) for name in contestants}
     bare_s = statistics.median(one["bare"] for one in rounds)
     written = sum(leaf.nbytes for leaf in jax.tree.leaves(runners["full"].advance()[-1]))
-    reading = runners["all"].advance()[-1]
     compile_s = {name: runner.compile_s for name, runner in runners.items()}
     return found | {
         "ms": bare_s * 1e3,
         "floor": 1 + written / bandwidth() / bare_s,
-        "least": found["data"] + (reading_s(reading) + fused(reading) / bandwidth()) / bare_s,
+        "least": found["data"] + reading_s(runners["all"].advance()[-1]) / bare_s,
         "compile": compile_s["all"] / compile_s["control"],
         "every": pages["page"],
     }
@@ -226,17 +223,6 @@ def bandwidth() -> float:
         there.fill(2)
         times.append(time.process_time() - start)
     return WRITTEN / statistics.median(times)
-
-
-def fused(reading: engine.Reading) -> int:
-    """Bytes of the arrays that a reading measures and that a bare step need not have in memory."""
-    graph = reading.graph
-    held = {
-        "value": exposure.held_values(graph),
-        "grad": exposure.held_gradients(graph, reading.plan.active),
-    }
-    nodes = {piece: graph.node(id) for (what, id), piece in reading.layout if id not in held[what]}
-    return sum(4 * math.prod(node.iterations) * math.prod(node.shape) for node in nodes.values())
 
 
 def reading_s(reading: engine.Reading) -> float:
