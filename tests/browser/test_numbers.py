@@ -128,6 +128,15 @@ def test_reset_forgets_the_training(training_page: Page) -> None:
     expect(training_page.locator(".told")).to_have_text(f"loss {short(before)}")
 
 
+def test_what_a_step_did_is_told_only_while_its_pass_is_shown(open_page: Opener, url: str) -> None:
+    page = open_page(url)
+    page.get_by_role("button", name="Train one step").click()
+    expect(page.locator(".message")).to_contain_text("→")
+    page.get_by_role("button", name="Reset").click()
+    expect(page.locator(".message")).to_be_hidden()
+    page.context.close()
+
+
 def test_the_second_step_goes_on_from_the_first(open_page: Opener, url: str) -> None:
     page = open_page(url)
     for before, after in plain_losses(2):

@@ -44,6 +44,7 @@ export function mount(root, look, send, wholePage) {
   let tableShown = false;
   let lastRun = 0;
   let staying = false;
+  let ofStep = false; // the message says what became of the step that is shown
 
   const actions = {
     granularity: (value) => send({ type: "granularity", value }),
@@ -191,12 +192,15 @@ export function mount(root, look, send, wholePage) {
 
   function trained() {
     const { status } = store.state;
-    if (status && status.trained && status.run) say(`${translated(status.measure)} ${status.before} → ${status.after}`, t("on {examples}", { examples: translated(status.on) }));
+    if (!(status && status.trained && status.run)) return;
+    say(`${translated(status.measure)} ${status.before} → ${status.after}`, t("on {examples}", { examples: translated(status.on) }));
+    ofStep = true;
   }
 
   /** What `stays` is there until somebody moves the playhead. */
   function say(text, aside = "", stays = false) {
     staying = stays;
+    ofStep = false;
     message.replaceChildren(make("b", {}, text), aside ? ` ${aside}` : "");
     message.hidden = !text;
   }
@@ -267,6 +271,7 @@ export function mount(root, look, send, wholePage) {
     },
     status(status) {
       store.set({ status, granularity: status.granularity, plumbing: status.plumbing });
+      if (ofStep && !status.trained) say("");
       if (status.run && status.run !== lastRun) {
         lastRun = status.run;
         walk();
