@@ -152,18 +152,20 @@ class Session(Pair, Closeup, Divided):
             self.trained = False
         self._look(seconds)
 
-    def look_back(self) -> None:
-        """Remember what a pass on the way, around which nobody has looked, tells of each layer."""
-        for at in () if self.room.large else self.room.unseen()[:1]:
+    def look_back(self) -> bool:
+        """Remember what a pass on the way, around which nobody has looked, tells of each layer; whether one was left."""
+        unseen = [] if self.room.large else self.room.unseen()
+        for at in unseen[:1]:
             self.room.look(step := self.room.pass_at(at), spreads(self.room, step))
+        return bool(unseen)
 
     def _look(self, seconds: float = _LOOK_SECONDS) -> None:
         """Remember what the pass that is shown tells of each layer, the first, and others on the way as time allows."""
         end = time.monotonic() + seconds
         for step in (self.step,) if self.room.looks else (self.room.first, self.step):
             self.room.look(step, {} if self.room.large else spreads(self.room, step))
-        while time.monotonic() < end and self.room.unseen():
-            self.look_back()
+        while time.monotonic() < end and self.look_back():
+            pass
 
     def rewind(self, step: int) -> None:
         """Show the pass of an earlier step. Nothing is forgotten until training goes on from there."""
