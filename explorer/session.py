@@ -153,7 +153,7 @@ class Session(Pair, Closeup, Divided):
         self._look(seconds)
 
     def look_back(self) -> bool:
-        """Remember what a pass on the way, around which nobody has looked, tells of each layer; whether one was left."""
+        """Remember what a pass on the way tells of each layer, around which nobody has looked; whether any was left."""
         unseen = [] if self.room.large else self.room.unseen()
         for at in unseen[:1]:
             self.room.look(step := self.room.pass_at(at), spreads(self.room, step))

@@ -14,8 +14,6 @@ from jax import lax
 
 from engine.expansion import expand
 
-pytestmark = pytest.mark.once
-
 
 def expanded(fun, *args, chosen=(0,)):
     return expand(jax.make_jaxpr(fun)(*args).jaxpr, chosen)

@@ -77,8 +77,8 @@ WORKLOADS = {
     "convolutional": _convolutional,
     "unrolled": _unrolled,
 }
-ALIKE = ("digits", "digits_relu", "spiral_sigmoid", "unrolled")
-"""Perceptrons as the deep one is, and steps over time without a loop, as the recurrent net's are with one."""
+ALIKE = ("digits", "digits_relu", "spiral_sigmoid")
+"""Perceptrons as the deep one is."""
 
 
 def _trained(workload, watch):

@@ -10,8 +10,6 @@ import pytest
 from engine import magnitudes
 from engine.magnitudes import norms, precision, record
 
-pytestmark = pytest.mark.once
-
 RANDOM = np.random.default_rng(0).normal(size=257).astype(np.float32)
 
 

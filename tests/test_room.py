@@ -114,6 +114,19 @@ def test_rewinding_before_the_break_forgets_it():
     assert room.broken is None
 
 
+@pytest.mark.slow
+def test_a_deep_sigmoid_net_has_one_finding_that_its_first_remedy_clears():
+    settings = usual("spiral", depth=20, activation="sigmoid")  # those of test_headless: compiled once
+    room = Room(problem(settings), settings)
+    room.advance(60)
+    [finding] = room.findings(room.pass_at(59))
+    assert finding.kind == "vanishing"
+    settings = dataclasses.replace(room.settings, **finding.remedies[0].change).checked()
+    again = Room(problem(settings), settings)
+    again.advance(60)
+    assert again.findings(again.pass_at(59)) == ()
+
+
 def test_what_was_looked_at_stays_bounded(trained):
     for step in range(40):
         trained.look(trained.pass_at(step), {})

@@ -12,8 +12,6 @@ from engine.tasks import Settings, problem
 from engine.tasks.catalogue import Problem
 from engine.track import FIELDS
 
-pytestmark = pytest.mark.once
-
 SPIRAL = problem(Settings(task="spiral", depth=2, width=4, batch=10, rate=0.3))
 ADAM = Controls(optimizer="adam", rate=0.01)
 CHANGES = {

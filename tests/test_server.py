@@ -131,7 +131,6 @@ def test_its_own_page_may_connect(running):
     assert connect(running[3], running[3].rstrip("/")).selected_subprotocol == "bokeh"
 
 
-@pytest.mark.once
 def test_what_a_page_is_told_is_not_held_back(monkeypatch):
     told = []
     monkeypatch.setattr(server.Prompt, "set_nodelay", lambda self, value: told.append(value))

@@ -68,7 +68,6 @@ def every():
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-@pytest.mark.once
 def test_the_slope_is_jaxs_derivative(every, name):
     numbers, parts, wanted = every
     (part,) = parts[name]

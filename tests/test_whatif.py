@@ -13,8 +13,6 @@ import engine
 from engine import whatif
 from engine.whatif import WhatIfError
 
-pytestmark = pytest.mark.once
-
 RNG = np.random.default_rng(0)
 PARAMS = {"v": RNG.normal(size=(4, 2)).astype(np.float32), "w": RNG.normal(size=(3, 4)).astype(np.float32)}
 X = RNG.normal(size=(5, 3)).astype(np.float32)
