@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import math
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -55,22 +56,24 @@ def available() -> bool:
     return compat.on_cpu() and jax.device_count() == 1 and loaded()
 
 
-def measure(tables: Sequence[Array], joined: Sequence[int] = ()) -> Array:
-    """Statistics of each row of some tables, all of float32 or all of float64.
+def measure(arrays: Sequence[Array], leads: Sequence[int], joined: Sequence[int] = ()) -> Array:
+    """Statistics of some arrays, all of float32 or all of float64, as they lie in memory: laid out as tables first,
+    XLA would compute once more what it has in another shape.
 
     Args:
-        tables: each ``(rows, entries)``, with at least one entry in a row.
-        joined: if given, the first table is a single row of arrays of these lengths, one behind the other.
+        arrays: each with at least one entry.
+        leads: for each how many axes in front are kept: one row for each entry of them.
+        joined: if given, the first is arrays of these lengths, one behind the other.
 
     Returns:
-        ``(arrays in the first table, or its rows, and the rows of the others, 7)``, as :func:`engine.stats.measure`
-        has them.
+        ``(rows of all of them, 7)``, as :func:`engine.stats.measure` has them.
     """
-    dtype = np.dtype(tables[0].dtype)
-    count = sum(table.shape[0] for table in tables[bool(joined) :]) + len(joined)
-    rows = jax.ShapeDtypeStruct((count, WIDTH), dtype)
-    call = jax.ffi.ffi_call(_target(HANDLERS[dtype.name]), rows, vmap_method="broadcast_all")
-    return call(*tables, joined=np.asarray(joined, np.int64))
+    dtype = np.dtype(arrays[0].dtype)
+    rows = [math.prod(array.shape[:lead]) for array, lead in zip(arrays, leads, strict=True)]
+    count = sum(rows[bool(joined) :]) + len(joined)
+    table = jax.ShapeDtypeStruct((count, WIDTH), dtype)
+    call = jax.ffi.ffi_call(_target(HANDLERS[dtype.name]), table, vmap_method="broadcast_all")
+    return call(*arrays, rows=np.asarray(rows, np.int64), joined=np.asarray(joined, np.int64))
 
 
 def _target(handler: str) -> str:

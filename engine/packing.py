@@ -55,6 +55,16 @@ class Found:
     row: int | None = None
     """Of a table with rows of statistics of several nodes, which row is meant."""
 
+    @property
+    def table(self) -> Array:
+        """A row for each iteration."""
+        shape = self.array.shape
+        return self.array.reshape(math.prod(shape[: self.lead]), math.prod(shape[self.lead :]))
+
+    def numbers(self) -> Found:
+        """The same as real numbers; a copy where it needs one."""
+        return dataclasses.replace(self, array=stats.real(self.array if self.bare else copied(self.array)))
+
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
@@ -90,13 +100,13 @@ def measure(array: Array, lead: int = 0) -> Array:
     """Statistics of one array, as :func:`engine.stats.measure` makes them."""
     if not array.size or not kernel.available() or _sharded(array):
         return _by_xla(array, lead=lead)
-    rows = kernel.measure([_table(stats.real(array), lead)])
+    rows = kernel.measure([stats.real(array)], [lead])
     return rows.reshape(*array.shape[:lead], stats.WIDTH)
 
 
 def together(arrays: list[Array]) -> Array:
     """Statistics of some arrays of one precision, made by as few calls as there can be: ``(arrays, 7)``."""
-    flat = {place: _table(stats.real(array), 0) for place, array in enumerate(arrays) if _is_plain(array)}
+    flat = {place: Found(array).numbers() for place, array in enumerate(arrays) if _is_plain(array)}
     made = _measured(flat)
     if len(made) == 1 and len(flat) == len(arrays):
         return made[0][1]
@@ -112,16 +122,16 @@ def _is_plain(array: Array) -> bool:
 def pack(found: Mapping[Key, Found]) -> tuple[dict[str, Array], Layout]:
     """Statistics, or small arrays, as one vector for each precision; and where in it each array lies."""
     once = {id(one.array): one for one in found.values()}
-    flat = {key: _flat(one) for key, one in once.items() if one.row is None and _is_plain(one.array)}
+    flat = {key: one.numbers() for key, one in once.items() if one.row is None and _is_plain(one.array)}
     tables = {
         key: measure(one.array, lead=one.lead) if one.row is None else one.array
         for key, one in once.items()
         if key not in flat
     }
-    small = {} if kernel.available() else {key: part for key, part in flat.items() if _is_small(part)}
+    small = {} if kernel.available() else {key: one.table for key, one in flat.items() if _is_small(one)}
     parts = [([key], part) for key, part in (small | tables).items()]
     copies = {key for key, one in once.items() if not one.bare and not one.lead}
-    parts += _measured({key: part for key, part in flat.items() if key not in small}, copies)
+    parts += _measured({key: one for key, one in flat.items() if key not in small}, copies)
     vectors: dict[str, list[Array]] = defaultdict(list)
     ends: dict[str, int] = defaultdict(int)
     pieces: dict[int, Piece] = {}
@@ -154,19 +164,9 @@ def _joined(parts: list[Array]) -> Array:
     return whole
 
 
-def _flat(one: Found) -> Array:
-    """An array as rows of real numbers, a row for each iteration."""
-    return _table(stats.real(one.array if one.bare else copied(one.array)), one.lead)
-
-
-def _table(values: Array, lead: int) -> Array:
-    shape = values.shape
-    return values.reshape(math.prod(shape[:lead]), math.prod(shape[lead:]))
-
-
-def _is_small(table: Array) -> bool:
+def _is_small(one: Found) -> bool:
     """Whether an array leaves as it is: no longer than its statistics, or measured cheaper where it is read."""
-    return table.size <= SMALL or table.shape[1] <= stats.WIDTH
+    return one.array.size <= SMALL or math.prod(one.array.shape[one.lead :]) <= stats.WIDTH
 
 
 def _sharded(array: Array) -> bool:
@@ -175,24 +175,25 @@ def _sharded(array: Array) -> bool:
     return any(getattr(sharding, "spec", None) or ())
 
 
-def _measured(flat: Mapping[K, Array], copies: Collection[K] = ()) -> list[tuple[list[K], Array]]:
+def _measured(flat: Mapping[K, Found], copies: Collection[K] = ()) -> list[tuple[list[K], Array]]:
     """Rows of statistics of arrays, those that are short made together: whose they are, and the rows."""
     if kernel.available():
-        tiny = sum(part.size for part in flat.values()) <= TINY
+        tiny = sum(one.array.size for one in flat.values()) <= TINY
         behind = [key for key in flat if tiny and key in copies]
-        return _in_a_row({key: flat[key] for key in behind}) + [
-            (keys, kernel.measure([flat[key] for key in keys]))
-            for keys in _batches({key: part for key, part in flat.items() if key not in behind})
+        return _in_a_row({key: flat[key].array for key in behind}) + [
+            (keys, kernel.measure([flat[key].array for key in keys], [flat[key].lead for key in keys]))
+            for keys in _batches({key: one.array for key, one in flat.items() if key not in behind})
         ]
     by_length: dict[Any, list[K]] = defaultdict(list)
-    groups = [[key] for key, part in flat.items() if part.size >= LARGE]
-    for key, part in flat.items():
+    tables = {key: one.table for key, one in flat.items()}
+    groups = [[key] for key, part in tables.items() if part.size >= LARGE]
+    for key, part in tables.items():
         if part.size < LARGE:
             by_length[part.dtype, part.shape[1]].append(key)
     for (_, length), keys in by_length.items():
         size = max(1, TOGETHER // length)
         groups += [keys[start : start + size] for start in range(0, len(keys), size)]
-    rows = [measure(jnp.concatenate([flat[key] for key in keys]), lead=1) for keys in groups]
+    rows = [measure(jnp.concatenate([tables[key] for key in keys]), lead=1) for keys in groups]
     # Without a barrier the arithmetic of every row is compiled into the concatenation of all.
     return list(zip(groups, lax.optimization_barrier(rows) if rows else (), strict=True))
 
@@ -205,7 +206,7 @@ def _in_a_row(flat: Mapping[K, Array]) -> list[tuple[list[K], Array]]:
     for key, part in flat.items():
         groups[part.dtype].append(key)
     wholes = [(keys, _joined([flat[key].reshape(-1) for key in keys])) for keys in groups.values()]
-    return [(keys, kernel.measure([whole[None]], [flat[key].size for key in keys])) for keys, whole in wholes]
+    return [(keys, kernel.measure([whole], [0], [flat[key].size for key in keys])) for keys, whole in wholes]
 
 
 def _batches(flat: Mapping[K, Array]) -> list[list[K]]:
@@ -213,15 +214,15 @@ def _batches(flat: Mapping[K, Array]) -> list[list[K]]:
     found: list[list[K]] = []
     latest: dict[Any, list[K]] = {}
     room: dict[Any, int] = {}
-    for key, table in flat.items():
-        if table.size >= LARGE:
+    for key, array in flat.items():
+        if array.size >= LARGE:
             found.append([key])
             continue
-        if table.size > room.get(table.dtype, 0):
-            latest[table.dtype], room[table.dtype] = [], TOGETHER
-            found.append(latest[table.dtype])
-        latest[table.dtype].append(key)
-        room[table.dtype] -= table.size
+        if array.size > room.get(array.dtype, 0):
+            latest[array.dtype], room[array.dtype] = [], TOGETHER
+            found.append(latest[array.dtype])
+        latest[array.dtype].append(key)
+        room[array.dtype] -= array.size
     return found
 
 

@@ -180,23 +180,24 @@ static void Measure(const T* x, int64_t n, T* row) {
   row[3] = T(found.low), row[4] = T(found.high), row[5] = T(found.zeros / n), row[6] = T(0);
 }
 
-// Tables of shape (..., rows, entries), each reduced along its rows into (..., rows of all of them, 7). Where
-// there are lengths in `joined`, the first table is arrays of these lengths, one behind the other, each reduced to a row.
+// Arrays, each cut into `rows` of equal length as it lies in memory, and each row measured into one of the result, of shape
+// (..., rows of all of them, 7); axes in front are those of vmap, the same for all. Where there are lengths in `joined`,
+// the first is arrays of these lengths, one behind the other, each a row.
 template <ffi::DataType kType>
-static ffi::Error Statistics(ffi::Span<const int64_t> joined, ffi::RemainingArgs tables, ffi::Result<ffi::Buffer<kType>> out) {
+static ffi::Error Statistics(ffi::Span<const int64_t> rows, ffi::Span<const int64_t> joined, ffi::RemainingArgs arrays,
+                             ffi::Result<ffi::Buffer<kType>> out) {
   const auto shape = out->dimensions();
   const int64_t together = shape[shape.size() - 2];
+  const int64_t batch = together ? int64_t(out->element_count()) / (together * kWidth) : 0;
   int64_t before = 0;
-  for (size_t k = 0; k < tables.size(); ++k) {
-    const auto table = tables.get<ffi::Buffer<kType>>(k);
-    if (table.has_error()) return table.error();
-    const auto own = table->dimensions();
-    const int64_t n = own[own.size() - 1], rows = own[own.size() - 2];
-    const int64_t batch = n && rows ? int64_t(table->element_count()) / (n * rows) : 0;
+  for (size_t k = 0; k < arrays.size(); ++k) {
+    const auto array = arrays.get<ffi::Buffer<kType>>(k);
+    if (array.has_error()) return array.error();
     const bool parts = k == 0 && joined.size();
-    const int64_t made = parts ? joined.size() : rows;
+    const int64_t made = parts ? joined.size() : rows[k];
+    const auto* x = array->typed_data();
+    const int64_t n = batch && made ? int64_t(array->element_count()) / (batch * made) : 0;
     for (int64_t b = 0; b < batch; ++b) {
-      const auto* x = table->typed_data() + b * rows * n;
       auto* row = out->typed_data() + (b * together + before) * kWidth;
       for (int64_t r = 0; r < made; ++r, row += kWidth) {
         const int64_t length = parts ? joined[r] : n;
@@ -212,6 +213,7 @@ static ffi::Error Statistics(ffi::Span<const int64_t> joined, ffi::RemainingArgs
 #define STATISTICS(Name, kType)                                 \
   XLA_FFI_DEFINE_HANDLER_SYMBOL(Name, Statistics<kType>,        \
                                 ffi::Ffi::Bind()                \
+                                    .Attr<ffi::Span<const int64_t>>("rows")   \
                                     .Attr<ffi::Span<const int64_t>>("joined") \
                                     .RemainingArgs()            \
                                     .Ret<ffi::Buffer<kType>>())

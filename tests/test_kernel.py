@@ -44,7 +44,7 @@ def _built():
 def agree(table):
     with np.errstate(all="ignore"):
         wanted = stats.measure(np.asarray(table, np.float64), np, lead=1)
-    np.testing.assert_allclose(kernel.measure([jnp.asarray(table)]), wanted, rtol=2e-5, atol=1e-44)
+    np.testing.assert_allclose(kernel.measure([jnp.asarray(table)], [1]), wanted, rtol=2e-5, atol=1e-44)
 
 
 @pytest.mark.parametrize("name", [*ARRAYS, *ODD])
@@ -57,30 +57,30 @@ def test_its_numbers_are_numpys(name):
 @given(hnp.arrays(np.float32, st.tuples(st.just(2), st.integers(1, 70)), elements=st.floats(-1e6, 1e6, width=32)))
 def test_any_finite_table_has_numpys_numbers(table):
     wanted = stats.measure(table.astype(np.float64), np, lead=1)
-    np.testing.assert_allclose(kernel.measure([jnp.asarray(table)]), wanted, rtol=1e-3, atol=1e-6 * np.abs(table).max())
+    np.testing.assert_allclose(kernel.measure([jnp.asarray(table)], [1]), wanted, rtol=1e-3, atol=1e-6 * np.abs(table).max())
 
 
 def test_several_tables_are_measured_one_below_the_other():
     tables = [RNG.normal(size=size).astype(np.float32) for size in ((2, 40), (1, 9), (3, 1))]
     rows = np.concatenate([stats.measure(table, np, lead=1) for table in tables])
-    np.testing.assert_allclose(kernel.measure(list(map(jnp.asarray, tables))), rows, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(kernel.measure(list(map(jnp.asarray, tables)), [1, 1, 1]), rows, rtol=1e-5, atol=1e-7)
 
 
 def test_arrays_that_lie_one_behind_the_other_have_a_row_each():
     whole, table = (RNG.normal(size=size).astype(np.float32) for size in ((1, 50), (2, 9)))
     parts = [whole[:, :33], whole[:, 33:34], whole[:, 34:], table]
     rows = np.concatenate([stats.measure(part, np, lead=1) for part in parts])
-    np.testing.assert_allclose(kernel.measure([whole, table], (33, 1, 16)), rows, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(kernel.measure([whole, table], [0, 1], (33, 1, 16)), rows, rtol=1e-5, atol=1e-7)
 
 
 def test_a_number_repeated_has_no_spread():
-    row = kernel.measure([jnp.full((1, 1000), 0.1)])[0]
+    row = kernel.measure([jnp.full((1000,), 0.1)], [0])[0]
     np.testing.assert_array_equal(row, np.float32([0.1, 0.1, 0, 0.1, 0.1, 0, 0]))
 
 
 def test_under_vmap_each_example_has_its_own_rows():
     one, other = (RNG.normal(size=size).astype(np.float32) for size in ((4, 2, 40), (4, 3, 7)))
-    found = jax.vmap(lambda *tables: kernel.measure(tables))(one, other)
+    found = jax.vmap(lambda *tables: kernel.measure(tables, [1] * len(tables)))(one, other)
     rows = np.concatenate([stats.measure(table, np, lead=2) for table in (one, other)], axis=1)
     np.testing.assert_allclose(found, rows, rtol=1e-5, atol=1e-7)
 
@@ -88,7 +88,7 @@ def test_under_vmap_each_example_has_its_own_rows():
 def test_double_precision_stays_double():
     with jax.enable_x64(True):
         table = jnp.asarray(RNG.normal(size=(2, 50)) * 1e200)
-        found = kernel.measure([table])
+        found = kernel.measure([table], [1])
         assert found.dtype == jnp.float64
         np.testing.assert_allclose(found, stats.measure(np.asarray(table), np, lead=1), rtol=1e-12)
 
