@@ -6,11 +6,14 @@ copy is computed anew from the last array that is in memory, so hundreds in a ro
 copies, but now and then in a long row one leaves as it is: where a product can't meet a sum.
 
 What XLA keeps in memory in any case needs no copy: what a matrix product or a loop returns, and what one of them reads
-(its operand can't be computed inside it). One reader more changes nothing that XLA decides.
+(its operand can't be computed inside it). One reader more changes nothing that XLA decides. Nor does a sum over an axis
+need one, going forward, and coming back where it is the gradient of an argument: what follows takes in a number that is
+rounded already.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 from engine.graph import Graph, Node
@@ -31,8 +34,13 @@ _SCALED = _FACTORS - {"tanh"}
 
 _TERMS = frozenset({"add", "sub"})
 
-_IN_MEMORY = frozenset({"dot_general", "conv_general_dilated", "scan", "while", "cond"})
-"""Operations whose results are arrays of their own."""
+_REDUCTIONS = frozenset({"reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_window_sum"})
+
+_IN_MEMORY = frozenset({"dot_general", "conv_general_dilated", "scan", "while", "cond"}) | _REDUCTIONS
+"""Operations whose results are arrays of their own, or may be."""
+
+_WIDENING = _TERMS | {"mul", "div", "broadcast_in_dim"}
+"""Operations that an operand may be repeated for: what comes back to it is a sum."""
 
 _HALVES = frozenset({"float16", "bfloat16"})
 """Computed in a wider type, whose extra digits must not be cut off half-way."""
@@ -92,7 +100,7 @@ def held_gradients(graph: Graph, active: frozenset[str]) -> frozenset[str]:
     for node in graph.nodes:
         if node.op in _SAME | {"add"} and any(_hands_on(graph, id, node) for id in node.inputs if id in read):
             read.add(node.id)
-    found = read | {node.id for node in graph.nodes if node.id in active and _is_returned(graph, node)}
+    found = read | {node.id for node in graph.nodes if _is_returned(graph, node, active)}
     for node in reversed(graph.nodes):
         after = graph.consumers(node.id)
         if len(after) == 1 and after[0] in found and graph.node(after[0]).op in _SAME:
@@ -107,14 +115,26 @@ def _is_read(graph: Graph, node: Node, active: frozenset[str]) -> bool:
     return node.kind == "carry" or node.op in ("scan", "cond") or (node.op == "dot_general" and _straight(graph, node))
 
 
-def _is_returned(graph: Graph, node: Node) -> bool:
-    """Whether all that comes back to a node is what one product or loop returns."""
+def _is_returned(graph: Graph, node: Node, active: frozenset[str]) -> bool:
+    """Whether all that comes back to a node is what one product, sum or loop returns."""
     consumers = graph.consumers(node.id)
     if len(consumers) != 1 or consumers[0] not in graph:
         return False
     after = graph.node(consumers[0])
-    once = after.inputs.count(node.id) == 1 and after.op in ("dot_general", "conv_general_dilated")
-    return after.kind in ("carry", "slice", "shared") or (once and _straight(graph, after))
+    if after.inputs.count(node.id) == 1 and after.op in ("dot_general", "conv_general_dilated"):
+        return _straight(graph, after)
+    summed = after.op in _WIDENING and math.prod(after.shape) > math.prod(node.shape) and _is_argument(graph, node)
+    return node.id in active and (summed or after.kind in ("carry", "slice", "shared"))
+
+
+def _is_argument(graph: Graph, node: Node) -> bool:
+    """Whether a node is an argument of the function, in another shape perhaps: what comes back to it leaves the step."""
+    while node.op in _SAME | {"broadcast_in_dim", "reshape"} and node.inputs:
+        before = graph.node(node.inputs[0])
+        if math.prod(before.shape) != math.prod(node.shape) or len(graph.consumers(before.id)) != 1:
+            return False
+        node = before
+    return node.kind == "input" and not node.places
 
 
 def _hands_on(graph: Graph, id: str, node: Node) -> bool:

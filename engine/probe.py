@@ -71,6 +71,8 @@ class Plan:
     how: str
     active: frozenset[str]
     """Nodes that depend on an argument that is differentiated."""
+    still: frozenset[str] = frozenset()
+    """Of statistics: nodes that nothing comes back to, because no way of derivatives leads on to the loss."""
     cut: frozenset[str] = frozenset()
     """Equations without a derivative whose operands don't depend on such an argument: nothing is sent into them."""
     later: frozenset[str] = frozenset()
@@ -108,14 +110,17 @@ def resolve(graph: Graph, probe: Probe, arguments: Iterable[str], cut: frozenset
     full = probe.how == "full"
     source, arrival = (recorded, _itself) if full else (measured, partial(arrived, allowed=readable))
     sources = {source(graph, graph.node(id)) for id in ids} if "value" in probe.what else set()
-    arrivals = {arrival(graph, graph.node(id)) for id in floating}
+    still = frozenset() if full else _filled(graph, floating - upstream(graph, graph.outputs[:1]))
+    arrivals = {arrival(graph, graph.node(id)) for id in floating - still}
     shared = frozenset(_shared_uses(graph, floating)) if full else frozenset()
+    backward = not {"grad", "contributions"}.isdisjoint(probe.what)
     return Plan(
         values=frozenset(source for source in sources if source),
-        grads=frozenset(arrivals) if {"grad", "contributions"} & set(probe.what) else frozenset(),
+        grads=frozenset(arrivals) if backward else frozenset(),
         uses=shared if "contributions" in probe.what else frozenset(),
         how=probe.how,
         active=active,
+        still=still if backward else frozenset(),
         cut=cut,
         later=frozenset(node.id for node in graph.nodes if not full and _runs_once(node)),
         inside=frozenset(node.id for node in graph.nodes if not full and not _stacks(node)),
@@ -159,7 +164,7 @@ def measured(graph: Graph, node: Node) -> str:
     """The node whose statistics are this node's too: what it repeats, if it does nothing else."""
     node = graph.node(recorded(graph, node) or node.id)
     node = graph.node(graph.returned(node.id) or node.id)
-    while node.op in SAME | {"broadcast_in_dim"} and node.inputs and 0 not in node.shape:
+    while node.op in SAME | {"broadcast_in_dim", "stop_gradient"} and node.inputs and 0 not in node.shape:
         source = graph.node(node.inputs[0])
         if (source.dtype, source.places) != (node.dtype, node.places):
             break
@@ -168,14 +173,17 @@ def measured(graph: Graph, node: Node) -> str:
 
 
 def arrived(graph: Graph, node: Node, allowed: Collection[str]) -> str:
-    """The node whose gradient has the same entries, in another order perhaps: the last on a way without forks."""
+    """The node whose gradient has the same entries, in another order perhaps, or fewer times each: the last on a way
+    without forks.
+    """
     found = node
     while len(consumers := graph.consumers(node.id)) == 1 and consumers[0] in graph:
         after = graph.node(consumers[0])
         alike = (after.dtype, after.places) == (node.dtype, node.places) and after.inputs.count(node.id) == 1
         unmixed = after.op == "add" and after.shape == node.shape
         widened = after.op == "broadcast_in_dim" and math.prod(after.shape) == math.prod(node.shape)
-        handed_on = after.op in SAME or unmixed or widened
+        repeated = after.op == "reduce_sum" and 0 not in node.shape
+        handed_on = after.op in SAME or unmixed or widened or repeated
         if not (alike and handed_on):
             break
         node = after
@@ -190,6 +198,11 @@ def _itself(graph: Graph, node: Node) -> str:
 def _unhindered(graph: Graph, unread: frozenset[str]) -> frozenset[str]:
     """Nodes whose gradient can be read."""
     return frozenset(node.id for node in graph.nodes if has_gradient(node) and not node.note) - unread
+
+
+def _filled(graph: Graph, ids: Iterable[str]) -> frozenset[str]:
+    """Those that have any entries."""
+    return frozenset(id for id in ids if 0 not in (*graph.node(id).iterations, *graph.node(id).shape))
 
 
 def _runs_once(node: Node) -> bool:

@@ -235,6 +235,8 @@ class Reading:
     def _kept(self, what: str, node: Node) -> tuple[Array, Node] | None:
         """Rows of statistics that are this node's, and the node that they were kept for."""
         if self.plan.how == "stats":
+            if what == "grad" and node.id in self.plan.still:
+                return self._nothing(node), node
             allowed = self._arrivals
             source = measured(self.graph, node) if what == "value" else arrived(self.graph, node, allowed)
             rows = self._rows.get((what, source))
@@ -246,6 +248,13 @@ class Reading:
         array = self._value(node) if what == "value" else array
         xp: ModuleType = jnp if isinstance(array, jax.core.Tracer) else np
         return stats.measure(xp.asarray(array), xp, array.ndim - len(node.shape)), node
+
+    def _nothing(self, node: Node) -> Array:
+        """Rows of statistics of zeros."""
+        one = next(iter(self.packed.values()), np.zeros(0))
+        xp: ModuleType = jnp if isinstance(one, jax.core.Tracer) else np
+        row = stats.measure(np.zeros(1), np)
+        return xp.broadcast_to(row, (*one.shape[:-1], *node.iterations, stats.WIDTH))
 
     @cached_property
     def _rows(self) -> dict[Key, Array]:

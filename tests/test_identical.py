@@ -68,7 +68,17 @@ def _unrolled():
     return loss, [normal(16, seed=i) for i in range(24)], lambda step: normal(8, 16, seed=step)
 
 
+def _logits():
+    """A cross-entropy alone: everything in it is fused, and a sum with what it is subtracted from."""
+
+    def loss(logits, labels):
+        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1))
+
+    return loss, normal(3, 4), lambda step: np.array([0, 3, step % 4])
+
+
 WORKLOADS = {
+    "logits": _logits,
     "digits": partial(_task, task="digits"),
     "digits_deep_tanh": partial(_task, task="digits", depth=10, width=16, activation="tanh", rate=0.1),
     "digits_relu": partial(_task, task="digits", depth=4, width=32, activation="relu", batch=64),

@@ -150,10 +150,23 @@ def rnn(w, xs):
     return jnp.sum(h) + jnp.mean(ys)
 
 
+def softmax(x, rows):
+    kept = lax.stop_gradient(jnp.max(x, 1, keepdims=True))
+    h = jnp.exp(x - kept)
+    h = h / jnp.sum(h, 1, keepdims=True)
+    return jnp.sum(jnp.log(jnp.sum(h * h, 1))) + jnp.sum(jnp.sum(rows * x, 0) ** 2)
+
+
 STEPS = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
+PROGRAMS = {
+    "loss": (loss, (W, X)),
+    "rnn": (rnn, (W, STEPS)),
+    "cut": (cut, (X, np.array([1, 2, 3]))),
+    "softmax": (softmax, (STEPS, STEPS[::-1] + 1)),
+}
 
 
-@pytest.mark.parametrize(("fun", "args"), [(loss, (W, X)), (rnn, (W, STEPS))], ids=["loss", "rnn"])
+@pytest.mark.parametrize(("fun", "args"), list(PROGRAMS.values()), ids=list(PROGRAMS))
 def test_statistics_are_numpys_of_the_full_arrays(fun, args):
     full, summed = read(fun, *args), read(fun, *args, probe="stats")
     for node in full.graph.nodes:
@@ -161,6 +174,23 @@ def test_statistics_are_numpys_of_the_full_arrays(fun, args):
         for source in (full, summed):
             for what, found in source.stats(node.id).items():
                 assert found == pytest.approx(wanted(arrays[what]), rel=1e-4, abs=1e-6), (node.name, what)
+
+
+def test_a_gradient_handed_on_by_a_sum_counts_every_entry_that_is_not_a_number():
+    def loss(x, w):
+        return jnp.sum(jnp.sum(x * 1.0, 0) * w)
+
+    found = read(loss, STEPS, np.array([1, np.nan, 2], np.float32), probe="stats").stats("mul")["grad"]
+    assert found["nonfinite"] == len(STEPS)
+
+
+def test_where_nothing_flows_each_of_many_has_its_zero():
+    def watched(x):
+        return engine.value_and_grad(lambda x: cut(x, 2.0), probe="stats")(x)[2]
+
+    found = jax.jit(jax.vmap(watched))(STEPS)
+    assert found.stats("cut/exp")["grad"]["zero_fraction"].tolist() == [1.0] * 4
+    assert found.rows("cut/exp", "grad").shape == (4, 7)
 
 
 def test_nan_and_infinity_travel_and_are_counted():
