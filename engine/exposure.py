@@ -128,7 +128,7 @@ def _is_returned(graph: Graph, node: Node, active: frozenset[str]) -> bool:
 
 
 def _is_argument(graph: Graph, node: Node) -> bool:
-    """Whether a node is an argument of the function, in another shape perhaps: what comes back to it leaves the step."""
+    """Whether a node is an argument, in another shape perhaps: what comes back to it leaves the step anyway."""
     while node.op in _SAME | {"broadcast_in_dim", "reshape"} and node.inputs:
         before = graph.node(node.inputs[0])
         if math.prod(before.shape) != math.prod(node.shape) or len(graph.consumers(before.id)) != 1:

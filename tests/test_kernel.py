@@ -57,7 +57,9 @@ def test_its_numbers_are_numpys(name):
 @given(hnp.arrays(np.float32, st.tuples(st.just(2), st.integers(1, 70)), elements=st.floats(-1e6, 1e6, width=32)))
 def test_any_finite_table_has_numpys_numbers(table):
     wanted = stats.measure(table.astype(np.float64), np, lead=1)
-    np.testing.assert_allclose(kernel.measure([jnp.asarray(table)], [1]), wanted, rtol=1e-3, atol=1e-6 * np.abs(table).max())
+    np.testing.assert_allclose(
+        kernel.measure([jnp.asarray(table)], [1]), wanted, rtol=1e-3, atol=1e-6 * np.abs(table).max()
+    )
 
 
 def test_several_tables_are_measured_one_below_the_other():
