@@ -2,8 +2,10 @@
 
 Run: ``nice python -m benchmarks.watching [workload …]``. Bare is ``jax.value_and_grad`` and the Optax update under one
 ``jax.jit``. Costs are CPU time of the whole process, all its threads, in blocks of steps that take turns; each figure
-is the median over the rounds of its quotient with the bare block of the same round. The control is the bare step,
-compiled once more.
+is the median over the rounds of its quotient with the bare block of the same round. How a program's memory comes to
+lie differs each time that it is compiled, and makes a small step up to a tenth slower: the bare step and the one that
+reads all are compiled :data:`TWINS` times, and a block's time is the mean of all of them. The control is the first of
+the bare ones beside the others.
 
 Memory that a step gives back stays with the process: whether the C library returns it to the system, to be cleared page
 by page at the next step, hangs on a few kilobytes more or less, and would be measured in place of the statistics.
@@ -43,6 +45,7 @@ from benchmarks.workloads import WORKLOADS, Workload
 from engine import kernel, sampling
 
 ROUNDS = 15
+TWINS = 3
 BLOCK_S = 0.15
 """CPU seconds of bare steps in a block."""
 READINGS_A_SECOND = 10
@@ -168,21 +171,27 @@ def seconds(runner: Any, count: int, clock: Callable[[], float] = time.process_t
 
 STEPS: dict[str, Callable[[Workload], Callable[..., Any]]] = {
     "bare": bare,
-    "control": bare,
     "layers": lambda workload: watched(workload, workload.layers),
     "data": with_data,
     "all": lambda workload: watched(workload, None),
     "full": lambda workload: watched(workload, None, "full"),
 }
+TWINNED = ("bare", "all")
 
 
 def compiled(workload: Workload) -> dict[str, Any]:
-    """The steps to compare."""
+    """The steps to compare; twins have a number behind their name."""
     runners = {name: Runner(workload, make(workload)) for name, make in STEPS.items()}
+    runners |= {twin: Runner(workload, STEPS[name](workload)) for name in TWINNED for twin in twins(name)[1:]}
     runners["scan"] = Scan(workload, scanned(workload))
     for runner in runners.values():
         runner.steps(SCANNED if isinstance(runner, Scan) else 2)
     return runners
+
+
+def twins(name: str) -> list[str]:
+    """What a step and its twins are called."""
+    return [name, *(f"{name} {number}" for number in range(2, TWINS + 1))]
 
 
 def measured(workload: Workload) -> dict[str, float]:
@@ -193,27 +202,34 @@ def measured(workload: Workload) -> dict[str, float]:
         "page": math.ceil(1 / READINGS_A_SECOND / alone),
         "watch": max(TENTH, math.ceil(1 / sampling.A_SECOND / alone)),
     }
-    contestants = runners | {name: Page(runners["control"], runners["all"], k) for name, k in pages.items()}
+    contestants = runners | {name: Page(runners["bare 2"], runners["all"], k) for name, k in pages.items()}
     units = pages | {"scan": SCANNED}
     counts = {name: units.get(name, 1) * math.ceil(BLOCK_S / alone / units.get(name, 1)) for name in contestants}
     rounds = []
     for number in range(ROUNDS):
         order = sorted(contestants, key=lambda name: hash((name, number)))
-        rounds.append({name: seconds(contestants[name], counts[name]) / counts[name] for name in order})
-    found = {name: statistics.median(one[name] / one["bare"] for one in rounds) for name in contestants}
+        rounds.append(together({name: seconds(contestants[name], counts[name]) / counts[name] for name in order}))
+    found = {name: statistics.median(one[name] / one["bare"] for one in rounds) for name in rounds[0]}
     bare_s = statistics.median(one["bare"] for one in rounds)
     written = sum(leaf.nbytes for leaf in jax.tree.leaves(runners["full"].advance()[-1]))
-    compile_s = {name: runner.compile_s for name, runner in runners.items()}
+    compile_s = {name: statistics.mean(runners[twin].compile_s for twin in twins(name)) for name in TWINNED}
     return found | {
         "ms": bare_s * 1e3,
         "floor": 1 + written / bandwidth() / bare_s,
         "least": found["data"] + reading_s(runners["all"].advance()[-1]) / bare_s,
-        "compile": compile_s["all"] / compile_s["control"],
+        "compile": compile_s["all"] / compile_s["bare"],
         "every": pages["page"],
     }
 
 
-def _measured(tables: list[Array]) -> Array:
+def together(one: dict[str, float]) -> dict[str, float]:
+    """A round, its twins as one."""
+    first, *others = (one[twin] for twin in twins("bare"))
+    means = {name: statistics.mean(one[twin] for twin in twins(name)) for name in TWINNED}
+    return one | means | {"control": first / statistics.mean(others) * means["bare"]}
+
+
+def _each(tables: list[Array]) -> Array:
     return kernel.measure(tables, [1] * len(tables))
 
 
@@ -234,7 +250,7 @@ def reading_s(reading: engine.Reading) -> float:
     nodes = {piece: reading.graph.node(id) for (_, id), piece in reading.layout}
     sizes = [(math.prod(node.iterations), math.prod(node.shape)) for node in nodes.values()]
     tables = [jnp.asarray(np.random.default_rng(0).normal(size=size).astype(np.float32)) for size in sizes]
-    calls = [jax.jit(fun) for fun in (_measured, lambda tables: tables[0][0, :7])]  # the second only to be called
+    calls = [jax.jit(fun) for fun in (_each, lambda tables: tables[0][0, :7])]  # the second only to be called
     times: list[list[float]] = [[], []]
     for _ in range(ROUNDS):
         for call, own in zip(calls, times, strict=True):
