@@ -332,7 +332,7 @@ def _lost(program: Program, graph: Graph) -> frozenset[str]:
 def _total(reading: Reading, node: Node) -> Array:
     """The contributions of a node's consumers, added up; a node that nobody uses gets zeros."""
     try:
-        parts = [np.ma.filled(_array(part), 0) for part in reading.contributions(node.id).values()]
+        parts = [np.ma.filled(_array(part), 0) for part in reading.fetched("contributions", node.id).values()]
     except EngineError:  # not executed: nothing is sent
         parts = []
     return sum(parts, start=np.zeros_like(_array(reading.grads[node.id])))

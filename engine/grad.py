@@ -15,7 +15,7 @@ from jax import lax
 from engine import compat, scaling
 from engine.errors import NotDifferentiableError, NotScalarError
 from engine.graph import Graph
-from engine.packing import Found, Key, pack
+from engine.packing import Found, Key, gathered, pack
 from engine.probe import FULL, Plan, Probe, as_probe, resolve
 from engine.program import Step
 from engine.reading import Reading
@@ -114,12 +114,13 @@ def _differentiate(
     gradients = [scaling.unscaled(gradient, factor) for gradient in gradients]
     grads = {key: _undone(key, value, factor) for key, value in arrived.items() if key not in plan.uses}
     uses = {key: scaling.unscaled(value, factor) for key, value in arrived.items() if key in plan.uses}
-    found: dict[Key, Found] = {}
     if plan.how == "stats":
-        found = _found(traced.graph, plan, record.values, grads)
-        record, grads = record._replace(values={}), {}
-    packed, layout = pack(found)
-    kept = record.values, grads, uses, record.branches, record.counts, packed
+        whole: dict[Key, Any] = {}
+        packed, layout = pack(_found(traced.graph, plan, record.values, grads))
+    else:
+        parts = {"value": record.values, "grad": grads, "use": uses}
+        whole, packed, layout = gathered({(what, key): array for what in parts for key, array in parts[what].items()})
+    kept = whole, record.branches, record.counts, packed
     return outs, gradients, Reading(*kept, graph=traced.graph, plan=plan, layout=layout, factor=factor)
 
 

@@ -77,10 +77,14 @@ class Numbers:
         """What the first reading says that knows it; where none does, why the step itself didn't tell."""
         for reading in self.more:
             try:
-                return getattr(reading, what)(id)
+                return _told(reading, what, id)
             except EngineError:
                 continue
-        return getattr(self.reading, what)(id)
+        return _told(self.reading, what, id)
+
+
+def _told(reading: Reading, what: str, id: str) -> Any:
+    return reading.stats(id) if what == "stats" else reading.fetched(what, id)
 
 
 def _host(array: Array) -> Array:

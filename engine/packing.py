@@ -1,6 +1,7 @@
-"""How statistics leave the step: as one array for each precision, whatever the number of nodes.
+"""How a reading leaves the step: as one array for each precision, whatever the number of nodes.
 
-A thousand small outputs cost a step more than they say: each is fetched by itself. So rows of statistics leave, made
+A thousand small outputs cost a step more than they say: each is allocated, handed over and fetched by itself. So small
+arrays leave side by side (:func:`gathered`). Where statistics are asked for, rows of them leave, made
 for many arrays at a time: small reductions cost a CPU what it takes to start them, and every one of its own takes XLA
 time to compile. Where :mod:`engine.kernel` is there, it makes them all: an array that is in memory costs it a pointer.
 Without it small arrays leave as they are, and are measured where the reading is read.
@@ -25,7 +26,7 @@ from engine import compat, kernel, stats
 Array = Any
 K = TypeVar("K")
 Key = tuple[str, str]
-"""``("value", id)`` or ``("grad", id)``."""
+"""``("value", id)`` or ``("grad", id)``; whole arrays leave as ``("use", key)`` too."""
 
 SMALL = 2048
 """Up to so many entries leave as they are."""
@@ -81,7 +82,22 @@ class Piece:
     """It is one of so many rows of each iteration."""
 
 
-Layout = tuple[tuple[Key, Piece], ...]
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Where in the packed arrays one whole array lies."""
+
+    vector: str
+    start: int
+    shape: tuple[int, ...]
+
+    def cut(self, vector: Array) -> Array:
+        """It, with the axes of ``vmap`` and of outer loops in front."""
+        entries = vector[..., self.start : self.start + math.prod(self.shape)]
+        return entries.reshape((*vector.shape[:-1], *self.shape))
+
+
+Layout = tuple[tuple[Key, Any], ...]
+"""A :class:`Piece` for each key of statistics, a :class:`Part` for each of whole arrays."""
 
 
 def copied(value: Array) -> Array:
@@ -224,6 +240,24 @@ def _batches(flat: Mapping[K, Array]) -> list[list[K]]:
         latest[array.dtype].append(key)
         room[array.dtype] -= array.size
     return found
+
+
+def gathered(arrays: Mapping[Key, Array]) -> tuple[dict[Key, Array], dict[str, Array], Layout]:
+    """Whole arrays as they leave the step: the large ones, one vector of the small ones for each type, and where in it
+    each of these lies.
+    """
+    groups: dict[str, list[Key]] = defaultdict(list)
+    for key, array in arrays.items():
+        if _is_plain(array) and array.size <= SMALL and not jnp.issubdtype(array.dtype, jax.dtypes.extended):
+            groups[str(array.dtype)].append(key)
+    packed, layout = {}, []
+    for vector, keys in groups.items():
+        # Without a barrier the arithmetic of every array is compiled into the concatenation of all.
+        packed[vector] = jnp.concatenate(lax.optimization_barrier([arrays[key].reshape(-1) for key in keys]))
+        starts = np.cumsum([0, *(arrays[key].size for key in keys)])
+        layout += [(key, Part(vector, int(at), arrays[key].shape)) for key, at in zip(keys, starts, strict=False)]
+    apart = dict(layout)
+    return {key: array for key, array in arrays.items() if key not in apart}, packed, tuple(layout)
 
 
 def unpack(packed: Mapping[str, Array], layout: Layout, xp: ModuleType) -> dict[Key, Array]:

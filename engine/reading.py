@@ -33,19 +33,33 @@ class Reading:
     ``t`` belonging to ``xs[t]``. A value in a branch that some iterations didn't take is a NumPy masked array.
     """
 
-    values: dict[str, Array]
-    grads: dict[str, Array]
-    uses: dict[str, Array]
+    whole: dict[Key, Array]
+    """Arrays that left the step by themselves."""
     branches: dict[str, Array]
     counts: dict[str, Array]
     packed: dict[str, Array]
-    """Of statistics: everything, as one array for each precision (:mod:`engine.packing`)."""
+    """All else, as one array for each precision (:mod:`engine.packing`)."""
     graph: Graph
     plan: Plan
     layout: Layout = ()
     factor: Array | None = None
     """What the loss was multiplied by on the way (:mod:`engine.scaling`); all gradients here are divided by it again.
     """
+
+    @cached_property
+    def values(self) -> dict[str, Array]:
+        """Whole arrays by id; on the host where they are small. Empty where statistics were asked for."""
+        return self._arrays("value")
+
+    @cached_property
+    def grads(self) -> dict[str, Array]:
+        """The same of gradients."""
+        return self._arrays("grad")
+
+    @cached_property
+    def uses(self) -> dict[str, Array]:
+        """The same of contributions, by the key of the use (:func:`engine.probe.use`)."""
+        return self._arrays("use")
 
     def __repr__(self) -> str:
         values, grads = len(self.plan.values), len(self.plan.grads)
@@ -68,9 +82,7 @@ class Reading:
             UnknownNodeError: no such node, or the probe didn't record it.
             NotExecutedError: it lies in a branch that was not taken.
         """
-        node = self.graph.node(key)
-        self._need_full(node, "value")
-        return self._masked(node, self._value(node))
+        return _as_jax(self.fetched("value", key))
 
     def grad(self, key: str) -> Array:
         """The gradient of the loss with respect to a node, in the value's shape; zeros where nothing flows.
@@ -80,9 +92,7 @@ class Reading:
             NotExecutedError: it lies in a branch that was not taken.
             NoGradientError: it reads forward only, or its gradient would have to pass through something that does.
         """
-        node = self.graph.node(key)
-        self._need_full(node, "grad")
-        return self._masked(node, self._grad(node))
+        return _as_jax(self.fetched("grad", key))
 
     def contributions(self, key: str) -> dict[str, Array]:
         """What each consumer of a node sends back to it, over all its operands; together they are its gradient.
@@ -91,19 +101,17 @@ class Reading:
             A dictionary by the consumer's id. The loss has one consumer more, ``%output``, whose contribution is the
             seed 1. A consumer that nothing flows through sends zeros.
         """
+        return {consumer: _as_jax(part) for consumer, part in self.fetched("contributions", key).items()}
+
+    def fetched(self, what: str, key: str) -> Any:
+        """What :meth:`value`, :meth:`grad` or :meth:`contributions` returns, as it came from the step: of small arrays,
+        which are on the host already, NumPy's.
+        """
         node = self.graph.node(key)
-        self._need_full(node, "contributions")
-        total = self._grad(node)
-        consumers = self.graph.consumers(node.id)
-        if len(consumers) == 1:
-            return {consumers[0]: self._masked(node, total)}
-        found = {}
-        for consumer in consumers:
-            sent = jnp.ones_like(total) if consumer == OUTPUT else self.uses.get(use(node.id, consumer))
-            if sent is None and has_gradient(node):
-                raise UnknownNodeError(f"This reading has no contributions of {node.name}; its probe left them out.")
-            found[consumer] = self._masked(node, total if sent is None else sent)
-        return found
+        self._need_full(node, what)
+        if what == "contributions":
+            return {consumer: self._masked(node, part) for consumer, part in self._contributions(node).items()}
+        return self._masked(node, self._value(node) if what == "value" else self._grad(node))
 
     def stats(self, key: str) -> dict[str, dict[str, Any]]:
         """Statistics over all entries of a node: ``{"value": {...}, "grad": {...}}``.
@@ -172,6 +180,17 @@ class Reading:
 
     # ---- how it is kept -------------------------------------------------------------------------------------------
 
+    def _arrays(self, what: str) -> dict[str, Array]:
+        vectors = self._vectors if self.plan.how == "full" else {}
+        parts = ((key, part) for key, part in self.layout if vectors)
+        found = dict(self.whole) | {key: part.cut(vectors[part.vector]) for key, part in parts}
+        return {id: array for (kind, id), array in found.items() if kind == what}
+
+    @cached_property
+    def _vectors(self) -> dict[str, Array]:
+        traced = any(isinstance(vector, jax.core.Tracer) for vector in self.packed.values())
+        return self.packed if traced else jax.device_get(self.packed)
+
     def _need_full(self, node: Node, what: str) -> None:
         if self.plan.how != "full":
             raise UnknownNodeError(
@@ -217,6 +236,19 @@ class Reading:
                 )
         raise UnknownNodeError(self._missing(node, "gradient"))
 
+    def _contributions(self, node: Node) -> dict[str, Array]:
+        total = self._grad(node)
+        consumers = self.graph.consumers(node.id)
+        if len(consumers) == 1:
+            return {consumers[0]: total}
+        found = {}
+        for consumer in consumers:
+            sent = jnp.ones_like(total) if consumer == OUTPUT else self.uses.get(use(node.id, consumer))
+            if sent is None and has_gradient(node):
+                raise UnknownNodeError(f"This reading has no contributions of {node.name}; its probe left them out.")
+            found[consumer] = total if sent is None else sent
+        return found
+
     def _zeros(self, node: Node) -> Array:
         source = recorded(self.graph, node)
         full = self.plan.how == "full" and source in self.values
@@ -258,8 +290,8 @@ class Reading:
 
     @cached_property
     def _rows(self) -> dict[Key, Array]:
-        traced = any(isinstance(vector, jax.core.Tracer) for vector in self.packed.values())
-        return unpack(self.packed if traced else jax.device_get(self.packed), self.layout, jnp if traced else np)
+        traced = self._vectors is self.packed
+        return unpack(self._vectors, self.layout, jnp if traced and self.packed else np)
 
     @cached_property
     def _arrivals(self) -> frozenset[str]:
@@ -295,6 +327,14 @@ class Reading:
         return f"{node.name} was not executed: this step took another branch around it (or a loop that ran zero times)."
 
 
+def _as_jax(array: Array) -> Array:
+    """An array as JAX's, unless it is masked or would lose digits: 64 bits, read where they aren't enabled."""
+    if isinstance(array, np.ma.MaskedArray):
+        return array
+    found = jnp.asarray(array)
+    return found if found.dtype == array.dtype else array
+
+
 def _spanned(size: Array) -> str:
     """A number, or the least and the largest of many."""
     if isinstance(size, jax.core.Tracer):
@@ -309,7 +349,7 @@ def _widen(mask: Array, ndim: int) -> Array:
     return mask.reshape((*mask.shape, *[1] * (ndim - mask.ndim)))
 
 
-_ARRAYS = ("values", "grads", "uses", "branches", "counts", "packed", "factor")
+_ARRAYS = ("whole", "branches", "counts", "packed", "factor")
 
 
 @dataclasses.dataclass(frozen=True)

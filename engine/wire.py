@@ -25,7 +25,7 @@ from engine.errors import EngineError
 from engine.graph import Edge, Graph, Literal, Node, Place, Scope
 from engine.history import measured, rows
 from engine.loop import Records
-from engine.packing import Piece
+from engine.packing import Part, Piece
 from engine.probe import Plan
 from engine.reading import Reading
 from engine.sampling import Sample
@@ -37,8 +37,8 @@ COMMANDED = 0
 """In place of how often a loop is looked at: it isn't one of one's own, and all of its steps are known."""
 
 _LENGTHS = struct.Struct("<IQ")
-_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Edge, Graph, Literal, Node, Piece, Place, Plan, Scope)}
-_PARTS = ("values", "grads", "uses", "branches", "counts", "packed")
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Edge, Graph, Literal, Node, Part, Piece, Place, Plan, Scope)}
+_PARTS = ("whole", "branches", "counts", "packed")
 
 
 class WireError(EngineError, ValueError):
@@ -151,8 +151,9 @@ def outline(reading: Reading) -> Any:
 
 def arrays(reading: Reading) -> dict[str, Array]:
     """The arrays of a reading by name; keys of random numbers stay where they are."""
-    each = ((f"{part}/{key}", array) for part in _PARTS for key, array in getattr(reading, part).items())
-    return {name: array for name, array in each if not jnp.issubdtype(array.dtype, jax.dtypes.extended)}
+    each = {f"whole/{what}/{id}": array for (what, id), array in reading.whole.items()}
+    each |= {f"{part}/{key}": array for part in _PARTS[1:] for key, array in getattr(reading, part).items()}
+    return {name: array for name, array in each.items() if not jnp.issubdtype(array.dtype, jax.dtypes.extended)}
 
 
 def reading(outline: Any, arrays: Mapping[str, Array]) -> Reading:
@@ -166,10 +167,10 @@ def reading(outline: Any, arrays: Mapping[str, Array]) -> Reading:
 
 def assembled(graph: Graph, plan: Plan, layout: Any, arrays: Mapping[str, Array]) -> Reading:
     """A reading from what :func:`restored` gives and its arrays."""
-    parts: dict[str, dict[str, Array]] = {part: {} for part in _PARTS}
+    parts: dict[str, dict[Any, Array]] = {part: {} for part in _PARTS}
     for name, array in arrays.items():
         part, _, key = name.partition("/")
-        parts[part][key] = array
+        parts[part][tuple(key.split("/", 1)) if part == "whole" else key] = array
     return Reading(**parts, graph=graph, plan=plan, layout=layout)
 
 

@@ -141,8 +141,8 @@ class Followed(Seen):
 def _pass(step: int, reading: Reading, parameters: Sequence[str], arrays: Arrays) -> Step | None:
     """A full reading as a step; nothing if the parameters weren't read."""
     try:
-        params = tuple(np.asarray(reading.value(id)) for id in parameters)
-        grads = tuple(np.asarray(reading.grad(id)) for id in parameters)
+        params = tuple(np.asarray(reading.fetched("value", id)) for id in parameters)
+        grads = tuple(np.asarray(reading.fetched("grad", id)) for id in parameters)
     except EngineError:
         return None
     before = after = TrainState(params, None, step)

@@ -11,6 +11,7 @@ import pytest
 from engine.tasks import Settings
 from explorer import session as sessions
 from explorer.session import Session
+from tests.altered import with_arrays
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_a_wrong_gradient_is_not_proved(shown):
     step = shown.step
     wrong = jax.tree.map(lambda array: 1.001 * array, step.reading.grads)
     badges = shown._proofs.badges(
-        dataclasses.replace(step, reading=dataclasses.replace(step.reading, grads=wrong)), shown._graded
+        dataclasses.replace(step, reading=with_arrays(step.reading, grads=wrong)), shown._graded
     )
     assert not any(map(operator.itemgetter("ok"), badges.values()))
     assert min(map(exact, badges.values())) > 5e-4

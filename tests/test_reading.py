@@ -124,6 +124,34 @@ def test_an_integer_has_gradient_statistics_of_zero(zeros):
     assert (found["grad"]["rms"], found["grad"]["zero_fraction"], found["grad"]["nonfinite"]) == (0.0, 1.0, 0)
 
 
+# ---- how it leaves the step ------------------------------------------------------------------------------------------
+
+
+def mixed(w, n, flags, big):
+    h = jnp.where(flags, jnp.tanh(w), w.astype(jnp.bfloat16).astype(jnp.float32)) + n
+    return jnp.sum(h * jnp.exp(1j * w).real) + jnp.mean(jnp.sin(big * w[0]))
+
+
+def test_small_arrays_of_a_type_leave_as_one_and_read_as_they_are():
+    args = W, np.array([1, 2, 3]), np.array([True, False, True]), np.ones(5000, np.float32)
+    reading = read(mixed, *args)
+    assert set(reading.packed) == {"float32", "int32", "bool", "bfloat16", "complex64"}
+    assert {array.size for array in reading.whole.values()} == {5000}
+    for name, array in zip(("w", "n", "flags", "big"), args, strict=True):
+        np.testing.assert_array_equal(reading.value(name), array)
+        assert isinstance(reading.value(name), jax.Array)
+    for node in reading.graph.nodes:
+        assert reading.value(node.id).dtype.name == node.dtype
+        assert reading.value(node.id).shape == reading.grad(node.id).shape == node.shape
+
+
+def test_doubles_keep_their_digits_where_they_are_not_enabled():
+    with jax.enable_x64(True):
+        reading = read(loss, np.float64(W), np.float64(X))
+    np.testing.assert_array_equal(reading.value("w"), np.float64(W))
+    assert reading.grad("w").dtype == np.float64
+
+
 # ---- statistics ------------------------------------------------------------------------------------------------------
 
 
