@@ -53,7 +53,7 @@ _SAME = frozenset({"name", "copy", "copy_p"})
 def held_values(graph: Graph) -> frozenset[str]:
     """Nodes whose value is an array of its own in any case, so that reading it there changes nothing."""
     ends = {edge.source for edge in graph.edges if edge.kind == "carry"}
-    found = {node.id for node in graph.nodes if node.kind in _GIVEN or node.op in _IN_MEMORY} | ends
+    found = {node.id for node in graph.nodes if node.kind in _GIVEN or _is_made(graph, node)} | ends
     for node in reversed(graph.nodes):
         if any(_reads(graph, graph.node(id), node.id, found) for id in graph.consumers(node.id) if id in graph):
             found.add(node.id)
@@ -62,6 +62,13 @@ def held_values(graph: Graph) -> frozenset[str]:
 
 
 _GIVEN = ("input", "constant", "carry")
+
+
+def _is_made(graph: Graph, node: Node) -> bool:
+    """Whether an operation returns an array of its own. A sum over axes of length 1 is only another shape to XLA."""
+    if node.op in _REDUCTIONS:
+        return any(math.prod(graph.node(id).shape) > math.prod(node.shape) for id in node.inputs)
+    return node.op in _IN_MEMORY
 
 
 def _reads(graph: Graph, node: Node, source: str, found: set[str]) -> bool:
@@ -93,7 +100,8 @@ def held_gradients(graph: Graph, active: frozenset[str]) -> frozenset[str]:
 
     Args:
         graph: the traced function.
-        active: nodes that depend on what is differentiated; gradients of no others are computed unwatched.
+        active: nodes that depend on what is differentiated; gradients of no others are computed unwatched, and leave as
+            they are only where a product returns them.
     """
     ends = {edge.source for edge in graph.edges if edge.kind == "carry" and len(graph.consumers(edge.source)) == 1}
     read = {node.id for node in graph.nodes if node.id in active and _is_read(graph, node, active)} | (ends & active)
@@ -183,7 +191,7 @@ def _every_so_often(
     rows: dict[str, int] = {}
     bare = set(held)
     for node in nodes:
-        in_memory = node.op in _IN_MEMORY or node.id in held
+        in_memory = node.op in _IN_MEMORY - _REDUCTIONS or node.id in held
         row = 0 if in_memory else 1 + max((rows.get(id, 0) for id in before(node.id)), default=-1)
         if row >= LONGEST or (row >= ROW and node.dtype not in _HALVES and harmless(node)):
             bare.add(node.id)

@@ -92,6 +92,8 @@ class Part:
 
     def cut(self, vector: Array) -> Array:
         """It, with the axes of ``vmap`` and of outer loops in front."""
+        if isinstance(vector, jax.ShapeDtypeStruct):
+            return jax.ShapeDtypeStruct((*vector.shape[:-1], *self.shape), vector.dtype)
         entries = vector[..., self.start : self.start + math.prod(self.shape)]
         return entries.reshape((*vector.shape[:-1], *self.shape))
 

@@ -110,7 +110,8 @@ def resolve(graph: Graph, probe: Probe, arguments: Iterable[str], cut: frozenset
     full = probe.how == "full"
     source, arrival = (recorded, _itself) if full else (measured, partial(arrived, allowed=readable))
     sources = {source(graph, graph.node(id)) for id in ids} if "value" in probe.what else set()
-    still = frozenset() if full else _filled(graph, floating - upstream(graph, graph.outputs[:1]))
+    told = not full and "value" in probe.what  # a reading of nothing but zeros wouldn't say for how many examples
+    still = frozenset() if not told else _filled(graph, floating - upstream(graph, graph.outputs[:1]))
     arrivals = {arrival(graph, graph.node(id)) for id in floating - still}
     shared = frozenset(_shared_uses(graph, floating)) if full else frozenset()
     backward = not {"grad", "contributions"}.isdisjoint(probe.what)

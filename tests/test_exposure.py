@@ -125,4 +125,5 @@ def test_what_a_loop_hands_on_to_the_next_iteration_is_in_memory():
 @pytest.mark.parametrize("shape", [(4, 1), (1, 4)])
 def test_a_product_along_an_axis_of_one_is_none(shape):
     graph = engine.trace(lambda w, x: jnp.sum(jnp.tanh(x.reshape(shape[::-1])) @ w), np.ones(shape, np.float32), VECTOR)
-    assert names(graph, held_values(graph)) == {"dot_general", "reduce_sum"}
+    summed = {"reduce_sum"} if shape[1] > 1 else set()  # a sum of one number is that number
+    assert names(graph, held_values(graph)) == {"dot_general"} | summed

@@ -77,7 +77,18 @@ def _logits():
     return loss, normal(3, 4), lambda step: np.array([0, 3, step % 4])
 
 
+def _squeezed():
+    """Sums over an axis of length 1: to XLA a product under one meets the sum after it."""
+
+    def loss(params, x):
+        h = jnp.sum((params["c"] * x)[:, :, None], -1) + params["d"]
+        return jnp.mean(jnp.tanh(h) ** 2)
+
+    return loss, {"c": normal(37, 5), "d": normal(5, seed=1)}, lambda step: normal(37, 5, seed=2 + step)
+
+
 WORKLOADS = {
+    "squeezed": _squeezed,
     "logits": _logits,
     "digits": partial(_task, task="digits"),
     "digits_deep_tanh": partial(_task, task="digits", depth=10, width=16, activation="tanh", rate=0.1),

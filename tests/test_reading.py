@@ -221,6 +221,17 @@ def test_where_nothing_flows_each_of_many_has_its_zero():
     assert found.rows("cut/exp", "grad").shape == (4, 7)
 
 
+def test_gradients_alone_have_a_zero_for_each_of_many_too():
+    probe = engine.Probe(nodes=("cut/exp",), what=("grad",), how="stats")
+    found = jax.vmap(lambda x: engine.value_and_grad(lambda x: cut(x, 2.0), probe=probe)(x)[2])(STEPS)
+    assert found.rows("cut/exp", "grad").shape == (4, 7)
+
+
+def test_the_shapes_of_a_reading_are_known_without_running_it():
+    reading = jax.eval_shape(engine.value_and_grad(loss), W, X)[2]
+    assert {array.shape for array in reading.values.values()} == {(3,), ()}
+
+
 def test_nan_and_infinity_travel_and_are_counted():
     reading = read(lambda x: jnp.sum(jnp.log(x)), np.array([0.0, -1.0, np.e, np.inf], np.float32))
     np.testing.assert_allclose(reading.value("log"), [-np.inf, np.nan, 1.0, np.inf], rtol=1e-6)
