@@ -36,8 +36,8 @@ _TERMS = frozenset({"add", "sub"})
 
 _REDUCTIONS = frozenset({"reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_window_sum"})
 
-_IN_MEMORY = frozenset({"dot_general", "conv_general_dilated", "scan", "while", "cond"}) | _REDUCTIONS
-"""Operations whose results are arrays of their own, or may be."""
+_IN_MEMORY = frozenset({"dot_general", "conv_general_dilated", "scan", "while", "cond"})
+"""Operations whose results are arrays of their own."""
 
 _WIDENING = _TERMS | {"mul", "div", "broadcast_in_dim"}
 """Operations that an operand may be repeated for: what comes back to it is a sum."""
@@ -191,7 +191,7 @@ def _every_so_often(
     rows: dict[str, int] = {}
     bare = set(held)
     for node in nodes:
-        in_memory = node.op in _IN_MEMORY - _REDUCTIONS or node.id in held
+        in_memory = node.op in _IN_MEMORY or node.id in held
         row = 0 if in_memory else 1 + max((rows.get(id, 0) for id in before(node.id)), default=-1)
         if row >= LONGEST or (row >= ROW and node.dtype not in _HALVES and harmless(node)):
             bare.add(node.id)

@@ -38,7 +38,7 @@ TINY = 2**16
 """How many entries all arrays of a step have where it is worth its while to have it run in one thread."""
 
 WRITTEN = 48
-"""How many vectors are written one by one into the array that leaves the step, at most; a small net has 36."""
+"""How many vectors are written one by one into the array that leaves the step, at most; a small net has 23."""
 
 TOGETHER = 2**20
 """How many entries are put side by side at most: beyond, they leave the processor's cache before they are reduced."""
@@ -246,8 +246,11 @@ def _batches(flat: Mapping[K, Array]) -> list[list[K]]:
 
 def gathered(arrays: Mapping[Key, Array]) -> tuple[dict[Key, Array], dict[str, Array], Layout]:
     """Whole arrays as they leave the step: the large ones, one vector of the small ones for each type, and where in it
-    each of these lies.
+    each of these lies. Of several processes that train as one each must be able to read what all of them have, and a
+    vector would be divided among them: there every array leaves by itself.
     """
+    if jax.process_count() > 1:
+        return dict(arrays), {}, ()
     groups: dict[str, list[Key]] = defaultdict(list)
     for key, array in arrays.items():
         if _is_plain(array) and array.size <= SMALL and not jnp.issubdtype(array.dtype, jax.dtypes.extended):

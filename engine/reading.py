@@ -181,15 +181,18 @@ class Reading:
     # ---- how it is kept -------------------------------------------------------------------------------------------
 
     def _arrays(self, what: str) -> dict[str, Array]:
-        vectors = self._vectors if self.plan.how == "full" else {}
-        parts = ((key, part) for key, part in self.layout if vectors)
-        found = dict(self.whole) | {key: part.cut(vectors[part.vector]) for key, part in parts}
-        return {id: array for (kind, id), array in found.items() if kind == what}
+        small = self.layout if self.plan.how == "full" else ()
+        found = {id: array for (kind, id), array in self.whole.items() if kind == what}
+        return found | {id: part.cut(self._vectors[part.vector]) for (kind, id), part in small if kind == what}
+
+    @cached_property
+    def _xp(self) -> ModuleType:
+        """What its packed arrays are read with."""
+        return jnp if any(isinstance(vector, jax.core.Tracer) for vector in self.packed.values()) else np
 
     @cached_property
     def _vectors(self) -> dict[str, Array]:
-        traced = any(isinstance(vector, jax.core.Tracer) for vector in self.packed.values())
-        return self.packed if traced else jax.device_get(self.packed)
+        return self.packed if self._xp is jnp else jax.device_get(self.packed)
 
     def _need_full(self, node: Node, what: str) -> None:
         if self.plan.how != "full":
@@ -284,14 +287,12 @@ class Reading:
     def _nothing(self, node: Node) -> Array:
         """Rows of statistics of zeros."""
         one = next(iter(self.packed.values()), np.zeros(0))
-        xp: ModuleType = jnp if isinstance(one, jax.core.Tracer) else np
         row = stats.measure(np.zeros(1), np)
-        return xp.broadcast_to(row, (*one.shape[:-1], *node.iterations, stats.WIDTH))
+        return self._xp.broadcast_to(row, (*one.shape[:-1], *node.iterations, stats.WIDTH))
 
     @cached_property
     def _rows(self) -> dict[Key, Array]:
-        traced = self._vectors is self.packed
-        return unpack(self._vectors, self.layout, jnp if traced and self.packed else np)
+        return unpack(self._vectors, self.layout, self._xp)
 
     @cached_property
     def _arrivals(self) -> frozenset[str]:

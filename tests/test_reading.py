@@ -145,6 +145,13 @@ def test_small_arrays_of_a_type_leave_as_one_and_read_as_they_are():
         assert reading.value(node.id).shape == reading.grad(node.id).shape == node.shape
 
 
+def test_with_several_processes_every_array_leaves_by_itself(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    reading = read(lambda w, x: loss(w, x), W, X)
+    assert reading.packed == {}
+    np.testing.assert_array_equal(reading.value("w"), W)
+
+
 def test_doubles_keep_their_digits_where_they_are_not_enabled():
     with jax.enable_x64(True):
         reading = read(loss, np.float64(W), np.float64(X))
