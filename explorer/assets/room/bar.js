@@ -105,7 +105,7 @@ function accuracyOf(state, run) {
   };
   const [train, test] = [at("accuracy"), at("test_accuracy")];
   if (Number.isNaN(train)) return "";
-  return Number.isNaN(test) ? t("accuracy {train}", { train: train.toFixed(2) }) : t("accuracy {train} (test {test})", { train: train.toFixed(2), test: test.toFixed(2) });
+  return Number.isNaN(test) ? t("accuracy {train}", { train: told(train) }) : t("accuracy {train} (test {test})", { train: told(train), test: told(test) });
 }
 
 function calmWords(run, status) {
