@@ -67,7 +67,13 @@ def without_repeats(things: list[str]) -> list[str]:
 
 
 def place_of(page: Page, title: str) -> Any:
-    """Where on the graph the pointer meets what says this."""
-    found = page.locator(".stage").evaluate(FIND, title)
+    """Where on the graph the pointer meets what says this, once the graph lies still."""
+    stage, found = page.locator(".stage"), None
+    for _ in range(20):
+        before, found = found, stage.evaluate(FIND, title)
+        if found is not None and found == before:
+            break
+        page.wait_for_timeout(100)
     assert found is not None
+    assert found == before
     return found
