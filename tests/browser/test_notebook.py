@@ -37,7 +37,9 @@ def lab(folder: Path, browser: Any, troubles: list[str]) -> Iterator[Page]:
         context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
         context.set_default_timeout(30_000)
         watch(context, troubles)
-        yield run_all(context.new_page(), f"{address}/lab/tree/own.ipynb?reset")
+        page = run_all(context.new_page(), f"{address}/lab/tree/own.ipynb?reset")
+        say(page, "view.svg() and None")  # after that it is laid out for the size that it has in the browser
+        yield page
         context.close()
 
 

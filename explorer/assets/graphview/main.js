@@ -21,6 +21,7 @@ import { createBanner, wayBack } from "./whatif.js";
 import { answerWhere, rectOf, sayMoved } from "../whereabouts.js";
 
 const TRAIN_MS = 2600;
+const SETTLES_MS = 200;
 
 /** Build the view. `send` takes messages to the server; without a server it does nothing. */
 export function mount(root, look, send, wholePage) {
@@ -219,8 +220,7 @@ export function mount(root, look, send, wholePage) {
       if (box && (!turn || within(box, turn.now))) canvas.follow(box);
     } else if (["theme", "figures", "whatif", "plain", "ways"].some((key) => changed.has(key))) canvas.paintAll();
     else if (changed.has("position")) {
-      const stop = state.position > 0 && state.scene.stops[state.position - 1];
-      const box = stop && state.scene.byId.get(stop.box);
+      const box = state.scene.byId.get(state.scene.stops[state.position - 1]?.box);
       if (!box || canvas.view.scale <= canvas.view.fitted * 1.05 || !canvas.follow(box)) canvas.paintStep(painted, state.position);
       minimap.paint();
       canvas.march();
@@ -233,11 +233,12 @@ export function mount(root, look, send, wholePage) {
     note.textContent = told;
   });
 
-  let settling = 0;
+  let [settling, wait] = [0, 0]; // the graph is drawn anew for its first size: that is told at once
   const resized = new ResizeObserver(() => {
     canvas.resize();
     clearTimeout(settling);
-    settling = setTimeout(() => send({ type: "resize", width: stage.clientWidth, height: stage.clientHeight }), 200);
+    settling = setTimeout(() => send({ type: "resize", width: stage.clientWidth, height: stage.clientHeight }), wait);
+    if (stage.clientWidth) wait = SETTLES_MS;
   });
   [stage, legend.element].forEach((each) => resized.observe(each));
   const stopTheme = listenToTheme((theme) => store.set({ theme }));
