@@ -31,7 +31,7 @@ browser = CHROMIUM="$$($(VENV)/bin/python scripts/find_browser.py --install)" &&
 needs = Backprop Explorer needs Python 3.11 or later: name one, as in make explore PYTHON=python3.12
 is_new = 'import sys; sys.exit(sys.version_info < (3, 11))'
 
-.PHONY: help explore check test style tests figures screenshots notebooks
+.PHONY: help explore check test style unit pages figures screenshots notebooks
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -42,12 +42,14 @@ explore: $(VENV)/.explore
 check: style
 	$(pytest) -m "not slow"
 
-test: style tests
+test: style unit pages
 
-tests: export TESTS_CACHE = $(abspath $(VENV))/.compiled
-tests: $(VENV)/.test
+unit pages: export TESTS_CACHE = $(abspath $(VENV))/.compiled
+unit: $(VENV)/.test
 	rm -rf $(TESTS_CACHE)
 	$(pytest) $(marked)
+
+pages: $(VENV)/.test
 	$(browser) && $(run) pytest -n $(WORKERS) --maxprocesses 2 --dist loadfile --no-loadscope-reorder $(marked) tests/browser
 
 style: $(VENV)/.test

@@ -11,7 +11,7 @@ import pytest
 
 from engine.tasks.activations import ACTIVATIONS
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.exact]
 
 X = np.array([-30.0, -3.0, -1.0, -0.25, 0.25, 1.0, 3.0, 30.0])
 

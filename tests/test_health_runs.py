@@ -70,6 +70,9 @@ SICK = {
 }
 """Kind, task and settings."""
 
+ON_THE_EDGE = ("wide tanh, large weights",)
+"""Nearly learns: whether it does hangs on the last digit."""
+
 HEALTHY = {
     "the first page": ("digits", {}),
     "digits, adam": ("digits", {"optimizer": "adam", "rate": 0.01}),
@@ -104,7 +107,10 @@ CURED = (
 
 @pytest.mark.slow
 @pytest.mark.once
-@pytest.mark.parametrize("name", SICK)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.exact if name in ON_THE_EDGE else ()) for name in SICK],
+)
 def test_a_run_has_the_one_finding_that_is_its_root(name):
     kind, task, settings = SICK[name]
     found = health.diagnose(run(task, **settings))

@@ -16,6 +16,8 @@ from engine import kernel
 from engine.tasks import Settings, problem
 from tests.programs import normal
 
+pytestmark = pytest.mark.exact
+
 STEPS = 20
 
 

@@ -93,10 +93,12 @@ def test_parameters_are_the_same_bits_however_steps_are_divided(watching, counts
     assert np.concatenate([made.watched for made in records]).tolist() == [0, 7, 14, 21, 28, 35, 42, 49, 56]
 
 
+@pytest.mark.exact
 def test_watching_changes_no_bit_of_training(watching, bare):
     same(state_of(divided(watching, ADAM, 60)[0]), state_of(divided(bare, ADAM, 60)[0]))
 
 
+@pytest.mark.exact
 def test_how_often_one_looks_changes_no_bit(watching):
     same(state_of(divided(watching, ADAM, 60, every=60)[0]), state_of(divided(watching, ADAM, 60)[0]))
 

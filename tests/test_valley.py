@@ -10,7 +10,7 @@ import pytest
 from engine.differences import STEPS
 from engine.valley import ValleyError, valley
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.exact]
 
 W = np.array([0.5, 1.0, -0.3], np.float32)
 PARAMS = {"b": np.zeros(2, np.float32), "w": np.array([[0.0, 0.5], [1.0, -1.0]], np.float32)}
