@@ -48,6 +48,11 @@ def test_a_phone_does_not_scroll_sideways(phone: Page) -> None:
     assert phone.evaluate(WIDTHS) == [390, 390]
 
 
+def test_a_phone_is_told_what_to_tap(phone: Page) -> None:
+    expect(inspector(phone)).to_contain_text("Tap ▶")
+    assert "Press" not in inspector(phone).inner_text()
+
+
 def test_a_phone_does_not_scroll_sideways_with_a_node_open(phone: Page) -> None:
     phone.get_by_role("button", name="Finish phase").tap()
     expect(inspector(phone).get_by_role("heading", level=2)).to_be_attached()

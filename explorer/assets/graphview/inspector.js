@@ -57,7 +57,9 @@ export function createInspector(store, look, actions) {
     const box = state.scene && state.scene.byId.get(state.selected);
     whatif.element.hidden = !box || follows() || isLarge();
     if (!box) {
-      top.replaceChildren(make("p", { class: "hint" }, t("Press → to take the first step, or click a box to look inside it.")));
+      const touched = matchMedia("(pointer: coarse)").matches; // no keys
+      const hint = touched ? t("Tap ▶ to walk through the pass, or a box to look inside it.") : t("Press → to take the first step, or click a box to look inside it.");
+      top.replaceChildren(make("p", { class: "hint" }, hint));
       rest.replaceChildren();
       return;
     }
