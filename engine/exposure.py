@@ -61,7 +61,7 @@ def held_values(graph: Graph) -> frozenset[str]:
     return frozenset(id for id in found if graph.node(id).kind in _GIVEN or graph.node(id).dtype not in _HALVES)
 
 
-_GIVEN = ("input", "constant", "carry")
+_GIVEN = ("input", "constant", "carry", "shared")
 
 
 def _is_made(graph: Graph, node: Node) -> bool:
@@ -151,9 +151,9 @@ def _hands_on(graph: Graph, id: str, node: Node) -> bool:
     return (before.shape, before.dtype) == (node.shape, node.dtype) and graph.consumers(id) == (node.id,)
 
 
-def bare_values(graph: Graph) -> frozenset[str]:
-    """Nodes whose value leaves the step without a copy."""
-    multiplied, held = _multiplied(graph), held_values(graph)
+def bare_values(graph: Graph, held: frozenset[str]) -> frozenset[str]:
+    """Nodes whose value leaves the step without a copy, those that are held among them."""
+    multiplied = _multiplied(graph)
 
     def harmless(node: Node) -> bool:
         return node.op in _FACTORS | _TERMS and node.id in multiplied

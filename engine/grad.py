@@ -19,7 +19,8 @@ from engine.packing import Found, Key, gathered, pack
 from engine.probe import FULL, Plan, Probe, as_probe, resolve
 from engine.program import Step
 from engine.reading import Reading
-from engine.tape import Override, Record, Sinks, Tape, apart, is_table, override
+from engine.rows import apart, is_table
+from engine.tape import Override, Record, Sinks, Tape, override
 from engine.trace import Arguments, Program, program
 
 _REFUSALS = (ValueError, NotImplementedError, TypeError)

@@ -7,25 +7,56 @@ Numbers are the same with it and without, to float rounding.
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
+import itertools
 import math
 import sys
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jaxlib.version
 import numpy as np
+from jax import lax
 
 from engine import compat
 from engine.stats import WIDTH
 
 Array = Any
 
+TERMS = 4
+"""How many arrays a sum has that is measured without being written, at most."""
+
 SOURCE = Path(__file__).with_name("statistics.cc")
 HANDLERS = {"float32": "StatisticsOfFloats", "float64": "StatisticsOfDoubles"}
+
+
+class Sum(NamedTuple):
+    """An array that no memory has: the sum, from the left, of some that memory has."""
+
+    terms: tuple[Array, ...]
+    """The first has the sum's shape; the others too, or one of its last axes alone, with ones in front."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the sum."""
+        return tuple(self.terms[0].shape)
+
+    @property
+    def dtype(self) -> Any:
+        """That of each term."""
+        return self.terms[0].dtype
+
+    @property
+    def size(self) -> int:
+        """How many entries the sum has."""
+        return math.prod(self.shape)
+
+    def whole(self) -> Array:
+        """It as an array."""
+        return functools.reduce(lax.add, self.terms)
 
 
 def library() -> Path:
@@ -35,7 +66,7 @@ def library() -> Path:
     return Path(sys.prefix) / "share" / "backprop-explorer" / name
 
 
-@cache
+@functools.cache
 def loaded() -> bool:
     """Whether the library is there, and XLA knows of it."""
     path = library()
@@ -56,12 +87,12 @@ def available() -> bool:
     return compat.on_cpu() and jax.device_count() == 1 and loaded()
 
 
-def measure(arrays: Sequence[Array], leads: Sequence[int], joined: Sequence[int] = ()) -> Array:
+def measure(arrays: Sequence[Array | Sum], leads: Sequence[int], joined: Sequence[int] = ()) -> Array:
     """Statistics of some arrays, all of float32 or all of float64, as they lie in memory: laid out as tables first,
     XLA would compute once more what it has in another shape.
 
     Args:
-        arrays: each with at least one entry.
+        arrays: each with at least one entry; of sums no axes are kept.
         leads: for each how many axes in front are kept: one row for each entry of them.
         joined: if given, the first is arrays of these lengths, one behind the other.
 
@@ -71,9 +102,11 @@ def measure(arrays: Sequence[Array], leads: Sequence[int], joined: Sequence[int]
     dtype = np.dtype(arrays[0].dtype)
     rows = [math.prod(array.shape[:lead]) for array, lead in zip(arrays, leads, strict=True)]
     count = sum(rows[bool(joined) :]) + len(joined)
+    terms = [array.terms if isinstance(array, Sum) else (array,) for array in arrays]
     table = jax.ShapeDtypeStruct((count, WIDTH), dtype)
     call = jax.ffi.ffi_call(_target(HANDLERS[dtype.name]), table, vmap_method="broadcast_all")
-    return call(*arrays, rows=np.asarray(rows, np.int64), joined=np.asarray(joined, np.int64))
+    counts = {"terms": list(map(len, terms)), "rows": rows, "joined": joined}
+    return call(*itertools.chain(*terms), **{name: np.asarray(given, np.int64) for name, given in counts.items()})
 
 
 def _target(handler: str) -> str:

@@ -32,7 +32,7 @@ SMALL = 2048
 """Up to so many entries leave as they are."""
 
 LARGE = 2**15
-"""From so many entries on an array is reduced by itself; smaller ones of the same length share their reductions."""
+"""From so many entries on an array is reduced by itself; smaller ones of the same length share XLA's reductions."""
 
 TINY = 2**16
 """How many entries all arrays of a step have where it is worth its while to have it run in one thread."""
@@ -41,7 +41,7 @@ WRITTEN = 48
 """How many vectors are written one by one into the array that leaves the step, at most; a small net has 23."""
 
 TOGETHER = 2**20
-"""How many entries are put side by side at most: beyond, they leave the processor's cache before they are reduced."""
+"""How many entries are measured together at most: beyond, they leave the processor's cache before they are read."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,6 +64,8 @@ class Found:
 
     def numbers(self) -> Found:
         """The same as real numbers; a copy where it needs one."""
+        if isinstance(self.array, kernel.Sum):
+            return self
         return dataclasses.replace(self, array=stats.real(self.array if self.bare else copied(self.array)))
 
 
@@ -116,6 +118,7 @@ _by_xla = jax.jit(stats.measure, static_argnames="lead")
 
 def measure(array: Array, lead: int = 0) -> Array:
     """Statistics of one array, as :func:`engine.stats.measure` makes them."""
+    array = array.whole() if isinstance(array, kernel.Sum) else array
     if not array.size or not kernel.available() or _sharded(array):
         return _by_xla(array, lead=lead)
     rows = kernel.measure([stats.real(array)], [lead])
@@ -133,8 +136,9 @@ def together(arrays: list[Array]) -> Array:
     return jnp.stack([rows[place] for place in range(len(arrays))])
 
 
-def _is_plain(array: Array) -> bool:
-    return bool(array.size) and not _sharded(array)
+def _is_plain(array: Array | kernel.Sum) -> bool:
+    parts = array.terms if isinstance(array, kernel.Sum) else [array]
+    return bool(array.size) and not any(map(_sharded, parts))
 
 
 def pack(found: Mapping[Key, Found]) -> tuple[dict[str, Array], Layout]:
@@ -148,7 +152,7 @@ def pack(found: Mapping[Key, Found]) -> tuple[dict[str, Array], Layout]:
     }
     small = {} if kernel.available() else {key: one.table for key, one in flat.items() if _is_small(one)}
     parts = [([key], part) for key, part in (small | tables).items()]
-    copies = {key for key, one in once.items() if not one.bare and not one.lead}
+    copies = {key for key, one in once.items() if not (one.bare or one.lead or isinstance(one.array, kernel.Sum))}
     parts += _measured({key: one for key, one in flat.items() if key not in small}, copies)
     vectors: dict[str, list[Array]] = defaultdict(list)
     ends: dict[str, int] = defaultdict(int)
@@ -228,14 +232,11 @@ def _in_a_row(flat: Mapping[K, Array]) -> list[tuple[list[K], Array]]:
 
 
 def _batches(flat: Mapping[K, Array]) -> list[list[K]]:
-    """Arrays of one precision that are measured by one call: in the step's order, each large one by itself."""
+    """Arrays of one precision that are measured by one call, in the step's order."""
     found: list[list[K]] = []
     latest: dict[Any, list[K]] = {}
     room: dict[Any, int] = {}
     for key, array in flat.items():
-        if array.size >= LARGE:
-            found.append([key])
-            continue
         if array.size > room.get(array.dtype, 0):
             latest[array.dtype], room[array.dtype] = [], TOGETHER
             found.append(latest[array.dtype])

@@ -79,6 +79,8 @@ class Plan:
     """Of statistics: nodes outside loops and branches, whose arrays are measured at the end of the step, together."""
     inside: frozenset[str] = frozenset()
     """Of statistics: nodes measured where they are made. The rest of those in loops are stacked, and measured then."""
+    held: frozenset[str] = frozenset()
+    """Of statistics made by :mod:`engine.kernel`: values in memory, so that sums of them needn't be (`engine.sums`)."""
     bare_values: frozenset[str] = frozenset()
     bare_gradients: frozenset[str] = frozenset()
     """What leaves the step without a copy (:mod:`engine.exposure`)."""
@@ -115,6 +117,7 @@ def resolve(graph: Graph, probe: Probe, arguments: Iterable[str], cut: frozenset
     arrivals = {arrival(graph, graph.node(id)) for id in floating - still}
     shared = frozenset(_shared_uses(graph, floating)) if full else frozenset()
     backward = not {"grad", "contributions"}.isdisjoint(probe.what)
+    held = exposure.held_values(graph)
     return Plan(
         values=frozenset(source for source in sources if source),
         grads=frozenset(arrivals) if backward else frozenset(),
@@ -125,7 +128,8 @@ def resolve(graph: Graph, probe: Probe, arguments: Iterable[str], cut: frozenset
         cut=cut,
         later=frozenset(node.id for node in graph.nodes if not full and _runs_once(node)),
         inside=frozenset(node.id for node in graph.nodes if not full and not _stacks(node)),
-        bare_values=exposure.bare_values(graph),
+        held=held if kernel.available() and not full else frozenset(),
+        bare_values=exposure.bare_values(graph, held),
         bare_gradients=exposure.bare_gradients(graph, active),
     )
 

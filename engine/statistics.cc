@@ -22,78 +22,82 @@ namespace ffi = xla::ffi;
 constexpr int kWidth = 7;             // rms, mean, std, min, max, zero fraction, count of NaN and infinities
 constexpr int kLanes = 32;            // sums taken side by side, so that they are vectors
 constexpr int64_t kBlock = 4096;      // entries after which sums go on in double precision
+constexpr int64_t kTerms = 4;         // engine.kernel.TERMS
 constexpr double kLargest = 0x1p50;   // engine.stats.LARGEST
 constexpr double kSteepest = 1024.0;  // engine.stats.STEEPEST
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 struct Sums {
-  double sum = 0, square = 0, zeros = 0, low = 0, high = 0;  // NaN counts in the sums alone
+  double sum = 0, square = 0, zeros = 0, low = kInfinity, high = -kInfinity;  // NaN counts in the sums alone
 };
 
-// Vectors by name: left to itself the compiler keeps these sums in memory, and takes twice as long. The entries are
-// multiplied by a number first, where it is not 1.
-#define SUMS_OF(T, Integer, Name, kBytes, Target)                                                                      \
+// Adds what a block of at most kBlock entries has, each multiplied by a number first where it is not 1. Vectors by name:
+// left to itself the compiler keeps these sums in memory, and takes twice as long. A zero is told by its exponent: as
+// integers any part of the processor compares them, as numbers half of it. (To XLA what is smaller than every normal
+// number is zero too.)
+#define TAKE(Name, kPlace, sum, square, low, high)                                                                     \
+  {                                                                                                                    \
+    Name##Vector v;                                                                                                    \
+    __builtin_memcpy(&v, x + i + kPlace * kLanes, sizeof v);                                                           \
+    if (factor != 1) v *= factor;                                                                                      \
+    sum += v, square += v * v, zeros -= Name##Bits(((Name##Bits)v & kExponent) == 0);                                  \
+    low = v < low ? v : low, high = v > high ? v : high;                                                               \
+  }
+
+#define SUMS_OF(T, Integer, kBits, Name, kBytes, Target)                                                               \
   typedef T Name##Vector __attribute__((vector_size(kBytes)));                                                         \
-  typedef Integer Name##Counts __attribute__((vector_size(kBytes)));                                                   \
+  typedef Integer Name##Bits __attribute__((vector_size(kBytes)));                                                     \
   Target static inline __attribute__((always_inline)) void Name##Times(const T* x, int64_t n, T factor, Sums* found) { \
     constexpr int kLanes = kBytes / sizeof(T);                                                                         \
-    Name##Vector low = kInfinity - Name##Vector{}, high = -low, low2 = low, high2 = high;                              \
-    const int64_t whole = n - n % (2 * kLanes);                                                                        \
-    for (int64_t i = 0; i < whole;) {                                                                                  \
-      const int64_t end = std::min(i + kBlock, whole);                                                                 \
-      Name##Vector sum = {}, sum2 = {}, square = {}, square2 = {};                                                     \
-      Name##Counts zeros = {}, zeros2 = {};                                                                            \
-      for (; i < end; i += 2 * kLanes) {                                                                               \
-        Name##Vector v, v2;                                                                                            \
-        __builtin_memcpy(&v, x + i, kBytes), __builtin_memcpy(&v2, x + i + kLanes, kBytes);                            \
-        if (factor != 1) v *= factor, v2 *= factor;                                                                    \
-        sum += v, sum2 += v2, square += v * v, square2 += v2 * v2;                                                     \
-        zeros -= Name##Counts(v == 0), zeros2 -= Name##Counts(v2 == 0);                                                \
-        low = v < low ? v : low, low2 = v2 < low2 ? v2 : low2;                                                         \
-        high = v > high ? v : high, high2 = v2 > high2 ? v2 : high2;                                                   \
+    constexpr Integer kExponent = kBits;                                                                               \
+    T least = kInfinity, most = -kInfinity;                                                                            \
+    int64_t i = 0;                                                                                                     \
+    if (n >= 4 * kLanes) {                                                                                             \
+      Name##Vector low = kInfinity - Name##Vector{}, high = -low, low2 = low, high2 = high;                            \
+      Name##Vector sum = {}, sum2 = {}, square = {}, square2 = {}, square3 = {}, square4 = {};                         \
+      Name##Bits zeros = {};                                                                                           \
+      for (; i <= n - 4 * kLanes; i += 4 * kLanes) {                                                                   \
+        TAKE(Name, 0, sum, square, low, high)                                                                          \
+        TAKE(Name, 1, sum2, square2, low2, high2)                                                                      \
+        TAKE(Name, 2, sum, square3, low, high)                                                                         \
+        TAKE(Name, 3, sum2, square4, low2, high2)                                                                      \
       }                                                                                                                \
-      zeros += zeros2;                                                                                                 \
+      sum += sum2, square += square2, square3 += square4, square += square3;                                           \
+      low = low2 < low ? low2 : low, high = high2 > high ? high2 : high;                                               \
       for (int j = 0; j < kLanes; ++j) {                                                                               \
-        found->sum += double(sum[j]) + sum2[j], found->square += double(square[j]) + square2[j];                       \
-        found->zeros += zeros[j];                                                                                      \
+        found->sum += sum[j], found->square += square[j], found->zeros += zeros[j];                                    \
+        least = std::min(least, low[j]), most = std::max(most, high[j]);                                               \
       }                                                                                                                \
     }                                                                                                                  \
-    low = low2 < low ? low2 : low, high = high2 > high ? high2 : high;                                                 \
-    for (int j = 1; j < kLanes; ++j) {                                                                                 \
-      low[0] = low[j] < low[0] ? low[j] : low[0], high[0] = high[j] > high[0] ? high[j] : high[0];                     \
-    }                                                                                                                  \
-    T least = low[0], most = high[0];                                                                                  \
-    for (int64_t i = whole; i < n; ++i) {                                                                              \
+    for (; i < n; ++i) {                                                                                               \
       const T v = x[i] * factor;                                                                                       \
       found->sum += v, found->square += double(v) * v, found->zeros += v == 0;                                         \
       least = v < least ? v : least, most = v > most ? v : most;                                                       \
     }                                                                                                                  \
-    found->low = least, found->high = most;                                                                            \
+    found->low = std::min(found->low, double(least)), found->high = std::max(found->high, double(most));               \
   }                                                                                                                    \
   Target static void Name(const T* x, int64_t n, Sums* found) { Name##Times(x, n, T(1), found); }                      \
   Target static void Name##Scaled(const T* x, int64_t n, T factor, Sums* found) { Name##Times(x, n, factor, found); }
 
 #if defined(__x86_64__) && defined(__GNUC__)
-SUMS_OF(float, int32_t, SumsOfFloats512, 64, __attribute__((target("avx512f"))))
-SUMS_OF(double, int64_t, SumsOfDoubles512, 64, __attribute__((target("avx512f"))))
-SUMS_OF(float, int32_t, SumsOfFloats256, 32, __attribute__((target("avx2"))))
-SUMS_OF(double, int64_t, SumsOfDoubles256, 32, __attribute__((target("avx2"))))
+SUMS_OF(float, int32_t, 0x7f800000, SumsOfFloats512, 64, __attribute__((target("avx512f"))))
+SUMS_OF(double, int64_t, 0x7ff0000000000000, SumsOfDoubles512, 64, __attribute__((target("avx512f"))))
+SUMS_OF(float, int32_t, 0x7f800000, SumsOfFloats256, 32, __attribute__((target("avx2,fma"))))
+SUMS_OF(double, int64_t, 0x7ff0000000000000, SumsOfDoubles256, 32, __attribute__((target("avx2,fma"))))
 static const bool kWidest = (__builtin_cpu_init(), __builtin_cpu_supports("avx512f"));
-static const bool kWide = (__builtin_cpu_init(), __builtin_cpu_supports("avx2"));
+static const bool kWide = (__builtin_cpu_init(), __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
 #define WIDEST_OF(Name, How) (kWidest ? Name##512##How : kWide ? Name##256##How : Name##How)
 #else
 #define WIDEST_OF(Name, How) Name##How
 #endif
-SUMS_OF(float, int32_t, SumsOfFloats, 16, )
-SUMS_OF(double, int64_t, SumsOfDoubles, 16, )
-static void SumsOf(const float* x, int64_t n, Sums* found) { WIDEST_OF(SumsOfFloats, )(x, n, found); }
-static void SumsOf(const double* x, int64_t n, Sums* found) { WIDEST_OF(SumsOfDoubles, )(x, n, found); }
+SUMS_OF(float, int32_t, 0x7f800000, SumsOfFloats, 16, )
+SUMS_OF(double, int64_t, 0x7ff0000000000000, SumsOfDoubles, 16, )
 static void SumsOf(const float* x, int64_t n, float factor, Sums* found) {
-  WIDEST_OF(SumsOfFloats, Scaled)(x, n, factor, found);
+  factor == 1 ? WIDEST_OF(SumsOfFloats, )(x, n, found) : WIDEST_OF(SumsOfFloats, Scaled)(x, n, factor, found);
 }
 static void SumsOf(const double* x, int64_t n, double factor, Sums* found) {
-  WIDEST_OF(SumsOfDoubles, Scaled)(x, n, factor, found);
+  factor == 1 ? WIDEST_OF(SumsOfDoubles, )(x, n, found) : WIDEST_OF(SumsOfDoubles, Scaled)(x, n, factor, found);
 }
 
 // What a sum in single precision can't hold, in double precision: of doubles, scaled by a power of two, in two factors
@@ -126,24 +130,67 @@ AROUND_OF(double, AroundDoubles)
 static void Take(const float* x, int64_t n, Around* found) { AroundFloats(x, n, found); }
 static void Take(const double* x, int64_t n, Around* found) { AroundDoubles(x, n, found); }
 
+// Adds to n entries those of y, from `at` on and from its start again. The sum may take the place of x.
+#define ADDED_OF(T, Name)                                                                                \
+  FOR_EACH_PROCESSOR static void Name(const T* x, const T* y, int64_t length, int64_t at, int64_t n, T* to) { \
+    for (int64_t i = 0; i < n; at = 0) {                                                                 \
+      const int64_t end = std::min(i + length - at, n);                                                  \
+      const T* from = y + at - i;                                                                        \
+      _Pragma("GCC ivdep") for (; i < end; ++i) to[i] = x[i] + from[i];                                  \
+    }                                                                                                    \
+  }
+
+ADDED_OF(float, AddedFloats)
+ADDED_OF(double, AddedDoubles)
+static void Add(const float* x, const float* y, int64_t length, int64_t at, int64_t n, float* to) {
+  AddedFloats(x, y, length, at, n, to);
+}
+static void Add(const double* x, const double* y, int64_t length, int64_t at, int64_t n, double* to) {
+  AddedDoubles(x, y, length, at, n, to);
+}
+
+// What is measured: an array as it lies in memory, or the sum of some, which is nowhere but in the block that is looked at.
+// The first has all the entries; those of the others are repeated until they are as many.
+template <typename T>
+struct Whole {
+  const T* terms[kTerms];
+  int64_t lengths[kTerms];
+  int64_t count = 0;
+
+  template <typename Look>
+  void Each(Look look) const {
+    T block[kBlock];
+    for (int64_t start = 0; start < lengths[0]; start += kBlock) {
+      const int64_t n = std::min(kBlock, lengths[0] - start);
+      const T* x = terms[0] + start;
+      for (int64_t k = 1; k < count; x = block, ++k) {
+        Add(x, terms[k], lengths[k], start % lengths[k], n, block);
+      }
+      look(x, n);
+    }
+  }
+};
+
 // The largest entry, and whether sums of squares of entries up to that size are neither too large nor too small.
 static double Peak(const Sums& sums) { return std::max(std::fabs(sums.low), std::fabs(sums.high)); }
 static bool Within(double peak) { return peak == 0 || (peak < kLargest && peak > 1 / kLargest); }
 
 template <typename T>
-static void Carefully(const T* x, int64_t n, const Sums& known, T* row) {
-  const double peak = Peak(known);
+static void Carefully(const Whole<T>& whole, const Sums& known, T* row) {
+  const double peak = Peak(known), n = whole.lengths[0];
   int64_t nonfinite = 0, lost = 0;
   if (!std::isfinite(known.sum) || !std::isfinite(peak)) {
-    for (int64_t i = 0; i < n; ++i) nonfinite += !std::isfinite(x[i]), lost += std::isnan(x[i]);
+    whole.Each([&](const T* x, int64_t n) {
+      for (int64_t i = 0; i < n; ++i) nonfinite += !std::isfinite(x[i]), lost += std::isnan(x[i]);
+    });
   }
   const bool scaled = sizeof(T) == sizeof(double) && std::isfinite(peak) && peak > 0;
   const int exponent = scaled ? std::ilogb(peak) : 0;
   const double first = std::scalbn(1.0, -exponent / 2), second = std::scalbn(1.0, -exponent - -exponent / 2);
   Around origin{first, second, 0.0};
-  Take(x, n, &origin);
+  whole.Each([&](const T* x, int64_t n) { Take(x, n, &origin); });
   Around mean{first, second, origin.sum / n};
-  Take(x, n, &mean);
+  whole.Each([&](const T* x, int64_t n) { Take(x, n, &mean); });
   row[0] = T(std::scalbn(std::sqrt(origin.square / n), exponent));
   row[1] = T(std::scalbn(mean.mean, exponent));
   row[2] = T(std::scalbn(std::sqrt(mean.square / n), exponent));
@@ -159,9 +206,16 @@ static bool Held(const Sums& sums, int64_t n) {
 }
 
 template <typename T>
-static void Measure(const T* x, int64_t n, T* row) {
+static Sums SumsOver(const Whole<T>& whole, T factor) {
   Sums found;
-  SumsOf(x, n, &found);
+  whole.Each([&](const T* x, int64_t n) { SumsOf(x, n, factor, &found); });
+  return found;
+}
+
+template <typename T>
+static void Measure(const Whole<T>& whole, T* row) {
+  const int64_t n = whole.lengths[0];
+  const Sums found = SumsOver(whole, T(1));
   if (found.low == found.high && std::isfinite(found.sum)) {  // the same number everywhere: that of a scalar, say
     const T v = T(found.low);
     row[0] = std::fabs(v), row[1] = v, row[2] = 0, row[3] = row[4] = v, row[5] = T(v == 0), row[6] = 0;
@@ -172,37 +226,41 @@ static void Measure(const T* x, int64_t n, T* row) {
   if (!Within(Peak(found)) && std::isfinite(Peak(found))) {  // a gradient that has all but vanished, say
     const int exponent = std::ilogb(Peak(found));
     const T factor = std::scalbn(T(1), -exponent);
-    if (std::isnormal(factor)) sums = Sums(), SumsOf(x, n, factor, &sums), unit = std::scalbn(1.0, exponent);
+    if (std::isnormal(factor)) sums = SumsOver(whole, factor), unit = std::scalbn(1.0, exponent);
   }
-  if (!Held(sums, n)) return Carefully(x, n, found, row);
+  if (!Held(sums, n)) return Carefully(whole, found, row);
   const double mean = sums.sum / n, square = sums.square / n;
   row[0] = T(std::sqrt(square) * unit), row[1] = T(mean * unit), row[2] = T(std::sqrt(square - mean * mean) * unit);
   row[3] = T(found.low), row[4] = T(found.high), row[5] = T(found.zeros / n), row[6] = T(0);
 }
 
-// Arrays, each cut into `rows` of equal length as it lies in memory, and each row measured into one of the result, of shape
-// (..., rows of all of them, 7); axes in front are those of vmap, the same for all. Where there are lengths in `joined`,
-// the first is arrays of these lengths, one behind the other, each a row.
+// Wholes, each of so many `terms`, cut into `rows` of equal length as it lies in memory, and each row measured into one of
+// the result, of shape (..., rows of all of them, 7); axes in front are those of vmap, the same for all. Where there are
+// lengths in `joined`, the first is arrays of these lengths, one behind the other, each a row.
 template <ffi::DataType kType>
-static ffi::Error Statistics(ffi::Span<const int64_t> rows, ffi::Span<const int64_t> joined, ffi::RemainingArgs arrays,
+static ffi::Error Statistics(ffi::Span<const int64_t> terms, ffi::Span<const int64_t> rows,
+                             ffi::Span<const int64_t> joined, ffi::RemainingArgs arrays,
                              ffi::Result<ffi::Buffer<kType>> out) {
   const auto shape = out->dimensions();
   const int64_t together = shape[shape.size() - 2];
   const int64_t batch = together ? int64_t(out->element_count()) / (together * kWidth) : 0;
   int64_t before = 0;
-  for (size_t k = 0; k < arrays.size(); ++k) {
-    const auto array = arrays.get<ffi::Buffer<kType>>(k);
-    if (array.has_error()) return array.error();
+  for (size_t k = 0, next = 0; k < terms.size(); ++k) {
     const bool parts = k == 0 && joined.size();
     const int64_t made = parts ? joined.size() : rows[k];
-    const auto* x = array->typed_data();
-    const int64_t n = batch && made ? int64_t(array->element_count()) / (batch * made) : 0;
+    Whole<ffi::NativeType<kType>> whole;
+    for (; whole.count < terms[k]; ++whole.count) {
+      const auto array = arrays.get<ffi::Buffer<kType>>(next++);
+      if (array.has_error()) return array.error();
+      whole.terms[whole.count] = array->typed_data();
+      whole.lengths[whole.count] = batch && made ? int64_t(array->element_count()) / (batch * made) : 0;
+    }
     for (int64_t b = 0; b < batch; ++b) {
       auto* row = out->typed_data() + (b * together + before) * kWidth;
       for (int64_t r = 0; r < made; ++r, row += kWidth) {
-        const int64_t length = parts ? joined[r] : n;
-        Measure(x, length, row);
-        x += length;
+        if (parts) whole.lengths[0] = joined[r];
+        Measure(whole, row);
+        for (int64_t t = 0; t < whole.count; ++t) whole.terms[t] += whole.lengths[t];
       }
     }
     before += made;
@@ -213,6 +271,7 @@ static ffi::Error Statistics(ffi::Span<const int64_t> rows, ffi::Span<const int6
 #define STATISTICS(Name, kType)                                 \
   XLA_FFI_DEFINE_HANDLER_SYMBOL(Name, Statistics<kType>,        \
                                 ffi::Ffi::Bind()                \
+                                    .Attr<ffi::Span<const int64_t>>("terms")  \
                                     .Attr<ffi::Span<const int64_t>>("rows")   \
                                     .Attr<ffi::Span<const int64_t>>("joined") \
                                     .RemainingArgs()            \

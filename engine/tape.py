@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -18,11 +18,13 @@ import jax.extend.core as jex
 import jax.numpy as jnp
 from jax import lax
 
-from engine import compat, packing, stats
+from engine import compat, rows, stats, sums
 from engine.graph import Graph, Source
+from engine.kernel import Sum
 from engine.packing import copied
 from engine.probe import Plan, use
 from engine.program import Block, Step
+from engine.sums import Terms
 
 Array = Any
 Tap = Callable[[Array, Array], Array]
@@ -38,7 +40,7 @@ class Override(NamedTuple):
     given: Array
 
 
-def override(id: str) -> str:
+def override(id: Source) -> str:
     """Key of a node's override among the sinks."""
     return f"={id}"
 
@@ -86,55 +88,6 @@ def _kept(plan: Plan, id: str, bare: bool) -> Callable[[Array], Array]:
     return _bare if bare or id in plan.later else copied
 
 
-_TABLE = "*"
-
-
-def _tables(arrays: Mapping[str, Any]) -> list[str]:
-    """Keys of tables with a row of statistics for each of some nodes, one for each precision."""
-    groups: dict[Any, list[str]] = {}
-    for id, array in arrays.items():
-        groups.setdefault(stats.row_dtype(array.dtype), []).append(id)
-    return [_TABLE + " ".join(group) for group in groups.values()]
-
-
-def is_table(key: str) -> bool:
-    """Whether statistics of several nodes are kept under it."""
-    return key.startswith(_TABLE)
-
-
-def _rows(table: str) -> list[str]:
-    """The nodes whose rows a table has."""
-    return table.removeprefix(_TABLE).split(" ")
-
-
-def apart(kept: Sinks) -> dict[str, tuple[Array, int | None]]:
-    """For each node what was kept of it: an array, or a table and the row of it that is the node's."""
-    found: dict[str, tuple[Array, int | None]] = {}
-    for key, array in kept.items():
-        rows = {id: (array, place) for place, id in enumerate(_rows(key))} if is_table(key) else {key: (array, None)}
-        found |= rows
-    return found
-
-
-def _opened(tables: Sinks, shaped: Callable[[str], Array]) -> Sinks:
-    """Sinks of the arrays' own shape in place of tables of statistics: what arrives at all of them is measured by one
-    call, at the end of the way back.
-    """
-
-    @jax.custom_vjp
-    def opened(tables: Sinks) -> Sinks:
-        return {id: shaped(id) for key in tables for id in _rows(key)}
-
-    def forward(tables: Sinks) -> tuple[Sinks, None]:
-        return opened(tables), None
-
-    def backward(_: None, arrived: Sinks) -> tuple[Sinks]:
-        return ({key: packing.together([arrived[id] for id in _rows(key)]) for key in tables},)
-
-    opened.defvjp(forward, backward)
-    return opened(tables) if tables else {}
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tape:
     """A placed program and what is watched of it."""
@@ -167,7 +120,7 @@ class Tape:
         return compat.zeros((*self.graph.node(id).iterations, *aval.shape), aval.dtype, aval)
 
     def _table(self, key: str) -> Array:
-        ids = _rows(key)
+        ids = rows.ids(key)
         aval = self.avals[ids[0]]
         shape = *self.graph.node(ids[0]).iterations, len(ids), stats.WIDTH
         return compat.zeros(shape, stats.row_dtype(aval.dtype), aval)
@@ -175,7 +128,7 @@ class Tape:
     def _own(self, block: Block) -> list[str]:
         """The tables of what arrives inside one program, those in it excepted."""
         inside = self.plan.grads & self.plan.inside
-        return _tables({id: aval for id, aval in block.direct() if id in inside})
+        return rows.tables({id: aval for id, aval in block.direct() if id in inside})
 
     def run(self, args: Sequence[Array], sinks: Sinks) -> tuple[list[Array], Record]:
         """Evaluate the program: its outputs, and the record of what the plan asks for."""
@@ -194,7 +147,7 @@ class Tape:
             return compat.zeros(aval.shape, aval.dtype, aval)
 
         tables = {key: sinks[key] for key in self._own(block) if key in sinks}
-        return sinks | _opened(tables, shaped)
+        return sinks | rows.opened(tables, shaped)
 
     def _keys(self, block: Block) -> Iterator[str]:
         for id, _ in block.made():
@@ -218,11 +171,18 @@ class Tape:
 def _run(tape: Tape, block: Block, args: Sequence[Array], sinks: Sinks) -> tuple[list[Array], Record]:
     record = _blank()
     env: dict[Any, Array] = {}
+    known: dict[Any, Terms] = {}
 
-    def make(source: Source, value: Array) -> Array:
+    def make(source: Source, value: Array, parts: Terms = ()) -> Array:
         value = _tapped(_overridden(value, source, sinks), source, sinks, tape)
-        _keep(record, tape.plan, source, value)
+        _keep(record, tape.plan, source, value, parts)
         return value
+
+    def place(variables: Sequence[Any], sources: Sequence[Source], values: Iterable[Array]) -> None:
+        for var, source, value in zip(variables, sources, values, strict=True):
+            env[var] = value
+            if source in tape.plan.held:
+                known[var] = (value,)
 
     def read(var: Any, source: Source, consumer: Source) -> Array:
         if isinstance(var, jex.Literal):
@@ -230,16 +190,19 @@ def _run(tape: Tape, block: Block, args: Sequence[Array], sinks: Sinks) -> tuple
         return _tapped(env[var], use(source, consumer), sinks, tape)
 
     entries = map(make, block.inputs, args) if block.entered else args
-    env.update(zip(block.jaxpr.invars, entries, strict=True))
-    env.update(zip(block.jaxpr.constvars, map(make, block.constants, block.closed.consts), strict=True))
+    place(block.jaxpr.invars, block.inputs, entries)
+    place(block.jaxpr.constvars, block.constants, map(make, block.constants, block.closed.consts))
     for step in block.steps:
         operands = list(map(read, step.eqn.invars, step.reads, step.consumers))
         walk = _WALKS.get(step.form, _whole)
         with jax.named_scope(f"⟦{step.id}⟧") if tape.signed else contextlib.nullcontext():
             outs = walk(tape, block, step, operands, sinks, record)
+        overridden = not sinks.keys().isdisjoint(map(override, step.outs))
+        parts = () if overridden else sums.terms(step.eqn, outs, known)
         if not step.transparent:
-            outs = list(map(make, step.outs, outs))
-        env.update(zip(step.eqn.outvars, outs, strict=True))
+            outs = [make(source, out, parts) for source, out in zip(step.outs, outs, strict=True)]
+        known |= dict.fromkeys(step.eqn.outvars, parts) if parts else {}
+        place(step.eqn.outvars, step.outs, outs)
     returns = block.returns or ("",) * len(block.outputs)
     return list(map(read, block.jaxpr.outvars, block.outputs, returns)), record
 
@@ -263,13 +226,14 @@ def _tapped(value: Array, key: Any, sinks: Sinks, tape: Tape) -> Array:
     return (tape.tap or TAPS[_kept(tape.plan, key, key in tape.plan.bare_gradients)])(value, sinks[key])
 
 
-def _keep(record: Record, plan: Plan, source: Source, value: Array) -> None:
+def _keep(record: Record, plan: Plan, source: Source, value: Array, parts: Terms) -> None:
     if source not in plan.values or not isinstance(source, str):
         return
     if plan.how == "full" or jnp.issubdtype(value.dtype, jnp.number) or value.dtype == bool:
         keep = _kept(plan, source, source in plan.bare_values)
         into = record.waiting if source in plan.inside else record.values
-        into[source] = keep(lax.stop_gradient(value))
+        summed = len(parts) > 1 and source not in plan.bare_values and source in plan.inside | plan.later
+        into[source] = Sum(tuple(map(lax.stop_gradient, parts))) if summed else keep(lax.stop_gradient(value))
 
 
 def _merge(record: Record, inner: Record) -> None:
@@ -279,9 +243,7 @@ def _merge(record: Record, inner: Record) -> None:
 
 def _ended(record: Record) -> Record:
     """The record of an iteration or branch with the statistics of what waited for them."""
-    made = record.waiting
-    tables = {key: packing.together([made[id] for id in _rows(key)]) for key in _tables(made)}
-    return record._replace(values=record.values | tables, waiting={})
+    return record._replace(values=record.values | rows.measured(record.waiting), waiting={})
 
 
 def _whole(tape: Tape, block: Block, step: Step, args: list[Array], sinks: Sinks, record: Record) -> list[Array]:

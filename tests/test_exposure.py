@@ -17,7 +17,7 @@ MATRIX = np.ones((4, 4), np.float32)
 
 
 def bare_values(graph):
-    return exposure.bare_values(graph) - held_values(graph)
+    return exposure.bare_values(graph, held_values(graph)) - held_values(graph)
 
 
 def bare_gradients(graph):
