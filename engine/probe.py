@@ -196,6 +196,31 @@ def arrived(graph: Graph, node: Node, allowed: Collection[str]) -> str:
     return found.id
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sources:
+    """For each node the one whose statistics are its own; looked up once for all steps of a compiled program."""
+
+    graph: Graph
+    arrivals: frozenset[str]
+    """Nodes whose gradients were measured."""
+    _found: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict, init=False, repr=False)
+    _entries: dict[str, int] = dataclasses.field(default_factory=dict, init=False, repr=False)
+
+    def of(self, what: str, node: Node) -> str:
+        """Its id, for the node's ``"value"`` or its ``"grad"``."""
+        key = what, node.id
+        if key not in self._found:
+            found = measured(self.graph, node) if what == "value" else arrived(self.graph, node, self.arrivals)
+            self._found[key] = found
+        return self._found[key]
+
+    def entries(self, node: Node) -> int:
+        """How many numbers a node has, over all iterations."""
+        if node.id not in self._entries:
+            self._entries[node.id] = math.prod((*node.iterations, *node.shape))
+        return self._entries[node.id]
+
+
 def _itself(graph: Graph, node: Node) -> str:
     return node.id
 

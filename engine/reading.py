@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable
 from functools import cached_property
 from types import ModuleType
@@ -17,11 +16,12 @@ from engine import stats
 from engine.errors import EngineError, NoGradientError, NotExecutedError, UnknownNodeError
 from engine.graph import OUTPUT, Graph, Node, shape_text
 from engine.packing import Key, Layout, unpack
-from engine.probe import Plan, arrived, blocked, has_gradient, measured, recorded, use
+from engine.probe import Plan, Sources, blocked, has_gradient, recorded, use
 from engine.text import MOST, short, table
 
 Array = Any
 
+_NOTHING = stats.measure(np.zeros(1), np)
 _ZERO = ("rms", "l2", "mean", "std", "min", "max")
 
 
@@ -272,8 +272,7 @@ class Reading:
         if self.plan.how == "stats":
             if what == "grad" and node.id in self.plan.still:
                 return self._nothing(node), node
-            allowed = self._arrivals
-            source = measured(self.graph, node) if what == "value" else arrived(self.graph, node, allowed)
+            source = self._sources.of(what, node)
             rows = self._rows.get((what, source))
             return None if rows is None else (rows, self.graph.node(source))
         source = recorded(self.graph, node) if what == "value" else node.id
@@ -287,22 +286,21 @@ class Reading:
     def _nothing(self, node: Node) -> Array:
         """Rows of statistics of zeros."""
         one = next(iter(self.packed.values()), np.zeros(0))
-        row = stats.measure(np.zeros(1), np)
-        return self._xp.broadcast_to(row, (*one.shape[:-1], *node.iterations, stats.WIDTH))
+        return self._xp.broadcast_to(_NOTHING, (*one.shape[:-1], *node.iterations, stats.WIDTH))
 
     @cached_property
     def _rows(self) -> dict[Key, Array]:
         return unpack(self._vectors, self.layout, self._xp)
 
     @cached_property
-    def _arrivals(self) -> frozenset[str]:
-        return frozenset(id for (what, id), _ in self.layout if what == "grad")
+    def _sources(self) -> Sources:
+        return Sources(self.graph, frozenset(id for (what, id), _ in self.layout if what == "grad"))
 
     def _stats(self, node: Node, rows: Array, kept: Node) -> dict[str, Any]:
         """Statistics of a node over the loops around it, from rows that are kept for the node ``kept``."""
         xp: ModuleType = jnp if isinstance(rows, jax.core.Tracer) else np
         loops, mask = kept.iterations, self.executed(kept.id)
-        entries, own = (math.prod((*n.iterations, *n.shape)) for n in (node, kept))
+        entries, own = map(self._sources.entries, (node, kept))
         if mask is None and not loops:
             whole, ran = (rows if xp is jnp else rows.astype(np.float64)), 1
         else:
@@ -362,18 +360,21 @@ class _Fixed:
     layout: Layout
     present: tuple[str, ...]
     """Which fields have arrays."""
+    sources: Sources = dataclasses.field(compare=False)
 
     @cached_property
     def fields(self) -> dict[str, Any]:
         """All fields but those."""
         empty: dict[str, Any] = {name: None if name == "factor" else {} for name in _ARRAYS}
-        return {**empty, "graph": self.graph, "plan": self.plan, "layout": self.layout}
+        own = {"graph": self.graph, "plan": self.plan, "layout": self.layout}
+        return empty | own | {"_sources": self.sources}
 
 
 def _flatten(reading: Reading) -> tuple[tuple[Any, ...], _Fixed]:
     given = {name: getattr(reading, name) for name in _ARRAYS}
     present = tuple(name for name, arrays in given.items() if arrays is not None and not _is_empty(arrays))
-    return tuple(given[name] for name in present), _Fixed(reading.graph, reading.plan, reading.layout, present)
+    fixed = _Fixed(reading.graph, reading.plan, reading.layout, present, reading._sources)
+    return tuple(given[name] for name in present), fixed
 
 
 def _is_empty(arrays: Any) -> bool:
