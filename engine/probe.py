@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from functools import partial
 
 from engine import exposure, kernel, ops
 from engine.errors import EngineError
 from engine.graph import OUTPUT, Graph, Node
+from engine.sources import Handed, Handing, Key, arrived, measured, recorded
 
 _PARTS = ("value", "grad", "contributions")
 _WAYS = ("full", "stats")
@@ -73,6 +74,8 @@ class Plan:
     """Nodes that depend on an argument that is differentiated."""
     still: frozenset[str] = frozenset()
     """Of statistics: nodes that nothing comes back to, because no way of derivatives leads on to the loss."""
+    handed: tuple[tuple[Key, Handed], ...] = ()
+    """Of statistics: what isn't measured, because an iteration hands it on to the next, where it is."""
     cut: frozenset[str] = frozenset()
     """Equations without a derivative whose operands don't depend on such an argument: nothing is sent into them."""
     later: frozenset[str] = frozenset()
@@ -111,19 +114,24 @@ def resolve(graph: Graph, probe: Probe, arguments: Iterable[str], cut: frozenset
     floating = readable & {node.id for node in chosen}
     full = probe.how == "full"
     source, arrival = (recorded, _itself) if full else (measured, partial(arrived, allowed=readable))
-    sources = {source(graph, graph.node(id)) for id in ids} if "value" in probe.what else set()
+    values = {source(graph, graph.node(id)) for id in ids} if "value" in probe.what else set()
     told = not full and "value" in probe.what  # a reading of nothing but zeros wouldn't say for how many examples
-    still = frozenset() if not told else _filled(graph, floating - upstream(graph, graph.outputs[:1]))
+    live = upstream(graph, graph.outputs[:1])
+    still = frozenset() if not told else _filled(graph, floating - live)
     arrivals = {arrival(graph, graph.node(id)) for id in floating - still}
+    handed: dict[Key, Handed] = {}
+    if not full:
+        values, arrivals, handed = _handed_on(graph, values, arrivals, readable & live)
     shared = frozenset(_shared_uses(graph, floating)) if full else frozenset()
     backward = not {"grad", "contributions"}.isdisjoint(probe.what)
     held = exposure.held_values(graph)
     return Plan(
-        values=frozenset(source for source in sources if source),
+        values=frozenset(filter(None, values)),
         grads=frozenset(arrivals) if backward else frozenset(),
         uses=shared if "contributions" in probe.what else frozenset(),
         how=probe.how,
         active=active,
+        handed=tuple(sorted(handed.items())),
         still=still if backward else frozenset(),
         cut=cut,
         later=frozenset(node.id for node in graph.nodes if not full and _runs_once(node)),
@@ -132,6 +140,25 @@ def resolve(graph: Graph, probe: Probe, arguments: Iterable[str], cut: frozenset
         bare_values=exposure.bare_values(graph, held),
         bare_gradients=exposure.bare_gradients(graph, active),
     )
+
+
+def _handed_on(
+    graph: Graph, values: set[str], arrivals: set[str], allowed: frozenset[str]
+) -> tuple[set[str], set[str], dict[Key, Handed]]:
+    """What has to be measured of some nodes, and what follows from that."""
+    handing = Handing(graph, allowed)
+    found: dict[Key, Handed] = {}
+    for what, ids, of in (("value", values, handing.value), ("grad", arrivals, handing.gradient)):
+        left = list(filter(None, ids))
+        while left:
+            id = left.pop()
+            handed = None if _stacks(graph.node(id)) else of(id)
+            if handed:
+                found[what, id] = handed
+                ids.discard(id)
+                left += {handed.first, handed.rest} - ids
+                ids |= {handed.first, handed.rest}
+    return values, arrivals, found
 
 
 def _chosen(graph: Graph, keys: Iterable[str]) -> Iterable[Node]:
@@ -143,18 +170,6 @@ def _chosen(graph: Graph, keys: Iterable[str]) -> Iterable[Node]:
             yield graph.node(key)
 
 
-def recorded(graph: Graph, node: Node) -> str:
-    """The node whose array holds this node's values: what a loop passes in unchanged is recorded once, outside."""
-    while node.kind in ("shared", "slice"):
-        if not node.inputs:
-            return ""
-        node = graph.node(node.inputs[0])
-    return node.id
-
-
-SAME = frozenset({"reshape", "transpose", "squeeze", "expand_dims", "rev", "copy", "copy_p", "name"})
-"""Operations that say the same numbers again, each once."""
-
 STACKED = 2**22
 """How many entries of a loop's iterations are kept to be measured together; of more, each iteration's are by itself."""
 
@@ -163,62 +178,6 @@ ONE_BY_ONE = 2**5
 
 BRANCHED = 2**12
 """The same for what a branch or a while_loop hands out, which is copied on its way."""
-
-
-def measured(graph: Graph, node: Node) -> str:
-    """The node whose statistics are this node's too: what it repeats, if it does nothing else."""
-    node = graph.node(recorded(graph, node) or node.id)
-    node = graph.node(graph.returned(node.id) or node.id)
-    while node.op in SAME | {"broadcast_in_dim", "stop_gradient"} and node.inputs and 0 not in node.shape:
-        source = graph.node(node.inputs[0])
-        if (source.dtype, source.places) != (node.dtype, node.places):
-            break
-        node = graph.node(recorded(graph, source) or source.id)
-    return recorded(graph, node)
-
-
-def arrived(graph: Graph, node: Node, allowed: Collection[str]) -> str:
-    """The node whose gradient has the same entries, in another order perhaps, or fewer times each: the last on a way
-    without forks.
-    """
-    found = node
-    while len(consumers := graph.consumers(node.id)) == 1 and consumers[0] in graph:
-        after = graph.node(consumers[0])
-        alike = (after.dtype, after.places) == (node.dtype, node.places) and after.inputs.count(node.id) == 1
-        unmixed = after.op == "add" and after.shape == node.shape
-        widened = after.op == "broadcast_in_dim" and math.prod(after.shape) == math.prod(node.shape)
-        repeated = after.op == "reduce_sum" and 0 not in node.shape
-        handed_on = after.op in SAME or unmixed or widened or repeated
-        if not (alike and handed_on):
-            break
-        node = after
-        found = node if node.id in allowed else found
-    return found.id
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Sources:
-    """For each node the one whose statistics are its own; looked up once for all steps of a compiled program."""
-
-    graph: Graph
-    arrivals: frozenset[str]
-    """Nodes whose gradients were measured."""
-    _found: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict, init=False, repr=False)
-    _entries: dict[str, int] = dataclasses.field(default_factory=dict, init=False, repr=False)
-
-    def of(self, what: str, node: Node) -> str:
-        """Its id, for the node's ``"value"`` or its ``"grad"``."""
-        key = what, node.id
-        if key not in self._found:
-            found = measured(self.graph, node) if what == "value" else arrived(self.graph, node, self.arrivals)
-            self._found[key] = found
-        return self._found[key]
-
-    def entries(self, node: Node) -> int:
-        """How many numbers a node has, over all iterations."""
-        if node.id not in self._entries:
-            self._entries[node.id] = math.prod((*node.iterations, *node.shape))
-        return self._entries[node.id]
 
 
 def _itself(graph: Graph, node: Node) -> str:

@@ -16,7 +16,8 @@ from engine import stats
 from engine.errors import EngineError, NoGradientError, NotExecutedError, UnknownNodeError
 from engine.graph import OUTPUT, Graph, Node, shape_text
 from engine.packing import Key, Layout, unpack
-from engine.probe import Plan, Sources, blocked, has_gradient, recorded, use
+from engine.probe import Plan, blocked, has_gradient, use
+from engine.sources import Sources, recorded
 from engine.text import MOST, short, table
 
 Array = Any
@@ -273,7 +274,7 @@ class Reading:
             if what == "grad" and node.id in self.plan.still:
                 return self._nothing(node), node
             source = self._sources.of(what, node)
-            rows = self._rows.get((what, source))
+            rows = self._rows_of((what, source))
             return None if rows is None else (rows, self.graph.node(source))
         source = recorded(self.graph, node) if what == "value" else node.id
         array = (self.values if what == "value" else self.grads).get(source)
@@ -282,6 +283,13 @@ class Reading:
         array = self._value(node) if what == "value" else array
         xp: ModuleType = jnp if isinstance(array, jax.core.Tracer) else np
         return stats.measure(xp.asarray(array), xp, array.ndim - len(node.shape)), node
+
+    def _rows_of(self, key: Key) -> Array | None:
+        """Rows of a node that was measured, or whose iterations hand on what was."""
+        if (handed := self._sources.handed.get(key)) is None:
+            return self._rows.get(key)
+        first, rest = (self._rows_of((key[0], id)) for id in (handed.first, handed.rest))
+        return None if first is None or rest is None else handed.rows(first, rest, self._xp)
 
     def _nothing(self, node: Node) -> Array:
         """Rows of statistics of zeros."""
@@ -294,7 +302,7 @@ class Reading:
 
     @cached_property
     def _sources(self) -> Sources:
-        return Sources(self.graph, frozenset(id for (what, id), _ in self.layout if what == "grad"))
+        return Sources(self.graph, frozenset(key for key, _ in self.layout), dict(self.plan.handed))
 
     def _stats(self, node: Node, rows: Array, kept: Node) -> dict[str, Any]:
         """Statistics of a node over the loops around it, from rows that are kept for the node ``kept``."""
@@ -366,8 +374,7 @@ class _Fixed:
     def fields(self) -> dict[str, Any]:
         """All fields but those."""
         empty: dict[str, Any] = {name: None if name == "factor" else {} for name in _ARRAYS}
-        own = {"graph": self.graph, "plan": self.plan, "layout": self.layout}
-        return empty | own | {"_sources": self.sources}
+        return {**empty, "graph": self.graph, "plan": self.plan, "layout": self.layout, "_sources": self.sources}
 
 
 def _flatten(reading: Reading) -> tuple[tuple[Any, ...], _Fixed]:
@@ -386,8 +393,7 @@ def _unflatten(fixed: _Fixed, arrays: Iterable[Any]) -> Reading:
     reading = object.__new__(Reading)
     own = reading.__dict__
     own.update(fixed.fields)
-    for name, kept in zip(fixed.present, arrays, strict=True):
-        own[name] = kept
+    own.update(zip(fixed.present, arrays, strict=True))
     return reading
 
 

@@ -29,6 +29,7 @@ from engine.packing import Part, Piece
 from engine.probe import Plan
 from engine.reading import Reading
 from engine.sampling import Sample
+from engine.sources import Handed
 
 Array = Any
 Header = dict[str, Any]
@@ -37,7 +38,8 @@ COMMANDED = 0
 """In place of how often a loop is looked at: it isn't one of one's own, and all of its steps are known."""
 
 _LENGTHS = struct.Struct("<IQ")
-_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Edge, Graph, Literal, Node, Part, Piece, Place, Plan, Scope)}
+_TYPES = (Edge, Graph, Handed, Literal, Node, Part, Piece, Place, Plan, Scope)
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in _TYPES}
 _PARTS = ("whole", "branches", "counts", "packed")
 
 

@@ -1,0 +1,166 @@
+"""For each node the one whose array, or whose statistics, are its own too, so that nothing is measured twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+from engine.graph import Graph, Node
+
+Array = Any
+Key = tuple[str, str]
+"""``("value", id)`` or ``("grad", id)``."""
+
+SAME = frozenset({"reshape", "transpose", "squeeze", "expand_dims", "rev", "copy", "copy_p", "name"})
+"""Operations that say the same numbers again, each once."""
+
+
+def recorded(graph: Graph, node: Node) -> str:
+    """The node whose array holds this node's values: what a loop passes in unchanged is recorded once, outside."""
+    while node.kind in ("shared", "slice"):
+        if not node.inputs:
+            return ""
+        node = graph.node(node.inputs[0])
+    return node.id
+
+
+def measured(graph: Graph, node: Node) -> str:
+    """The node whose statistics are this node's too: what it repeats, if it does nothing else."""
+    node = graph.node(recorded(graph, node) or node.id)
+    node = graph.node(graph.returned(node.id) or node.id)
+    while node.op in SAME | {"broadcast_in_dim", "stop_gradient"} and node.inputs and 0 not in node.shape:
+        source = graph.node(node.inputs[0])
+        if (source.dtype, source.places) != (node.dtype, node.places):
+            break
+        node = graph.node(recorded(graph, source) or source.id)
+    return recorded(graph, node)
+
+
+def arrived(graph: Graph, node: Node, allowed: Collection[str]) -> str:
+    """The node whose gradient has the same entries, in another order perhaps, or fewer times each: the last on a way
+    without forks.
+    """
+    found = node
+    while len(consumers := graph.consumers(node.id)) == 1 and consumers[0] in graph:
+        after = graph.node(consumers[0])
+        alike = (after.dtype, after.places) == (node.dtype, node.places) and after.inputs.count(node.id) == 1
+        unmixed = after.op == "add" and after.shape == node.shape
+        widened = after.op == "broadcast_in_dim" and math.prod(after.shape) == math.prod(node.shape)
+        repeated = after.op == "reduce_sum" and 0 not in node.shape
+        handed_on = after.op in SAME or unmixed or widened or repeated
+        if not (alike and handed_on):
+            break
+        node = after
+        found = node if node.id in allowed else found
+    return found.id
+
+
+@dataclasses.dataclass(frozen=True)
+class Handed:
+    """A node of a loop that has in each iteration what another has in the one before, or after."""
+
+    first: str
+    """The node outside whose statistics stand at the end of the row that the other one doesn't reach."""
+    rest: str
+    """The other one."""
+    ahead: bool
+    """Whether ``first`` stands in front."""
+
+    def rows(self, first: Array, rest: Array, xp: ModuleType) -> Array:
+        """What there is for each iteration, ``(..., iterations, n)``, from what there is of the two."""
+        ends = first[..., None, :]
+        if self.ahead:
+            return xp.concatenate([ends, rest], axis=-2)[..., :-1, :]
+        return xp.concatenate([rest, ends], axis=-2)[..., 1:, :]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Handing:
+    """What the iterations of a graph's loops hand on to each other: going forward the state that one receives is what
+    the one before made; coming back, what arrives at a state that nothing else uses is what the next one sends.
+    """
+
+    graph: Graph
+    allowed: frozenset[str]
+    """Nodes that a gradient comes back to."""
+
+    @cached_property
+    def _carries(self) -> dict[str, list[str]]:
+        """For each node that ends an iteration the carries that it becomes."""
+        found: dict[str, list[str]] = {}
+        for edge in self.graph.edges:
+            if edge.kind == "carry":
+                found.setdefault(edge.source, []).append(edge.target)
+        return found
+
+    @cached_property
+    def _ends(self) -> dict[str, str]:
+        return {carry: end for end, carries in self._carries.items() for carry in carries}
+
+    @cached_property
+    def _outs(self) -> dict[str | None, str]:
+        """For each carry the output of the loop that it ends as."""
+        return {self.graph.carried(node.id): node.id for node in self.graph.nodes if node.kind == "loop"}
+
+    def value(self, id: str) -> Handed | None:
+        """Where a carry's values are measured in any case."""
+        carry = self.graph.node(id)
+        if id not in self._ends or not carry.inputs:
+            return None
+        first, rest = (measured(self.graph, self.graph.node(source)) for source in (carry.inputs[0], self._ends[id]))
+        return self._handed(carry, first, rest, not self.graph.reverse(id))
+
+    def gradient(self, id: str) -> Handed | None:
+        """The same of the gradient of what an iteration ends with."""
+        carries = self._carries.get(id, [])
+        if len(carries) != 1 or len(self.graph.consumers(id)) != 1:
+            return None
+        (carry,), out = carries, self._outs.get(carries[0])
+        if carry not in self.allowed or out not in self.allowed or out is None:
+            return None
+        first, rest = (arrived(self.graph, self.graph.node(source), self.allowed) for source in (out, carry))
+        return self._handed(self.graph.node(id), first, rest, self.graph.reverse(carry))
+
+    def _handed(self, node: Node, first: str, rest: str, ahead: bool) -> Handed | None:
+        if not first or not rest or (node.id in self._ends and node.id in self._carries):  # handed on as it is
+            return None
+        before, other = self.graph.node(first), self.graph.node(rest)
+        sizes = {math.prod(each.shape) for each in (node, before, other)}
+        fits = len(sizes) == 1 and node.dtype == before.dtype == other.dtype
+        stands = other.places == node.places and before.places == node.places[:-1]
+        known = rest in self._ends if node.id in self._ends else rest in self._carries  # from the same loop again
+        return Handed(first, rest, ahead) if fits and stands and not known else None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sources:
+    """For each node the one whose statistics are its own; looked up once for all steps of a compiled program."""
+
+    graph: Graph
+    kept: frozenset[Key]
+    """What was measured."""
+    handed: Mapping[Key, Handed]
+    _found: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict, init=False, repr=False)
+    _entries: dict[str, int] = dataclasses.field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def _arrivals(self) -> frozenset[str]:
+        return frozenset(id for what, id in (*self.kept, *self.handed) if what == "grad")
+
+    def of(self, what: str, node: Node) -> str:
+        """Its id, for the node's ``"value"`` or its ``"grad"``."""
+        key = what, node.id
+        if key not in self._found:
+            found = measured(self.graph, node) if what == "value" else arrived(self.graph, node, self._arrivals)
+            self._found[key] = found
+        return self._found[key]
+
+    def entries(self, node: Node) -> int:
+        """How many numbers a node has, over all iterations."""
+        if node.id not in self._entries:
+            self._entries[node.id] = math.prod((*node.iterations, *node.shape))
+        return self._entries[node.id]

@@ -1,0 +1,192 @@
+"""What isn't measured because another node has the same numbers: in another shape, or an iteration earlier."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import engine
+from engine import kernel
+from engine.grad import Asked
+from engine.probe import STATS, Probe, resolve
+from engine.sources import Handed
+from engine.stats import ROW
+from engine.trace import program
+
+RNG = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+W, H, XS = normal(40, 40) / 6, normal(3, 40), normal(5, 3, 40)
+
+
+def cell(w, h, x):
+    return jnp.tanh(h @ w + x)
+
+
+def unrolled(w, h, xs, **how):
+    return lax.scan(lambda h, x: (cell(w, h, x), None), h, xs, **how)[0]
+
+
+def forwards(w, h, xs):
+    return jnp.sum(unrolled(w, h, xs) ** 2)
+
+
+def backwards(w, h, xs):
+    return jnp.sum(unrolled(w, h, xs, reverse=True) ** 2)
+
+
+def stacked(w, h, xs):
+    last, all = lax.scan(lambda h, x: (cell(w, h, x),) * 2, h, xs)
+    return jnp.sum(last**2) + jnp.sum(all)
+
+
+def two_states(w, h, xs):
+    def step(state, x):
+        h, c = state
+        c = c * 0.5 + jnp.tanh(h @ w + x)
+        return (jnp.tanh(c), c), None
+
+    h, c = lax.scan(step, (h, h * 2), xs)[0]
+    return jnp.sum(h * c)
+
+
+def swapped(w, h, xs):
+    def step(state, x):
+        return (state[1], cell(w, state[0], x)), None
+
+    return jnp.sum(lax.scan(step, (h, h), xs)[0][0] ** 2)
+
+
+def counted(w, h, xs):
+    def step(state, x):
+        return (cell(w, state[0], x), state[1] + 1.0), None
+
+    return jnp.sum(lax.scan(step, (h, 0.0), xs)[0][0] ** 2)
+
+
+def thrown_away(w, h, xs):
+    """Nothing comes back to the last state."""
+    return jnp.sum(lax.scan(lambda h, x: (cell(w, h, x), jnp.sum(h @ w)), h, xs)[1] ** 2)
+
+
+def nested(w, h, xs):
+    return jnp.sum(lax.scan(lambda h, _: (unrolled(w, h, xs), None), h, None, length=2)[0] ** 2)
+
+
+def in_a_branch(w, h, xs):
+    return lax.cond(jnp.sum(h) > -1e9, lambda: forwards(w, h, xs), lambda: jnp.sum(w))
+
+
+PROGRAMS = [forwards, backwards, stacked, two_states, swapped, counted, thrown_away, nested, in_a_branch]
+
+
+@pytest.fixture(autouse=True)
+def _by_itself(monkeypatch):
+    """Each iteration is measured by itself, as where the library is."""
+    monkeypatch.setattr("engine.probe.STACKED", 0)
+
+
+def watched(fun, probe):
+    return jax.jit(lambda *args: engine.value_and_grad(fun, argnums=(0, 1, 2), probe=probe)(*args)[2])(W, H, XS)
+
+
+def planned(fun, probe=STATS):
+    graph = program(fun, (W, H, XS), {}).graph
+    return graph, resolve(graph, probe, graph.inputs)
+
+
+def handed(fun, probe=STATS):
+    graph, plan = planned(fun, probe)
+    return {(what, graph.node(id).kind): found for (what, id), found in plan.handed}
+
+
+@pytest.mark.parametrize("fun", PROGRAMS, ids=lambda fun: fun.__name__)
+def test_statistics_are_those_of_the_arrays(fun):
+    found, whole = watched(fun, "stats"), watched(fun, "full")
+    for node in found.graph.nodes:
+        if (ran := found.executed(node.id)) is not None and not np.all(ran):
+            continue
+        for what, wanted in whole.stats(node.id).items():
+            for name in ROW:
+                given = found.stats(node.id)[what][name]
+                np.testing.assert_allclose(given, wanted[name], rtol=1e-4, atol=1e-6, err_msg=f"{node} {what} {name}")
+
+
+@pytest.mark.parametrize("fun", [forwards, backwards, stacked, two_states, nested], ids=lambda fun: fun.__name__)
+def test_each_iteration_has_its_own(fun):
+    found, whole = watched(fun, "stats"), watched(fun, "full")
+    for (what, id), _ in found.plan.handed:
+        np.testing.assert_allclose(found.rows(id, what), whole.rows(id, what), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("fun", [forwards, backwards, stacked, nested], ids=lambda fun: fun.__name__)
+def test_a_state_is_measured_where_it_is_made(fun):
+    assert ("value", "carry") in handed(fun)
+
+
+def test_what_comes_back_to_a_state_is_measured_where_it_is_sent():
+    graph, plan = planned(forwards)
+    ((_, end),) = (key for key, _ in plan.handed if key[0] == "grad")
+    assert graph.node(end).op == "tanh"
+    assert end not in plan.grads
+
+
+def test_a_state_that_is_used_elsewhere_has_a_gradient_of_its_own():
+    assert not any(what == "grad" for what, _ in handed(stacked))
+
+
+def test_states_that_change_places_are_measured():
+    graph, plan = planned(swapped)
+    ends = {edge.target: edge.source for edge in graph.edges if edge.kind == "carry"}
+    (other,) = (carry for carry, end in ends.items() if graph.node(end).kind == "carry")
+    assert ("value", other) not in dict(plan.handed)
+
+
+def test_going_backwards_the_first_state_stands_last():
+    assert [dict(planned(fun)[1].handed)[key].ahead for fun in (forwards, backwards) for key in keys(fun)] == [
+        True,
+        False,
+    ]
+
+
+def keys(fun):
+    return [key for key, _ in planned(fun)[1].handed if key[0] == "value"]
+
+
+def test_what_a_probe_leaves_out_is_measured_where_it_is_needed():
+    graph, _ = planned(forwards)
+    (carry,) = (node.id for node in graph.nodes if node.kind == "carry")
+    reading = watched(forwards, Probe(nodes=(carry,), what=("value",), how="stats"))
+    whole = watched(forwards, "full")
+    assert reading.stats(carry)["value"]["rms"] == pytest.approx(whole.stats(carry)["value"]["rms"], rel=1e-5)
+
+
+def test_rows_move_by_one():
+    first, rest = np.array([[0.0]]), np.array([[[1.0], [2.0], [3.0]]])
+    assert Handed("a", "b", ahead=True).rows(first, rest, np).ravel().tolist() == [0, 1, 2]
+    assert Handed("a", "b", ahead=False).rows(first, rest, np).ravel().tolist() == [2, 3, 0]
+    assert Handed("a", "b", ahead=True).rows(first, rest[:, :0], np).shape == (1, 0, 1)
+
+
+def test_an_array_of_a_loop_that_is_kept_whole_is_not_handed_on(monkeypatch):
+    monkeypatch.setattr("engine.probe.STACKED", 2**22)
+    monkeypatch.setattr(kernel, "available", lambda: False)
+    assert not handed(forwards)
+
+
+def test_one_reading_of_many_has_rows_for_each():
+    def read(h):
+        return engine.grad.run(program(forwards, (W, h, XS), {}), (W, h, XS), Asked(probe=STATS))[2]
+
+    starts = normal(2, 3, 40)
+    many = jax.vmap(read)(starts)
+    for (what, id), _ in many.plan.handed:
+        for place, start in enumerate(starts):
+            np.testing.assert_allclose(many.rows(id, what)[place], read(start).rows(id, what), rtol=1e-4, atol=1e-6)
