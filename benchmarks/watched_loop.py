@@ -1,10 +1,11 @@
 """What ``explorer.watch`` costs a training loop, as a multiple of the same loop without it.
 
 Run: ``nice python -m benchmarks.watched_loop [workload …]``. The watched loop is sampled every ten steps, its page is
-served by the process that ``watch`` starts, and nobody has it open. Costs are CPU time of this process, all its
-threads, in blocks of steps that take turns; each figure is the median over the rounds of its quotient with the bare
-block of the same round. The control is the bare step, compiled once more. The last column says whether the parameters
-at the end are those of the bare loop, bit for bit, or to rounding (README says when). Status 1 where a goal is missed.
+served by the process that ``watch`` starts, and nobody has it open. Costs are CPU time of this process, all its threads
+(of the clock where an accelerator computes), in blocks of steps that take turns; each figure is the median over the
+rounds of its quotient with the bare block of the same round. The control is the bare step, compiled once more. The last
+column says whether the parameters at the end are those of the bare loop, bit for bit, or to rounding (README says when).
+Status 1 where a goal is missed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 import optax
 
 import explorer
+from benchmarks.watching import seconds
 from benchmarks.workloads import Workload, digits, transformer
 
 ROUNDS = 15
@@ -57,13 +59,6 @@ class Loop:
             *state, _ = self.step(*self.state, *self.batch)
             self.state = tuple(state)
         jax.block_until_ready(self.state)
-
-
-def seconds(loop: Loop, count: int, clock: Callable[[], float] = time.process_time) -> float:
-    """What some steps take."""
-    start = clock()
-    loop.steps(count)
-    return clock() - start
 
 
 def measured(workload: Workload, watcher: Any) -> dict[str, float]:

@@ -61,7 +61,7 @@ def held_values(graph: Graph) -> frozenset[str]:
     return frozenset(id for id in found if graph.node(id).kind in _GIVEN or graph.node(id).dtype not in _HALVES)
 
 
-_GIVEN = ("input", "constant", "carry", "shared")
+_GIVEN = ("input", "constant", "carry")
 
 
 def _is_made(graph: Graph, node: Node) -> bool:

@@ -131,13 +131,13 @@ static void Take(const float* x, int64_t n, Around* found) { AroundFloats(x, n, 
 static void Take(const double* x, int64_t n, Around* found) { AroundDoubles(x, n, found); }
 
 // Adds to n entries those of y, from `at` on and from its start again. The sum may take the place of x.
-#define ADDED_OF(T, Name)                                                                                \
-  FOR_EACH_PROCESSOR static void Name(const T* x, const T* y, int64_t length, int64_t at, int64_t n, T* to) { \
-    for (int64_t i = 0; i < n; at = 0) {                                                                 \
-      const int64_t end = std::min(i + length - at, n);                                                  \
-      const T* from = y + at - i;                                                                        \
-      _Pragma("GCC ivdep") for (; i < end; ++i) to[i] = x[i] + from[i];                                  \
-    }                                                                                                    \
+#define ADDED_OF(T, Name)                                                                                      \
+  FOR_EACH_PROCESSOR static void Name(const T* x, const T* y, int64_t length, int64_t at, int64_t n, T* to) {  \
+    for (int64_t i = 0; i < n; at = 0) {                                                                       \
+      const int64_t end = std::min(i + length - at, n);                                                        \
+      const T* from = y + at - i;                                                                              \
+      _Pragma("GCC ivdep") for (; i < end; ++i) to[i] = x[i] + from[i];                                        \
+    }                                                                                                          \
   }
 
 ADDED_OF(float, AddedFloats)

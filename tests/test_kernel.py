@@ -104,6 +104,7 @@ def loss(w, x):
     return jnp.mean(last**2) + jnp.sum(all) * 1e-3
 
 
+@pytest.mark.exact
 def test_a_step_reads_the_same_with_it_and_without(monkeypatch):
     args = RNG.normal(size=(60, 60)).astype(np.float32) / 8, RNG.normal(size=(5, 40, 60)).astype(np.float32)
 

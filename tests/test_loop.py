@@ -83,6 +83,7 @@ def test_norms_are_those_of_each_step(bare, found):
     np.testing.assert_allclose(records.updates, list(map(length, moved)), rtol=1e-3)
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("counts", [(1,) * 60, (7, 53), (59, 1), (20, 40)])
 def test_parameters_are_the_same_bits_however_steps_are_divided(watching, counts):
     whole, (record,) = divided(watching, ADAM, 60, every=7)

@@ -89,6 +89,7 @@ def watched_run(by=None, every=5, **options):
     return watched, found
 
 
+@pytest.mark.exact
 def test_a_sampled_loop_trains_to_the_last_bit_as_without(unwatched):
     assert_same(watched_run()[1], unwatched)
 
@@ -119,6 +120,7 @@ def test_a_sample_tells_how_far_the_step_moved_each_parameter(unwatched, donated
     np.testing.assert_allclose(sample.moved, wanted, rtol=1e-5)
 
 
+@pytest.mark.exact
 def test_a_full_reading_comes_when_it_is_asked_for(unwatched):
     watched = Watched()
     watched.sampler.full = True
@@ -128,6 +130,7 @@ def test_a_full_reading_comes_when_it_is_asked_for(unwatched):
     assert_same(found, unwatched)
 
 
+@pytest.mark.exact
 def test_a_full_reading_brings_the_parameters_after_its_update(unwatched):
     watched = Watched()
     watched.sampler.full = True
@@ -138,6 +141,7 @@ def test_a_full_reading_brings_the_parameters_after_its_update(unwatched):
     assert_same(first.reading.value("params.first"), unwatched[0][0]["first"])
 
 
+@pytest.mark.exact
 def test_a_step_compiled_by_jax_alone_is_sampled_too(unwatched):
     watched, found = watched_run(by=jax.jit)
     assert_same(found, unwatched)
@@ -145,6 +149,7 @@ def test_a_step_compiled_by_jax_alone_is_sampled_too(unwatched):
     assert [float(sample.loss) for sample in watched.samples] == [found[1][step] for step in watched.steps]
 
 
+@pytest.mark.exact
 def test_a_step_that_nobody_compiles_is_sampled_too():
     step, memory = step_of(jax.value_and_grad(loss))
     wanted = train(step, memory)
@@ -186,6 +191,7 @@ def test_nobody_listens_any_more():
     assert watched.samples == []
 
 
+@pytest.mark.exact
 def test_a_loss_that_cannot_be_read_is_trained_all_the_same(unwatched, monkeypatch):
     def refuse(*args):
         raise EngineError("It can't be read.")

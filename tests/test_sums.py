@@ -98,6 +98,7 @@ def summed(fun):
     return [int(count) for found in re.findall(r"terms = dense<\[?([\d, ]+)\]?>", text) for count in found.split(",")]
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("fun", PROGRAMS, ids=lambda fun: fun.__name__)
 def test_a_sum_reads_as_the_array_does(fun):
     value, grads, reading = watched(fun, "stats")(W, B)

@@ -223,6 +223,8 @@ function drawEvents(context, area, plot, state, ink) {
 
 function spokenSeries(state, lines, measure) {
   const step = stepOf(state);
+  const [{ run }] = lines;
+  const column = run.columnOf(step);
   const at = (line) => line.run.columnOf(step);
   const ages = lines.map((line) => ageOf(line, at(line)));
   const same = ages.every((age) => age === ages[0]); // then it is said once
@@ -233,17 +235,16 @@ function spokenSeries(state, lines, measure) {
       const values = lines.filter(({ part }) => part === line.part).map((own) => told(lastOf(own, at(own))[0]) + (same ? "" : ageOf(own, at(own))));
       return `${several ? PARTS[line.part] : measure} ${values.join(" vs ")}`;
     });
+  if (lines.every((line) => line.run === run)) parts[0] += extent(lines[0], column);
   if (same) parts[parts.length - 1] += ages[0];
-  const run = lines[0].run;
-  const column = run.columnOf(step);
   const events = run.events.filter(([when]) => when >= run.starts[column] && when <= run.ends[column]).map(([, what]) => translated(what));
-  return [t("step {step}", { step: stepsOf(run, column) }), ...parts, ...(state.hover === null ? [] : events), ...extent(lines[0], column)].join(" · ");
+  return [t("step {step}", { step: stepsOf(run, column) }), ...parts, ...(state.hover === null ? [] : events)].join(" · ");
 }
 
-/** What a column of several steps went through. */
+/** What a column of several steps went through, in brackets. */
 function extent({ values }, column) {
   const [low, high] = [values.low[column], values.high[column]];
-  return high > low && high < Infinity ? [t("between {low} and {high}", { low: told(low), high: told(high) })] : [];
+  return high > low && high < Infinity ? ` (${t("{low} to {high}", { low: told(low), high: told(high) })})` : "";
 }
 
 /** What is measured now and then speaks until the next time: the last value at or before a column, and its column. */
