@@ -4,7 +4,7 @@ Run: ``nice python -m benchmarks.watched_loop [workload …]``. The watched loop
 served by the process that ``watch`` starts, and nobody has it open. Costs are CPU time of this process, all its threads
 (of the clock where an accelerator computes), in blocks of steps that take turns; each figure is the median over the
 rounds of its quotient with the bare block of the same round. The control is the bare step, compiled once more. The last
-column says whether the parameters at the end are those of the bare loop, bit for bit, or to rounding (README says when).
+column says whether the parameters at the end are those of the bare loop, bit for bit or to rounding (README says when).
 Status 1 where a goal is missed.
 """
 
