@@ -4,9 +4,10 @@ Run: ``nice python -m benchmarks.growth [NODES …]``: 100, 1,000 and 10,000 if 
 The program is rows of ten layers of 16 tanh units side by side. In one long chain all memory is used over again, and
 XLA's CPU runtime orders each pair of uses: bare rows it compiles in less than half the time of a chain.
 
-Seconds are CPU time of the process. ``step`` is what watching everything by statistics adds to a step, ``trace`` what
-JAX and the engine take until XLA has the program, ``compile`` what XLA takes for it. To each is fitted the power of the
-number of nodes; status 1 where a step or a trace grows faster than :data:`STRAIGHT`, and faster than the bare one.
+Seconds are CPU time of the process; those of a step on an accelerator, of the clock. ``step`` is what watching
+everything by statistics adds to a step, ``trace`` what JAX and the engine take until XLA has the program, ``compile``
+what XLA takes for it. To each is fitted the power of the number of nodes; status 1 where a step or a trace grows faster
+than :data:`STRAIGHT`, and faster than the bare one.
 """
 
 from __future__ import annotations

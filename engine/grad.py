@@ -15,11 +15,12 @@ from jax import lax
 from engine import compat, scaling
 from engine.errors import NotDifferentiableError, NotScalarError
 from engine.graph import Graph
-from engine.packing import Found, Key, gathered, pack
+from engine.packing import Found, gathered, pack
 from engine.probe import FULL, Plan, Probe, as_probe, resolve
 from engine.program import Step
 from engine.reading import Reading
 from engine.rows import apart, is_table
+from engine.sources import Key
 from engine.tape import Override, Record, Sinks, Tape, override
 from engine.trace import Arguments, Program, program
 
@@ -90,7 +91,8 @@ def run(
     given = {override(id): change for id, change in overrides.items()}
 
     def attempt(cut: frozenset[str]) -> Any:
-        return _differentiate(traced, wanted, resolve(traced.graph, asked.probe, starts, cut), given, asked.factor)
+        plan = resolve(traced.graph, asked.probe, starts, cut, frozenset(overrides))
+        return _differentiate(traced, wanted, plan, given, asked.factor)
 
     outs, gradients, reading = _with_detours(attempt, traced, starts)
     value = jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(traced.returned), outs)

@@ -190,6 +190,15 @@ class Graph:
         return {e.source: e.target for e, within in looks if (within.kind, within.owner) == ("custom", e.target)}
 
     @cached_property
+    def _carries(self) -> dict[str, list[str]]:
+        """For each scan its carries, in order."""
+        found: dict[str, list[str]] = {}
+        for node in self.nodes:
+            if node.kind == "carry":
+                found.setdefault(node.places[-1].owner, []).append(node.id)
+        return found
+
+    @cached_property
     def _scopes(self) -> dict[str, Scope]:
         return {scope.id: scope for scope in self.scopes}
 
@@ -249,7 +258,7 @@ class Graph:
     def carried(self, key: str) -> str | None:
         """Id of the carry that the iterations of a scan receive, for the output of the scan that it ends as."""
         out = self.node(key)
-        entries = [n.id for n in self.nodes if n.kind == "carry" and n.places[-1].owner == out.equation]
+        entries = self._carries.get(out.equation, ())
         number = int(out.id[len(out.equation) + 1 :] or 0)
         return entries[number] if number < len(entries) else None
 

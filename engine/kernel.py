@@ -37,7 +37,7 @@ class Sum(NamedTuple):
     """An array that no memory has: the sum, from the left, of some that memory has."""
 
     terms: tuple[Array, ...]
-    """The first has the sum's shape; the others too, or one of its last axes alone, with ones in front."""
+    """The first has the sum's shape; the others too, or as many of its last axes, perhaps with ones in front."""
 
     @property
     def shape(self) -> tuple[int, ...]:

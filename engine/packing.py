@@ -22,12 +22,10 @@ import numpy as np
 from jax import lax
 
 from engine import compat, kernel, stats
+from engine.sources import Key
 
 Array = Any
 K = TypeVar("K")
-Key = tuple[str, str]
-"""``("value", id)`` or ``("grad", id)``; whole arrays leave as ``("use", key)`` too."""
-
 SMALL = 2048
 """Up to so many entries leave as they are."""
 

@@ -74,6 +74,8 @@ class Plan:
     """Nodes that depend on an argument that is differentiated."""
     still: frozenset[str] = frozenset()
     """Of statistics: nodes that nothing comes back to, because no way of derivatives leads on to the loss."""
+    given: frozenset[str] = frozenset()
+    """Nodes that other numbers stand in for, so that what is before them has none of theirs."""
     handed: tuple[tuple[Key, Handed], ...] = ()
     """Of statistics: what isn't measured, because an iteration hands it on to the next, where it is."""
     cut: frozenset[str] = frozenset()
@@ -93,7 +95,13 @@ class Plan:
         return dataclasses.replace(self, grads=frozenset(), uses=frozenset())
 
 
-def resolve(graph: Graph, probe: Probe, arguments: Iterable[str], cut: frozenset[str] = frozenset()) -> Plan:
+def resolve(
+    graph: Graph,
+    probe: Probe,
+    arguments: Iterable[str],
+    cut: frozenset[str] = frozenset(),
+    given: frozenset[str] = frozenset(),
+) -> Plan:
     """Which nodes a probe means on a graph.
 
     Args:
@@ -101,6 +109,7 @@ def resolve(graph: Graph, probe: Probe, arguments: Iterable[str], cut: frozenset
         probe: what to watch.
         arguments: ids of the argument leaves that are differentiated.
         cut: ids of equations that turned out to have no derivative.
+        given: ids of nodes that other numbers stand in for.
 
     Raises:
         UnknownNodeError: the probe names a node that the graph doesn't have.
@@ -113,24 +122,27 @@ def resolve(graph: Graph, probe: Probe, arguments: Iterable[str], cut: frozenset
     readable = _unhindered(graph, unread)
     floating = readable & {node.id for node in chosen}
     full = probe.how == "full"
-    source, arrival = (recorded, _itself) if full else (measured, partial(arrived, allowed=readable))
+    itself, another = (
+        (recorded, _itself),
+        (partial(measured, given=given), partial(arrived, allowed=readable, given=given)),
+    )
+    source, arrival = itself if full else another
     values = {source(graph, graph.node(id)) for id in ids} if "value" in probe.what else set()
     told = not full and "value" in probe.what  # a reading of nothing but zeros wouldn't say for how many examples
     live = upstream(graph, graph.outputs[:1])
     still = frozenset() if not told else _filled(graph, floating - live)
-    arrivals = {arrival(graph, graph.node(id)) for id in floating - still}
-    handed: dict[Key, Handed] = {}
-    if not full:
-        values, arrivals, handed = _handed_on(graph, values, arrivals, readable & live)
-    shared = frozenset(_shared_uses(graph, floating)) if full else frozenset()
     backward = not {"grad", "contributions"}.isdisjoint(probe.what)
+    arrivals = {arrival(graph, graph.node(id)) for id in floating - still} if backward else set()
+    handed = {} if full else _handed_on(Handing(graph, readable & live, given), values, arrivals)
+    shared = frozenset(_shared_uses(graph, floating)) if full else frozenset()
     held = exposure.held_values(graph)
     return Plan(
         values=frozenset(filter(None, values)),
-        grads=frozenset(arrivals) if backward else frozenset(),
+        grads=frozenset(arrivals),
         uses=shared if "contributions" in probe.what else frozenset(),
         how=probe.how,
         active=active,
+        given=given,
         handed=tuple(sorted(handed.items())),
         still=still if backward else frozenset(),
         cut=cut,
@@ -142,23 +154,20 @@ def resolve(graph: Graph, probe: Probe, arguments: Iterable[str], cut: frozenset
     )
 
 
-def _handed_on(
-    graph: Graph, values: set[str], arrivals: set[str], allowed: frozenset[str]
-) -> tuple[set[str], set[str], dict[Key, Handed]]:
-    """What has to be measured of some nodes, and what follows from that."""
-    handing = Handing(graph, allowed)
+def _handed_on(handing: Handing, values: set[str], arrivals: set[str]) -> dict[Key, Handed]:
+    """What follows from other statistics, out of what was to be measured: it is taken away, and the others added."""
     found: dict[Key, Handed] = {}
     for what, ids, of in (("value", values, handing.value), ("grad", arrivals, handing.gradient)):
         left = list(filter(None, ids))
         while left:
             id = left.pop()
-            handed = None if _stacks(graph.node(id)) else of(id)
+            handed = None if _stacks(handing.graph.node(id)) else of(id)
             if handed:
                 found[what, id] = handed
                 ids.discard(id)
                 left += {handed.first, handed.rest} - ids
                 ids |= {handed.first, handed.rest}
-    return values, arrivals, found
+    return found
 
 
 def _chosen(graph: Graph, keys: Iterable[str]) -> Iterable[Node]:

@@ -15,9 +15,9 @@ import numpy as np
 from engine import stats
 from engine.errors import EngineError, NoGradientError, NotExecutedError, UnknownNodeError
 from engine.graph import OUTPUT, Graph, Node, shape_text
-from engine.packing import Key, Layout, unpack
+from engine.packing import Layout, unpack
 from engine.probe import Plan, blocked, has_gradient, use
-from engine.sources import Sources, recorded
+from engine.sources import Key, Sources, recorded
 from engine.text import MOST, short, table
 
 Array = Any
@@ -302,7 +302,7 @@ class Reading:
 
     @cached_property
     def _sources(self) -> Sources:
-        return Sources(self.graph, frozenset(key for key, _ in self.layout), dict(self.plan.handed))
+        return Sources(self.graph, frozenset(key for key, _ in self.layout), dict(self.plan.handed), self.plan.given)
 
     def _stats(self, node: Node, rows: Array, kept: Node) -> dict[str, Any]:
         """Statistics of a node over the loops around it, from rows that are kept for the node ``kept``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Collection, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from types import ModuleType
 from typing import Any
 
@@ -13,7 +13,7 @@ from engine.graph import Graph, Node
 
 Array = Any
 Key = tuple[str, str]
-"""``("value", id)`` or ``("grad", id)``."""
+"""``("value", id)`` or ``("grad", id)``; whole arrays leave a step as ``("use", key)`` too."""
 
 SAME = frozenset({"reshape", "transpose", "squeeze", "expand_dims", "rev", "copy", "copy_p", "name"})
 """Operations that say the same numbers again, each once."""
@@ -28,11 +28,15 @@ def recorded(graph: Graph, node: Node) -> str:
     return node.id
 
 
-def measured(graph: Graph, node: Node) -> str:
-    """The node whose statistics are this node's too: what it repeats, if it does nothing else."""
+def measured(graph: Graph, node: Node, given: Collection[str] = ()) -> str:
+    """The node whose statistics are this node's too: what it repeats, if it does nothing else, and isn't ``given``
+    other numbers.
+    """
     node = graph.node(recorded(graph, node) or node.id)
-    node = graph.node(graph.returned(node.id) or node.id)
-    while node.op in SAME | {"broadcast_in_dim", "stop_gradient"} and node.inputs and 0 not in node.shape:
+    returned = graph.returned(node.id)
+    node = node if returned is None or returned in given else graph.node(returned)
+    repeats = SAME | {"broadcast_in_dim", "stop_gradient"}
+    while node.op in repeats and node.id not in given and node.inputs and 0 not in node.shape:
         source = graph.node(node.inputs[0])
         if (source.dtype, source.places) != (node.dtype, node.places):
             break
@@ -40,9 +44,9 @@ def measured(graph: Graph, node: Node) -> str:
     return recorded(graph, node)
 
 
-def arrived(graph: Graph, node: Node, allowed: Collection[str]) -> str:
+def arrived(graph: Graph, node: Node, allowed: Collection[str], given: Collection[str] = ()) -> str:
     """The node whose gradient has the same entries, in another order perhaps, or fewer times each: the last on a way
-    without forks.
+    without forks, and before one that is ``given`` other numbers, past which nothing comes back.
     """
     found = node
     while len(consumers := graph.consumers(node.id)) == 1 and consumers[0] in graph:
@@ -52,7 +56,7 @@ def arrived(graph: Graph, node: Node, allowed: Collection[str]) -> str:
         widened = after.op == "broadcast_in_dim" and math.prod(after.shape) == math.prod(node.shape)
         repeated = after.op == "reduce_sum" and 0 not in node.shape
         handed_on = after.op in SAME or unmixed or widened or repeated
-        if not (alike and handed_on):
+        if not (alike and handed_on) or after.id in given:
             break
         node = after
         found = node if node.id in allowed else found
@@ -87,6 +91,8 @@ class Handing:
     graph: Graph
     allowed: frozenset[str]
     """Nodes that a gradient comes back to."""
+    given: frozenset[str] = frozenset()
+    """Nodes that other numbers stand in for: they are handed nothing, and send nothing back."""
 
     @cached_property
     def _carries(self) -> dict[str, list[str]]:
@@ -109,9 +115,10 @@ class Handing:
     def value(self, id: str) -> Handed | None:
         """Where a carry's values are measured in any case."""
         carry = self.graph.node(id)
-        if id not in self._ends or not carry.inputs:
+        if id not in self._ends or not carry.inputs or id in self.given:
             return None
-        first, rest = (measured(self.graph, self.graph.node(source)) for source in (carry.inputs[0], self._ends[id]))
+        sources = map(self.graph.node, (carry.inputs[0], self._ends[id]))
+        first, rest = (measured(self.graph, source, self.given) for source in sources)
         return self._handed(carry, first, rest, not self.graph.reverse(id))
 
     def gradient(self, id: str) -> Handed | None:
@@ -120,9 +127,10 @@ class Handing:
         if len(carries) != 1 or len(self.graph.consumers(id)) != 1:
             return None
         (carry,), out = carries, self._outs.get(carries[0])
-        if carry not in self.allowed or out not in self.allowed or out is None:
+        if out is None or not self.allowed.issuperset({carry, out}) or not self.given.isdisjoint({carry, out}):
             return None
-        first, rest = (arrived(self.graph, self.graph.node(source), self.allowed) for source in (out, carry))
+        sources = map(self.graph.node, (out, carry))
+        first, rest = (arrived(self.graph, source, self.allowed, self.given) for source in sources)
         return self._handed(self.graph.node(id), first, rest, self.graph.reverse(carry))
 
     def _handed(self, node: Node, first: str, rest: str, ahead: bool) -> Handed | None:
@@ -144,6 +152,8 @@ class Sources:
     kept: frozenset[Key]
     """What was measured."""
     handed: Mapping[Key, Handed]
+    given: frozenset[str] = frozenset()
+    """Nodes that other numbers stood in for."""
     _found: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict, init=False, repr=False)
     _entries: dict[str, int] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
@@ -155,8 +165,8 @@ class Sources:
         """Its id, for the node's ``"value"`` or its ``"grad"``."""
         key = what, node.id
         if key not in self._found:
-            found = measured(self.graph, node) if what == "value" else arrived(self.graph, node, self._arrivals)
-            self._found[key] = found
+            walk = measured if what == "value" else partial(arrived, allowed=self._arrivals)
+            self._found[key] = walk(self.graph, node, given=self.given)
         return self._found[key]
 
     def entries(self, node: Node) -> int:

@@ -134,9 +134,9 @@ static void Take(const double* x, int64_t n, Around* found) { AroundDoubles(x, n
 #define ADDED_OF(T, Name)                                                                                      \
   FOR_EACH_PROCESSOR static void Name(const T* x, const T* y, int64_t length, int64_t at, int64_t n, T* to) {  \
     for (int64_t i = 0; i < n; at = 0) {                                                                       \
-      const int64_t end = std::min(i + length - at, n);                                                        \
-      const T* from = y + at - i;                                                                              \
-      _Pragma("GCC ivdep") for (; i < end; ++i) to[i] = x[i] + from[i];                                        \
+      const int64_t m = std::min(length - at, n - i);                                                          \
+      _Pragma("GCC ivdep") for (int64_t j = 0; j < m; ++j) to[i + j] = x[i + j] + y[at + j];                   \
+      i += m;                                                                                                  \
     }                                                                                                          \
   }
 
@@ -248,6 +248,7 @@ static ffi::Error Statistics(ffi::Span<const int64_t> terms, ffi::Span<const int
   for (size_t k = 0, next = 0; k < terms.size(); ++k) {
     const bool parts = k == 0 && joined.size();
     const int64_t made = parts ? joined.size() : rows[k];
+    if (terms[k] < 1 || terms[k] > kTerms) return ffi::Error::InvalidArgument("1 to 4 terms are taken");
     Whole<ffi::NativeType<kType>> whole;
     for (; whole.count < terms[k]; ++whole.count) {
       const auto array = arrays.get<ffi::Buffer<kType>>(next++);

@@ -19,6 +19,12 @@ Terms = tuple[Array, ...]
 
 _RESHAPES = ("broadcast_in_dim", "reshape")
 
+SHORT = 16
+"""A term of fewer entries is added in pieces too small for a processor's vectors."""
+
+REPEATED = 256
+"""How many times such a one is repeated at most: beyond, it costs less to write the sum."""
+
 
 def terms(eqn: Any, outs: list[Array], known: Mapping[Any, Terms]) -> Terms:
     """The arrays in memory whose sum, from the left, an equation makes; itself where it only gives one another shape.
@@ -52,7 +58,8 @@ def _added(out: Array, left: Terms, right: Terms) -> Terms:
 
 
 def _repeats(term: Array, out: Array) -> bool:
-    """Whether an array's entries, again and again, are as many as those of the sum."""
+    """Whether an array's entries, again and again, are those of a sum, and cheap to add."""
     shape = (1,) * (out.ndim - term.ndim) + term.shape
     same = next((axis for axis, length in enumerate(shape) if length != 1), out.ndim)
-    return term.dtype == out.dtype and shape[same:] == out.shape[same:]
+    cheap = term.size >= SHORT or out.size <= REPEATED * term.size
+    return term.dtype == out.dtype and shape[same:] == out.shape[same:] and cheap

@@ -11,9 +11,10 @@ from jax import lax
 import engine
 from engine import kernel
 from engine.grad import Asked
-from engine.probe import STATS, Probe, resolve
+from engine.probe import FULL, STATS, Probe, resolve
 from engine.sources import Handed
 from engine.stats import ROW
+from engine.tape import Override
 from engine.trace import program
 
 RNG = np.random.default_rng(0)
@@ -166,6 +167,38 @@ def test_what_a_probe_leaves_out_is_measured_where_it_is_needed():
     reading = watched(forwards, Probe(nodes=(carry,), what=("value",), how="stats"))
     whole = watched(forwards, "full")
     assert reading.stats(carry)["value"]["rms"] == pytest.approx(whole.stats(carry)["value"]["rms"], rel=1e-5)
+
+
+def reshaped(w, h, xs):
+    return jnp.sum(jnp.tanh(jnp.reshape(h @ w, (-1, 4)) + jnp.reshape(xs[0], (-1, 4))) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("fun", "op"),
+    [
+        (forwards, "carry"),
+        (forwards, "tanh"),
+        (forwards, "scan"),
+        (backwards, "carry"),
+        (reshaped, "reshape"),
+        (reshaped, "add"),
+        (reshaped, "dot_general"),
+    ],
+)
+def test_numbers_that_stand_in_for_others_are_not_taken_for_them(fun, op):
+    traced = program(fun, (W, H, XS), {})
+    node = next(node for node in traced.graph.nodes if op in (node.op, node.kind))
+    shape = (*node.iterations, *node.shape)
+    some = np.arange(np.prod(shape)).reshape(shape) % 3 == 0
+    given = {node.id: Override(jnp.asarray(some), jnp.full(shape, 0.25, jnp.float32))}
+    found, whole = (
+        engine.grad.run(traced, (W, H, XS), Asked((0, 1, 2), probe=probe), given)[2] for probe in (STATS, FULL)
+    )
+    for each in traced.graph.nodes:
+        for what, wanted in whole.stats(each.id).items():
+            np.testing.assert_allclose(
+                found.stats(each.id)[what]["rms"], wanted["rms"], rtol=1e-4, err_msg=f"{each} {what}"
+            )
 
 
 def test_rows_move_by_one():

@@ -132,11 +132,12 @@ def test_terms_from_outside_a_jitted_call_are_known_in_it():
     [
         lambda w, b: jnp.sum(jnp.tanh(X @ w + C)),
         lambda w, b: jnp.sum(jnp.tanh(X @ w + 1.5)),
+        lambda w, b: jnp.sum(jnp.tanh(jnp.ones((400, 4)) @ w[:, :2] + b[:2])),
         lambda w, b: jnp.sum(jnp.tanh(X @ w - b)),
         lambda w, b: jnp.sum(jnp.tanh(X @ w + jnp.sin(b))),
         lambda w, b: jnp.sum(jnp.tanh((X @ w).astype(jnp.bfloat16) + b.astype(jnp.bfloat16))),
     ],
-    ids=["a column", "a number", "a difference", "what is not in memory", "half precision"],
+    ids=["a column", "a number", "a short term many times", "a difference", "what is not in memory", "half precision"],
 )
 def test_another_sum_is_written(fun):
     assert set(summed(fun)) == {1}
