@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +19,7 @@ from engine.stats import ROW
 from engine.tape import Override
 from engine.trace import program
 
+pytestmark = pytest.mark.once
 RNG = np.random.default_rng(0)
 
 
@@ -94,6 +97,7 @@ def _by_itself(monkeypatch):
     monkeypatch.setattr("engine.probe.STACKED", 0)
 
 
+@cache
 def watched(fun, probe):
     return jax.jit(lambda *args: engine.value_and_grad(fun, argnums=(0, 1, 2), probe=probe)(*args)[2])(W, H, XS)
 

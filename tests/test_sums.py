@@ -18,6 +18,7 @@ from engine.stats import ROW
 from engine.tape import Override
 from engine.trace import program
 
+pytestmark = pytest.mark.once
 RNG = np.random.default_rng(0)
 
 
