@@ -122,11 +122,8 @@ def resolve(
     readable = _unhindered(graph, unread)
     floating = readable & {node.id for node in chosen}
     full = probe.how == "full"
-    itself, another = (
-        (recorded, _itself),
-        (partial(measured, given=given), partial(arrived, allowed=readable, given=given)),
-    )
-    source, arrival = itself if full else another
+    source = recorded if full else partial(measured, given=given)
+    arrival = _itself if full else partial(arrived, allowed=readable, given=given)
     values = {source(graph, graph.node(id)) for id in ids} if "value" in probe.what else set()
     told = not full and "value" in probe.what  # a reading of nothing but zeros wouldn't say for how many examples
     live = upstream(graph, graph.outputs[:1])

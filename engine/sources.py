@@ -115,33 +115,36 @@ class Handing:
     def value(self, id: str) -> Handed | None:
         """Where a carry's values are measured in any case."""
         carry = self.graph.node(id)
-        if id not in self._ends or not carry.inputs or id in self.given:
+        if id not in self._ends or id in self._carries or not carry.inputs or id in self.given:
             return None
         sources = map(self.graph.node, (carry.inputs[0], self._ends[id]))
         first, rest = (measured(self.graph, source, self.given) for source in sources)
+        if rest in self._ends:  # from the same loop again
+            return None
         return self._handed(carry, first, rest, not self.graph.reverse(id))
 
     def gradient(self, id: str) -> Handed | None:
         """The same of the gradient of what an iteration ends with."""
         carries = self._carries.get(id, [])
-        if len(carries) != 1 or len(self.graph.consumers(id)) != 1:
+        if id in self._ends or len(carries) != 1 or len(self.graph.consumers(id)) != 1:
             return None
         (carry,), out = carries, self._outs.get(carries[0])
         if out is None or not self.allowed.issuperset({carry, out}) or not self.given.isdisjoint({carry, out}):
             return None
         sources = map(self.graph.node, (out, carry))
         first, rest = (arrived(self.graph, source, self.allowed, self.given) for source in sources)
+        if rest in self._carries:  # from the same loop again
+            return None
         return self._handed(self.graph.node(id), first, rest, self.graph.reverse(carry))
 
     def _handed(self, node: Node, first: str, rest: str, ahead: bool) -> Handed | None:
-        if not first or not rest or (node.id in self._ends and node.id in self._carries):  # handed on as it is
+        if not first or not rest:
             return None
         before, other = self.graph.node(first), self.graph.node(rest)
         sizes = {math.prod(each.shape) for each in (node, before, other)}
         fits = len(sizes) == 1 and node.dtype == before.dtype == other.dtype
         stands = other.places == node.places and before.places == node.places[:-1]
-        known = rest in self._ends if node.id in self._ends else rest in self._carries  # from the same loop again
-        return Handed(first, rest, ahead) if fits and stands and not known else None
+        return Handed(first, rest, ahead) if fits and stands else None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

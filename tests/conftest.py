@@ -23,7 +23,21 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
+import pytest
 from hypothesis import settings
+
+from engine import build_kernel, kernel
 
 settings.register_profile("ci", derandomize=True, deadline=None, database=None)
 settings.load_profile("ci")
+
+
+@pytest.fixture(scope="module")
+def library():
+    """The one-pass library, built here if it isn't there."""
+    try:
+        build_kernel.build()
+    except build_kernel.KernelError as error:
+        pytest.skip(str(error))
+    kernel.loaded.cache_clear()
+    assert kernel.loaded()

@@ -30,15 +30,7 @@ ODD = {
     "long": RNG.normal(size=100_003).astype(np.float32),
 }
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _built():
-    try:
-        build_kernel.build()
-    except KernelError as error:
-        pytest.skip(str(error))
-    kernel.loaded.cache_clear()
-    assert kernel.loaded()
+pytestmark = pytest.mark.usefixtures("library")
 
 
 def agree(table):

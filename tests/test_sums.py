@@ -11,14 +11,13 @@ import pytest
 from jax import lax
 
 import engine
-from engine import build_kernel, kernel, sums
-from engine.build_kernel import KernelError
+from engine import kernel, sums
 from engine.grad import Asked, run
 from engine.stats import ROW
 from engine.tape import Override
 from engine.trace import program
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("library")]
 RNG = np.random.default_rng(0)
 
 
@@ -27,16 +26,6 @@ def normal(*shape):
 
 
 X, W, U, V, B, C = normal(6, 4), normal(4, 20), normal(4, 20), normal(20, 20), normal(20), normal(6, 1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _built():
-    try:
-        build_kernel.build()
-    except KernelError as error:
-        pytest.skip(str(error))
-    kernel.loaded.cache_clear()
-    assert kernel.loaded()
 
 
 @pytest.fixture(autouse=True)
