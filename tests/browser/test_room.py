@@ -49,6 +49,15 @@ def test_a_step_is_told_in_words_and_in_the_chart(training: Page) -> None:
     expect(step_slider(training)).to_have_attribute("aria-valuemax", "1")
 
 
+def test_the_loss_of_the_next_pass_is_not_taken_for_the_last_steps(training: Page) -> None:
+    expect(training.locator(".told")).to_have_text("loss 2.27")
+    training.get_by_role("button", name="Train 10 steps").click()
+    expect(training.locator(".told")).to_have_text(re.compile(r"^loss \d\.\d+ in the next pass$"))
+    step_slider(training).press("Home")
+    step_slider(training).press("Enter")
+    expect(training.locator(".told")).to_have_text("loss 2.27")
+
+
 def test_reset_goes_back_to_the_first_step(training: Page) -> None:
     training.get_by_role("button", name="Train one step").click()
     expect(training.locator(".bar")).to_contain_text("1 update ")

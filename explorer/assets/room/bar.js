@@ -3,7 +3,7 @@
 import { icon, iconButton, make } from "../graphview/dom.js";
 import { t, translated } from "../texts.js";
 import { grouped, told } from "./scales.js";
-import { stepOf } from "./state.js";
+import { showsNext, stepOf } from "./state.js";
 import { createStepper } from "./stepper.js";
 
 /** The card with the buttons. */
@@ -49,7 +49,8 @@ export function createBar(room) {
     text.setAttribute("aria-live", status.playing || status.run !== walked ? "off" : "polite");
     walked = status.run;
     const words = `${translated(status.measure)} ${status.before}${status.trained ? ` → ${status.after}` : ""}`;
-    if (text.textContent !== words) text.replaceChildren(make("b", {}, words));
+    const which = showsNext(room.state) ? ` ${t("in the next pass")}` : "";
+    if (text.textContent !== words + which) text.replaceChildren(make("b", {}, words), which);
     const count = status.step + (status.trained ? 1 : 0);
     if (status.follows) {
       write(aside, followed(status));

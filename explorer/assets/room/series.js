@@ -4,7 +4,7 @@ import { t, translated } from "../texts.js";
 import { drawAxes, drawDot, drawEmpty, drawLine, drawSteps, hatch } from "./axes.js";
 import { alongSteps, choice, createPlot, showLegend } from "./plot.js";
 import { grouped, linear, logarithmic, stepScale, told } from "./scales.js";
-import { runsOf, stepOf, stepsOf } from "./state.js";
+import { runsOf, showsNext, stepOf, stepsOf } from "./state.js";
 
 const DASH = { train: [], test: [2, 3], "train second": [7, 4], "test second": [7, 3, 2, 3] };
 const PARTS = { train: t("train"), test: t("test") };
@@ -191,9 +191,7 @@ function spoilt(value) {
 
 /** The loss of the pass on the graph, while that is the next one to be trained: measured, and not in the run yet. */
 function next(state) {
-  const { status, run } = state;
-  const beyond = !status.playing && !state.second && run && status.step === run.last + 1;
-  return beyond && Number.isFinite(status.loss) ? status.loss : null;
+  return showsNext(state) && !state.second && Number.isFinite(state.status.loss) ? state.status.loss : null;
 }
 
 function drawNext(context, plot, state, ink) {

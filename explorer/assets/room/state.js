@@ -94,6 +94,11 @@ export function stepOf(state) {
   return status.playing || shown === undefined || shown === null ? run.last : Math.min(Math.max(shown, run.first), run.last);
 }
 
+/** Whether the pass on the graph is the next one to be trained: it isn't in the run yet. */
+export function showsNext({ run, status }) {
+  return Boolean(run) && !status.playing && status.step === run.last + 1;
+}
+
 /** Indices of rows of a kind; of the other kind where those have nothing recorded of a quantity. */
 export function rowsOf(run, kind, quantity) {
   const array = quantity && run.what(quantity);
