@@ -40,7 +40,7 @@ SICK = {
     "recurrent, large weights": (
         "exploding",
         "adding",
-        {"model": "rnn", "depth": 1, "width": 16, "init": "large", "length": 40, "rate": 0.01},
+        {"model": "rnn", "depth": 1, "width": 16, "init": "large", "length": 40, "rate": 0.001},
     ),
     "relu, large rate": ("dead", "digits", {"activation": "relu", "init": "he", "rate": 20.0}),
     "relu on points, large rate": ("dead", "spiral", {"activation": "relu", "init": "he", "rate": 20.0}),
