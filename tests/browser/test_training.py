@@ -61,7 +61,7 @@ def test_it_trains_until_it_is_paused(page: Page, plain: Room) -> None:
     page.wait_for_timeout(500)
     assert page.locator(".told").inner_text() == before
     plain.advance(last + 1)
-    assert before == f"loss {short(float(plain.pass_at(last + 1).loss))}"
+    assert before == f"loss {short(float(plain.pass_at(last + 1).loss))} in the next pass"
 
 
 def test_an_earlier_step_is_shown_when_it_is_chosen(page: Page, plain: Room) -> None:
