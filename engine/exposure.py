@@ -61,7 +61,7 @@ def held_values(graph: Graph) -> frozenset[str]:
     return frozenset(id for id in found if graph.node(id).kind in _GIVEN or graph.node(id).dtype not in _HALVES)
 
 
-_GIVEN = ("input", "constant", "carry")
+_GIVEN = ("input", "constant", "carry", "shared")
 
 
 def _is_made(graph: Graph, node: Node) -> bool:
@@ -136,13 +136,15 @@ def _is_returned(graph: Graph, node: Node, active: frozenset[str]) -> bool:
 
 
 def _is_argument(graph: Graph, node: Node) -> bool:
-    """Whether a node is an argument, in another shape perhaps: what comes back to it leaves the step anyway."""
+    """Whether a node is an argument, in another shape perhaps: what comes back to it leaves the step anyway, or the
+    iteration.
+    """
     while node.op in _SAME | {"broadcast_in_dim", "reshape"} and node.inputs:
         before = graph.node(node.inputs[0])
         if math.prod(before.shape) != math.prod(node.shape) or len(graph.consumers(before.id)) != 1:
             return False
         node = before
-    return node.kind == "input" and not node.places
+    return node.kind == "shared" or (node.kind == "input" and not node.places)
 
 
 def _hands_on(graph: Graph, id: str, node: Node) -> bool:

@@ -199,11 +199,8 @@ def _measured(flat: Mapping[K, Found], copies: Collection[K] = ()) -> list[tuple
     """Rows of statistics of arrays, those that are short made together: whose they are, and the rows."""
     if kernel.available():
         tiny = sum(one.array.size for one in flat.values()) <= TINY
-        behind = [key for key in flat if tiny and key in copies]
-        return _in_a_row({key: flat[key].array for key in behind}) + [
-            (keys, kernel.measure([flat[key].array for key in keys], [flat[key].lead for key in keys]))
-            for keys in _batches({key: one.array for key, one in flat.items() if key not in behind})
-        ]
+        batches = _batches({key: one.array for key, one in flat.items()})
+        return [_by_library({key: flat[key] for key in keys}, copies if tiny else ()) for keys in batches]
     by_length: dict[Any, list[K]] = defaultdict(list)
     tables = {key: one.table for key, one in flat.items()}
     groups = [[key] for key, part in tables.items() if part.size >= LARGE]
@@ -218,15 +215,22 @@ def _measured(flat: Mapping[K, Found], copies: Collection[K] = ()) -> list[tuple
     return list(zip(groups, lax.optimization_barrier(rows) if rows else (), strict=True))
 
 
-def _in_a_row(flat: Mapping[K, Array]) -> list[tuple[list[K], Array]]:
-    """Rows of statistics of copies that are written one behind the other as they are made. XLA hands to a second thread
-    what could all be made at once, and in a step of a tenth of a millisecond that costs more than it saves.
+def _by_library(flat: Mapping[K, Found], copies: Collection[K]) -> tuple[list[K], Array]:
+    """Rows of statistics made by one call. The copies are written one behind the other as they are made: XLA hands to a
+    second thread what could all be made at once, and in a step of a tenth of a millisecond that costs more than it
+    saves. Scalars are first, and of them the last: the gradients with which a way back begins are mostly constants, and
+    those that nothing else stands before need no writing.
     """
-    groups: dict[Any, list[K]] = defaultdict(list)
-    for key, part in flat.items():
-        groups[part.dtype].append(key)
-    wholes = [(keys, _joined([flat[key].reshape(-1) for key in keys])) for keys in groups.values()]
-    return [(keys, kernel.measure([whole], [0], [flat[key].size for key in keys])) for keys, whole in wholes]
+    apart = [key for key in flat if key in copies]
+    scalars = [key for key in reversed(apart) if flat[key].array.size == 1]
+    behind = scalars + [key for key in apart if key not in scalars]
+    others = [key for key in flat if key not in copies]
+    whole = [_joined([flat[key].array.reshape(-1) for key in behind])] if behind else []
+    leads = [0] * len(whole) + [flat[key].lead for key in others]
+    rows = kernel.measure(
+        [*whole, *(flat[key].array for key in others)], leads, [flat[key].array.size for key in behind]
+    )
+    return behind + others, rows
 
 
 def _batches(flat: Mapping[K, Array]) -> list[list[K]]:

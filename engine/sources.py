@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from types import ModuleType
 from typing import Any
 
-from engine.graph import Graph, Node
+from engine.graph import Graph, Literal, Node
 
 Array = Any
 Key = tuple[str, str]
@@ -17,6 +17,10 @@ Key = tuple[str, str]
 
 SAME = frozenset({"reshape", "transpose", "squeeze", "expand_dims", "rev", "copy", "copy_p", "name"})
 """Operations that say the same numbers again, each once."""
+
+
+_UNBOUNDED = {"max": Literal(-math.inf), "min": Literal(math.inf)}
+"""What leaves every number as it is: `jnp.max` says so of the maximum of nothing."""
 
 
 def recorded(graph: Graph, node: Node) -> str:
@@ -35,13 +39,18 @@ def measured(graph: Graph, node: Node, given: Collection[str] = ()) -> str:
     node = graph.node(recorded(graph, node) or node.id)
     returned = graph.returned(node.id)
     node = node if returned is None or returned in given else graph.node(returned)
-    repeats = SAME | {"broadcast_in_dim", "stop_gradient"}
-    while node.op in repeats and node.id not in given and node.inputs and 0 not in node.shape:
+    while _repeats(node) and node.id not in given and node.inputs and 0 not in node.shape:
         source = graph.node(node.inputs[0])
         if (source.dtype, source.places) != (node.dtype, node.places):
             break
         node = graph.node(recorded(graph, source) or source.id)
     return recorded(graph, node)
+
+
+def _repeats(node: Node) -> bool:
+    """Whether an operation says the numbers of its operand again, and no others."""
+    unbounded = _UNBOUNDED.get(node.op) in node.operands
+    return unbounded or node.op in SAME | {"broadcast_in_dim", "stop_gradient"}
 
 
 def arrived(graph: Graph, node: Node, allowed: Collection[str], given: Collection[str] = ()) -> str:

@@ -8,6 +8,10 @@
 #include <cstdint>
 #include <limits>
 
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#endif
+
 #include "xla/ffi/api/ffi.h"
 
 namespace ffi = xla::ffi;
@@ -36,63 +40,90 @@ struct Sums {
 // left to itself the compiler keeps these sums in memory, and takes twice as long. A zero is told by its exponent: as
 // integers any part of the processor compares them, as numbers half of it. (To XLA what is smaller than every normal
 // number is zero too.)
-#define TAKE(Name, kPlace, sum, square, low, high)                                                                     \
+#define TAKE(Name, kPlace, Count, sum, square, low, high)                                                              \
   {                                                                                                                    \
     Name##Vector v;                                                                                                    \
     __builtin_memcpy(&v, x + i + kPlace * kLanes, sizeof v);                                                           \
     if (factor != 1) v *= factor;                                                                                      \
-    sum += v, square += v * v, zeros -= Name##Bits(((Name##Bits)v & kExponent) == 0);                                  \
+    sum += v, square += v * v, Count(Name, v);                                                                         \
     low = v < low ? v : low, high = v > high ? v : high;                                                               \
   }
 
-#define SUMS_OF(T, Integer, kBits, Name, kBytes, Target)                                                               \
+// Zeros of a vector, counted in lanes, or in a register of the processor's other half where a vector's comparison is a
+// mask of bits.
+#define IN_LANES(Name, v) zeros -= Name##Bits(((Name##Bits)v & kExponent) == 0)
+#define AS_BITS(kSize, v) \
+  none += __builtin_popcount(_mm512_testn_epi##kSize##_mask((__m512i)v, _mm512_set1_epi##kSize(kExponent)))
+#define AS_BITS_32(Name, v) AS_BITS(32, v)
+#define AS_BITS_64(Name, v) AS_BITS(64, v)
+
+// Folds a vector into its first 16 bytes.
+#define FOLDED(Type, vector, With)                                                                                     \
+  Type##Part vector##Parts[sizeof vector / 16];                                                                        \
+  __builtin_memcpy(vector##Parts, &vector, sizeof vector);                                                             \
+  for (size_t k = 1; k < sizeof vector / 16; ++k) With(vector##Parts[0], vector##Parts[k]);
+
+#define PLUS(a, b) a += b
+#define LEAST(a, b) a = b < a ? b : a
+#define MOST(a, b) a = b > a ? b : a
+
+typedef float floatPart __attribute__((vector_size(16)));
+typedef double doublePart __attribute__((vector_size(16)));
+typedef int32_t int32_tPart __attribute__((vector_size(16)));
+typedef int64_t int64_tPart __attribute__((vector_size(16)));
+
+#define SUMS_OF(T, Integer, kBits, Name, kBytes, Count, Target)                                                        \
   typedef T Name##Vector __attribute__((vector_size(kBytes)));                                                         \
   typedef Integer Name##Bits __attribute__((vector_size(kBytes)));                                                     \
   Target static inline __attribute__((always_inline)) void Name##Times(const T* x, int64_t n, T factor, Sums* found) { \
     constexpr int kLanes = kBytes / sizeof(T);                                                                         \
     constexpr Integer kExponent = kBits;                                                                               \
     T least = kInfinity, most = -kInfinity;                                                                            \
-    int64_t i = 0;                                                                                                     \
-    if (n >= 4 * kLanes) {                                                                                             \
+    int64_t i = 0, none = 0;                                                                                           \
+    if (n >= kLanes) {                                                                                                 \
       Name##Vector low = kInfinity - Name##Vector{}, high = -low, low2 = low, high2 = high;                            \
       Name##Vector sum = {}, sum2 = {}, square = {}, square2 = {}, square3 = {}, square4 = {};                         \
       Name##Bits zeros = {};                                                                                           \
       for (; i <= n - 4 * kLanes; i += 4 * kLanes) {                                                                   \
-        TAKE(Name, 0, sum, square, low, high)                                                                          \
-        TAKE(Name, 1, sum2, square2, low2, high2)                                                                      \
-        TAKE(Name, 2, sum, square3, low, high)                                                                         \
-        TAKE(Name, 3, sum2, square4, low2, high2)                                                                      \
+        TAKE(Name, 0, Count, sum, square, low, high)                                                                   \
+        TAKE(Name, 1, Count, sum2, square2, low2, high2)                                                               \
+        TAKE(Name, 2, Count, sum, square3, low, high)                                                                  \
+        TAKE(Name, 3, Count, sum2, square4, low2, high2)                                                               \
       }                                                                                                                \
+      for (; i <= n - kLanes; i += kLanes) TAKE(Name, 0, Count, sum, square, low, high)                                \
       sum += sum2, square += square2, square3 += square4, square += square3;                                           \
-      low = low2 < low ? low2 : low, high = high2 > high ? high2 : high;                                               \
-      for (int j = 0; j < kLanes; ++j) {                                                                               \
-        found->sum += sum[j], found->square += square[j], found->zeros += zeros[j];                                    \
-        least = std::min(least, low[j]), most = std::max(most, high[j]);                                               \
+      LEAST(low, low2), MOST(high, high2);                                                                             \
+      FOLDED(T, sum, PLUS) FOLDED(T, square, PLUS) FOLDED(Integer, zeros, PLUS)                                        \
+      FOLDED(T, low, LEAST) FOLDED(T, high, MOST)                                                                      \
+      for (size_t j = 0; j < 16 / sizeof(T); ++j) {                                                                    \
+        found->sum += sumParts[0][j], found->square += squareParts[0][j], none += zerosParts[0][j];                    \
+        LEAST(least, lowParts[0][j]), MOST(most, highParts[0][j]);                                                     \
       }                                                                                                                \
     }                                                                                                                  \
     for (; i < n; ++i) {                                                                                               \
       const T v = x[i] * factor;                                                                                       \
-      found->sum += v, found->square += double(v) * v, found->zeros += v == 0;                                         \
-      least = v < least ? v : least, most = v > most ? v : most;                                                       \
+      found->sum += v, found->square += double(v) * v, none += v == 0;                                                 \
+      LEAST(least, v), MOST(most, v);                                                                                  \
     }                                                                                                                  \
+    found->zeros += none;                                                                                              \
     found->low = std::min(found->low, double(least)), found->high = std::max(found->high, double(most));               \
   }                                                                                                                    \
   Target static void Name(const T* x, int64_t n, Sums* found) { Name##Times(x, n, T(1), found); }                      \
   Target static void Name##Scaled(const T* x, int64_t n, T factor, Sums* found) { Name##Times(x, n, factor, found); }
 
 #if defined(__x86_64__) && defined(__GNUC__)
-SUMS_OF(float, int32_t, 0x7f800000, SumsOfFloats512, 64, __attribute__((target("avx512f"))))
-SUMS_OF(double, int64_t, 0x7ff0000000000000, SumsOfDoubles512, 64, __attribute__((target("avx512f"))))
-SUMS_OF(float, int32_t, 0x7f800000, SumsOfFloats256, 32, __attribute__((target("avx2,fma"))))
-SUMS_OF(double, int64_t, 0x7ff0000000000000, SumsOfDoubles256, 32, __attribute__((target("avx2,fma"))))
+SUMS_OF(float, int32_t, 0x7f800000, SumsOfFloats512, 64, AS_BITS_32, __attribute__((target("avx512f,popcnt"))))
+SUMS_OF(double, int64_t, 0x7ff0000000000000, SumsOfDoubles512, 64, AS_BITS_64, __attribute__((target("avx512f,popcnt"))))
+SUMS_OF(float, int32_t, 0x7f800000, SumsOfFloats256, 32, IN_LANES, __attribute__((target("avx2,fma"))))
+SUMS_OF(double, int64_t, 0x7ff0000000000000, SumsOfDoubles256, 32, IN_LANES, __attribute__((target("avx2,fma"))))
 static const bool kWidest = (__builtin_cpu_init(), __builtin_cpu_supports("avx512f"));
 static const bool kWide = (__builtin_cpu_init(), __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
 #define WIDEST_OF(Name, How) (kWidest ? Name##512##How : kWide ? Name##256##How : Name##How)
 #else
 #define WIDEST_OF(Name, How) Name##How
 #endif
-SUMS_OF(float, int32_t, 0x7f800000, SumsOfFloats, 16, )
-SUMS_OF(double, int64_t, 0x7ff0000000000000, SumsOfDoubles, 16, )
+SUMS_OF(float, int32_t, 0x7f800000, SumsOfFloats, 16, IN_LANES, )
+SUMS_OF(double, int64_t, 0x7ff0000000000000, SumsOfDoubles, 16, IN_LANES, )
 static void SumsOf(const float* x, int64_t n, float factor, Sums* found) {
   factor == 1 ? WIDEST_OF(SumsOfFloats, )(x, n, found) : WIDEST_OF(SumsOfFloats, Scaled)(x, n, factor, found);
 }

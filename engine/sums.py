@@ -2,7 +2,6 @@
 
 To be read as an array such a sum would have to be written, by a kernel of its own. Instead its terms are added once
 more where it is measured (:mod:`engine.kernel`): one rounded addition after the other, the same numbers as the step's.
-Inside a loop that saves nothing: all that an iteration makes is in the processor's nearest cache, either way.
 """
 
 from __future__ import annotations

@@ -232,7 +232,8 @@ def _keep(record: Record, plan: Plan, source: Source, value: Array, parts: Terms
     if plan.how == "full" or jnp.issubdtype(value.dtype, jnp.number) or value.dtype == bool:
         keep = _kept(plan, source, source in plan.bare_values)
         into = record.waiting if source in plan.inside else record.values
-        summed = len(parts) > 1 and source in plan.later and source not in plan.bare_values
+        stacked = source not in plan.later | plan.inside
+        summed = len(parts) > 1 and not stacked and source not in plan.bare_values
         into[source] = Sum(tuple(map(lax.stop_gradient, parts))) if summed else keep(lax.stop_gradient(value))
 
 

@@ -118,6 +118,13 @@ def test_a_step_reads_the_same_with_it_and_without(monkeypatch):
                 )
 
 
+def test_a_small_step_makes_one_call(monkeypatch):
+    monkeypatch.setattr(kernel, "available", lambda: True)
+    step = jax.jit(engine.value_and_grad(lambda w, x: jnp.mean(jnp.tanh(x @ w) ** 2), probe="stats"))
+    text = step.lower(jnp.ones((4, 3)), jnp.ones((5, 4))).as_text()
+    assert text.count("@backprop_explorer.") == 1
+
+
 def test_an_empty_array_is_left_to_xla():
     np.testing.assert_array_equal(packing.measure(jnp.zeros((0,))), stats.measure(np.zeros((0,), np.float32), np))
 

@@ -88,7 +88,12 @@ def in_a_branch(w, h, xs):
     return lax.cond(jnp.sum(h) > -1e9, lambda: forwards(w, h, xs), lambda: jnp.sum(w))
 
 
-PROGRAMS = [forwards, backwards, stacked, two_states, swapped, counted, thrown_away, nested, in_a_branch]
+def chosen(w, h, xs):
+    """A softmax, whose maximum `jnp.max` says twice."""
+    return jnp.sum(jax.nn.softmax(h @ w)[:, 0] * jnp.sum(xs))
+
+
+PROGRAMS = [forwards, backwards, stacked, two_states, swapped, counted, thrown_away, nested, in_a_branch, chosen]
 
 
 @pytest.fixture(autouse=True)
@@ -134,6 +139,13 @@ def test_each_iteration_has_its_own(fun):
 @pytest.mark.parametrize("fun", [forwards, backwards, stacked, nested], ids=lambda fun: fun.__name__)
 def test_a_state_is_measured_where_it_is_made(fun):
     assert ("value", "carry") in handed(fun)
+
+
+def test_what_no_bound_changes_is_measured_once():
+    graph, plan = planned(chosen)
+    bounded = [node for node in graph.nodes if node.op == "max" and "-inf" in map(str, node.operands)]
+    assert bounded
+    assert plan.values.isdisjoint(node.id for node in bounded)
 
 
 def test_what_comes_back_to_a_state_is_measured_where_it_is_sent():
