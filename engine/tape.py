@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -108,22 +108,22 @@ class Tape:
 
     def sinks(self) -> Sinks:
         """A zero for every tap: of the array's shape, or of its statistics', with the iterations of loops in front."""
-        alone = {
-            key: self._sink(key) for key in sorted(self.plan.grads | self.plan.uses) if key not in self.plan.inside
-        }
+        zeros = cache(compat.zeros)  # the same for all of a shape: each is an operation, to be traced and compiled
+        alone = sorted(key for key in self.plan.grads | self.plan.uses if key not in self.plan.inside)
         inner = [block for _, step in self.block.walk() if step.form in ("scan", "cond") for block in step.blocks]
-        return alone | {key: self._table(key) for block in inner for key in self._own(block)}
+        tables = [key for block in inner for key in self._own(block)]
+        return {key: zeros(*self._sink(key)) for key in alone} | {key: zeros(*self._table(key)) for key in tables}
 
-    def _sink(self, key: str) -> Array:
+    def _sink(self, key: str) -> tuple[tuple[int, ...], Any, Any]:
         id = key.partition(">")[0]
         aval = self.avals[id]
-        return compat.zeros((*self.graph.node(id).iterations, *aval.shape), aval.dtype, aval)
+        return (*self.graph.node(id).iterations, *aval.shape), aval.dtype, aval
 
-    def _table(self, key: str) -> Array:
+    def _table(self, key: str) -> tuple[tuple[int, ...], Any, Any]:
         ids = rows.ids(key)
         aval = self.avals[ids[0]]
         shape = *self.graph.node(ids[0]).iterations, len(ids), stats.WIDTH
-        return compat.zeros(shape, stats.row_dtype(aval.dtype), aval)
+        return shape, stats.row_dtype(aval.dtype), aval
 
     def _own(self, block: Block) -> list[str]:
         """The tables of what arrives inside one program, those in it excepted."""
@@ -172,10 +172,12 @@ def _run(tape: Tape, block: Block, args: Sequence[Array], sinks: Sinks) -> tuple
     record = _blank()
     env: dict[Any, Array] = {}
     known: dict[Any, Terms] = {}
+    # Of what leaves the differentiated function beside its result no derivative is taken.
+    still = _bare if block is tape.block and tape.plan.how == "stats" else lax.stop_gradient
 
     def make(source: Source, value: Array, parts: Terms = ()) -> Array:
         value = _tapped(_overridden(value, source, sinks), source, sinks, tape)
-        _keep(record, tape.plan, source, value, parts)
+        _keep(record, tape.plan, source, value, parts, still)
         return value
 
     def place(variables: Sequence[Any], sources: Sequence[Source], values: Iterable[Array]) -> None:
@@ -226,7 +228,9 @@ def _tapped(value: Array, key: Any, sinks: Sinks, tape: Tape) -> Array:
     return (tape.tap or TAPS[_kept(tape.plan, key, key in tape.plan.bare_gradients)])(value, sinks[key])
 
 
-def _keep(record: Record, plan: Plan, source: Source, value: Array, parts: Terms) -> None:
+def _keep(
+    record: Record, plan: Plan, source: Source, value: Array, parts: Terms, still: Callable[[Array], Array]
+) -> None:
     if source not in plan.values or not isinstance(source, str):
         return
     if plan.how == "full" or jnp.issubdtype(value.dtype, jnp.number) or value.dtype == bool:
@@ -234,7 +238,7 @@ def _keep(record: Record, plan: Plan, source: Source, value: Array, parts: Terms
         into = record.waiting if source in plan.inside else record.values
         stacked = source not in plan.later | plan.inside
         summed = len(parts) > 1 and not stacked and source not in plan.bare_values
-        into[source] = Sum(tuple(map(lax.stop_gradient, parts))) if summed else keep(lax.stop_gradient(value))
+        into[source] = Sum(tuple(map(still, parts))) if summed else keep(still(value))
 
 
 def _merge(record: Record, inner: Record) -> None:
