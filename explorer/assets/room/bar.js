@@ -50,7 +50,7 @@ export function createBar(room) {
     walked = status.run;
     const words = `${translated(status.measure)} ${status.before}${status.trained ? ` → ${status.after}` : ""}`;
     const which = showsNext(room.state) ? ` ${t("in the next pass")}` : "";
-    if (text.textContent !== words + which) text.replaceChildren(make("b", {}, words), which);
+    if (text.textContent !== words + which) text.replaceChildren(make("b", {}, words), make("small", {}, which));
     const count = status.step + (status.trained ? 1 : 0);
     if (status.follows) {
       write(aside, followed(status));
