@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from functools import cached_property
 from typing import Any
@@ -59,9 +60,21 @@ class Numbers:
         return self._kept[key]
 
     def stats(self, id: str) -> dict[str, dict[str, Any]]:
-        """Statistics of value and gradient, whatever was read of them."""
-        found: dict[str, dict[str, Any]] = self._asked("stats", id)
-        return found
+        """Statistics of value and gradient, whatever was read of them; of one reading perhaps the gradient alone, as
+        it is another node's too.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for reading in self.more:
+            with contextlib.suppress(EngineError):
+                found = reading.stats(id) | found
+            if {"value", "grad"} <= found.keys():
+                return found
+        try:
+            return self.reading.stats(id) | found
+        except EngineError:
+            if not found:
+                raise
+            return found
 
     def operand(self, source: str | Literal, lead: tuple[int, ...]) -> Array:
         """An operand in one iteration of the loops around."""
@@ -77,14 +90,10 @@ class Numbers:
         """What the first reading says that knows it; where none does, why the step itself didn't tell."""
         for reading in self.more:
             try:
-                return _told(reading, what, id)
+                return reading.fetched(what, id)
             except EngineError:
                 continue
-        return _told(self.reading, what, id)
-
-
-def _told(reading: Reading, what: str, id: str) -> Any:
-    return reading.stats(id) if what == "stats" else reading.fetched(what, id)
+        return self.reading.fetched(what, id)
 
 
 def _host(array: Array) -> Array:

@@ -12,6 +12,7 @@ from engine.graph import Literal
 from engine.numbers import Numbers
 
 X = np.array([0.5, -1.0, 2.0], np.float32)
+NODES = ("sin", "add")
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +42,21 @@ def test_what_did_not_run_stays_masked():
 
     numbers = Numbers(engine.value_and_grad(walk)(X)[2])
     assert numbers.value(numbers.graph.node("scan/cond/if_true/sin").id).mask.tolist() == [False, True, False]
+
+
+def test_a_reading_that_knows_a_gradient_from_another_node_hides_no_value():
+    """What comes back to the sine is what comes back to the sum."""
+    fun = lambda x: jnp.sum((jnp.sin(x) + X) ** 2)
+    of_sine, of_sum = (engine.value_and_grad(fun, probe=engine.Probe(nodes=(name,), how="stats")) for name in NODES)
+    later, earlier = of_sine(X)[2], of_sum(X)[2]
+    assert later.stats("add").keys() == {"grad"}
+    found = Numbers(later, (later, earlier)).stats("add")
+    assert found["value"]["mean"] == pytest.approx(float(jnp.mean(jnp.sin(X) + X)))
+    assert found["grad"] == later.stats("add")["grad"]
+
+
+def test_what_no_reading_knows_is_refused():
+    fun = lambda x: jnp.sum(jnp.sin(x) ** 2)
+    reading = engine.value_and_grad(fun, probe=engine.Probe(nodes=("sin",), how="stats"))(X)[2]
+    with pytest.raises(engine.UnknownNodeError):
+        Numbers(reading, (reading,)).stats("integer_pow")
