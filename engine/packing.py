@@ -223,7 +223,7 @@ def _by_library(flat: Mapping[K, Found], copies: Collection[K]) -> tuple[list[K]
     """
     apart = [key for key in flat if key in copies]
     scalars = [key for key in reversed(apart) if flat[key].array.size == 1]
-    behind = scalars + [key for key in apart if key not in scalars]
+    behind = scalars + [key for key in apart if flat[key].array.size > 1]
     others = [key for key in flat if key not in copies]
     whole = [_joined([flat[key].array.reshape(-1) for key in behind])] if behind else []
     leads = [0] * len(whole) + [flat[key].lead for key in others]

@@ -236,8 +236,8 @@ def _keep(
     if plan.how == "full" or jnp.issubdtype(value.dtype, jnp.number) or value.dtype == bool:
         keep = _kept(plan, source, source in plan.bare_values)
         into = record.waiting if source in plan.inside else record.values
-        stacked = source not in plan.later | plan.inside
-        summed = len(parts) > 1 and not stacked and source not in plan.bare_values
+        alone = source in plan.later or source in plan.inside  # not stacked with those of other iterations
+        summed = len(parts) > 1 and alone and source not in plan.bare_values
         into[source] = Sum(tuple(map(still, parts))) if summed else keep(still(value))
 
 
