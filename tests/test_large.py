@@ -58,7 +58,7 @@ def test_the_flat_graph_is_given_up_at_its_deadline(running, monkeypatch):
     monkeypatch.setattr(large, "DEADLINE", 0.01)
 
     def loss(x):
-        for _ in range(300):
+        for _ in range(5000):
             x = jax.numpy.sin(x)
         return x
 
