@@ -20,9 +20,9 @@ import numpy as np
 from engine import scaling
 from engine.differences import Bracket, settled
 from engine.errors import EngineError
+from engine.flow import has_gradient
 from engine.grad import value_and_grad
 from engine.graph import Graph, Node
-from engine.probe import has_gradient
 from engine.reading import Reading
 from engine.scaling import Factor
 from engine.tape import Sinks, Tape

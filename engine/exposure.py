@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
+from engine.flow import ways_back
 from engine.graph import Graph, Node
 
 ROW = 16
@@ -38,6 +39,14 @@ _REDUCTIONS = frozenset({"reduce_sum", "reduce_max", "reduce_min", "reduce_prod"
 
 _IN_MEMORY = frozenset({"dot_general", "conv_general_dilated", "scan", "while", "cond"})
 """Operations whose results are arrays of their own."""
+
+_COMPUTED_ONCE = frozenset(
+    {"exp", "log", "tanh", "logistic", "sqrt", "rsqrt", "cbrt", "erf", "expm1", "log1p", "atan2"}
+)
+"""Operations that XLA never computes twice: with one reader more, be it a copy, their result is an array of its own."""
+
+_UNROUNDED = ("float32", "float64")
+"""What those compute with instructions of the processor's own."""
 
 _WIDENING = _TERMS | {"mul", "div", "broadcast_in_dim"}
 """Operations that an operand may be repeated for: what comes back to it is a sum."""
@@ -94,7 +103,7 @@ def _straight(graph: Graph, node: Node) -> bool:
     return lhs == (0, len(lhs) - 1, *range(1, len(lhs) - 1))
 
 
-def held_gradients(graph: Graph, active: frozenset[str]) -> frozenset[str]:
+def held_gradients(graph: Graph, active: frozenset[str], sending: frozenset[str]) -> frozenset[str]:
     """Nodes whose gradient is an array of its own in any case: on the way back a product or a loop returns it, or
     reads it.
 
@@ -102,11 +111,12 @@ def held_gradients(graph: Graph, active: frozenset[str]) -> frozenset[str]:
         graph: the traced function.
         active: nodes that depend on what is differentiated; gradients of no others are computed unwatched, and leave as
             they are only where a product returns them.
+        sending: equations that something comes back from (:func:`engine.flow.senders`).
     """
     ends = {edge.source for edge in graph.edges if edge.kind == "carry" and len(graph.consumers(edge.source)) == 1}
     read = {node.id for node in graph.nodes if node.id in active and _is_read(graph, node, active)} | (ends & active)
     for node in graph.nodes:
-        if node.op in _SAME | {"add"} and any(_hands_on(graph, id, node) for id in node.inputs if id in read):
+        if any(_hands_on(graph, id, node, sending) for id in node.inputs if id in read):
             read.add(node.id)
     found = read | {node.id for node in graph.nodes if _is_returned(graph, node, active)}
     for node in reversed(graph.nodes):
@@ -124,15 +134,34 @@ def _is_read(graph: Graph, node: Node, active: frozenset[str]) -> bool:
 
 
 def _is_returned(graph: Graph, node: Node, active: frozenset[str]) -> bool:
-    """Whether all that comes back to a node is what one product, sum or loop returns."""
+    """Whether all that comes back to a node is what one operation returns as an array of its own."""
     consumers = graph.consumers(node.id)
     if len(consumers) != 1 or consumers[0] not in graph:
         return False
     after = graph.node(consumers[0])
     if after.inputs.count(node.id) == 1 and after.op in ("dot_general", "conv_general_dilated"):
         return _straight(graph, after)
+    if node.id in active and (_is_scattered(graph, after, node) or _is_divided(graph, after, node)):
+        return True
     summed = after.op in _WIDENING and math.prod(after.shape) > math.prod(node.shape) and _is_argument(graph, node)
     return node.id in active and (summed or after.kind in ("carry", "slice", "shared"))
+
+
+def _is_scattered(graph: Graph, after: Node, node: Node) -> bool:
+    """Whether an operation picks more than one place of a node: what comes back is added up at these, in a loop."""
+    if after.op != "gather" or after.inputs[0] != node.id or len(after.inputs) != 2:
+        return False
+    return math.prod(graph.node(after.inputs[1]).shape[:-1]) > 1
+
+
+def _is_divided(graph: Graph, after: Node, node: Node) -> bool:
+    """Whether what comes back to a node is divided by a sum, which XLA does once: a logarithm's derivative."""
+    while node.op in _SAME | {"broadcast_in_dim", "reshape"} and node.inputs:
+        before = graph.node(node.inputs[0])
+        if math.prod(before.shape) != math.prod(node.shape):
+            return False
+        node = before
+    return after.op == "log" and _is_made(graph, node)
 
 
 def _is_argument(graph: Graph, node: Node) -> bool:
@@ -147,25 +176,28 @@ def _is_argument(graph: Graph, node: Node) -> bool:
     return node.kind == "shared" or (node.kind == "input" and not node.places)
 
 
-def _hands_on(graph: Graph, id: str, node: Node) -> bool:
-    """Whether a node's gradient comes from another as it is, and goes nowhere else."""
+def _hands_on(graph: Graph, id: str, node: Node, sending: frozenset[str]) -> bool:
+    """Whether a node's gradient comes from another as it is, and nothing else comes to it."""
     before = graph.node(id)
-    return (before.shape, before.dtype) == (node.shape, node.dtype) and graph.consumers(id) == (node.id,)
+    as_it_is = node.op in _SAME | {"add"} or (node.op == "sub" and node.operands[0] == id != node.operands[1])
+    alike = as_it_is and (before.shape, before.dtype) == (node.shape, node.dtype)
+    return alike and ways_back(graph, id, sending) == [node.id]
 
 
 def bare_values(graph: Graph, held: frozenset[str]) -> frozenset[str]:
     """Nodes whose value leaves the step without a copy, those that are held among them."""
     multiplied = _multiplied(graph)
+    once = {node.id for node in graph.nodes if node.op in _COMPUTED_ONCE and node.dtype in _UNROUNDED}
 
     def harmless(node: Node) -> bool:
         return node.op in _FACTORS | _TERMS and node.id in multiplied
 
-    return _every_so_often(graph.nodes, graph.sources, harmless, held)
+    return _every_so_often(graph.nodes, graph.sources, harmless, held | once)
 
 
-def bare_gradients(graph: Graph, active: frozenset[str]) -> frozenset[str]:
+def bare_gradients(graph: Graph, active: frozenset[str], sending: frozenset[str]) -> frozenset[str]:
     """Nodes whose gradient leaves the step without a copy."""
-    multiplied, held = _multiplied(graph), held_gradients(graph, active)
+    multiplied, held = _multiplied(graph), held_gradients(graph, active, sending)
     nexts: dict[str, list[str]] = {node.id: [] for node in graph.nodes}
     for node in graph.nodes:
         for source in graph.sources(node.id):

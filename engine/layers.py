@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 
+from engine.flow import has_gradient, upstream
 from engine.graph import Graph, Node
-from engine.probe import has_gradient, upstream
 
 PRODUCTS = frozenset({"dot_general", "conv_general_dilated", "gather"})
 """Operations that multiply by a parameter; ``gather`` is the product with a one-hot matrix."""

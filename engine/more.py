@@ -17,10 +17,11 @@ from typing import Any
 import jax
 
 from engine import ops, optimisers
+from engine.flow import has_gradient
 from engine.grad import value_and_grad
 from engine.graph import OUTPUT, Graph
 from engine.loop import TrainState
-from engine.probe import Probe, has_gradient
+from engine.probe import Probe
 from engine.reading import Reading
 from engine.scaling import Factor
 from engine.tasks.problem import Problem

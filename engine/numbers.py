@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.errors import EngineError
+from engine.flow import has_gradient
 from engine.graph import Graph, Literal
-from engine.probe import has_gradient
 from engine.reading import Reading
 from engine.text import short as short
 

@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterable
 from functools import partial
 
-from engine import exposure, kernel, ops
+from engine import exposure, kernel
 from engine.errors import EngineError
+from engine.flow import blocked, downstream, has_gradient, senders, upstream
 from engine.graph import OUTPUT, Graph, Node
 from engine.sources import Handed, Handing, Key, arrived, measured, recorded
 
@@ -123,14 +124,15 @@ def resolve(
     floating = readable & {node.id for node in chosen}
     full = probe.how == "full"
     source = recorded if full else partial(measured, given=given)
-    arrival = _itself if full else partial(arrived, allowed=readable, given=given)
+    sending = senders(graph)
+    arrival = _itself if full else partial(arrived, allowed=readable, sending=sending, given=given)
     values = {source(graph, graph.node(id)) for id in ids} if "value" in probe.what else set()
     told = not full and "value" in probe.what  # a reading of nothing but zeros wouldn't say for how many examples
     live = upstream(graph, graph.outputs[:1])
     still = frozenset() if not told else _filled(graph, floating - live)
     backward = not {"grad", "contributions"}.isdisjoint(probe.what)
     arrivals = {arrival(graph, graph.node(id)) for id in floating - still} if backward else set()
-    handed = {} if full else _handed_on(Handing(graph, readable & live, given), values, arrivals)
+    handed = {} if full else _handed_on(Handing(graph, readable & live, sending, given), values, arrivals)
     shared = frozenset(_shared_uses(graph, floating)) if full else frozenset()
     held = exposure.held_values(graph)
     return Plan(
@@ -147,7 +149,7 @@ def resolve(
         inside=frozenset(node.id for node in graph.nodes if not full and not _stacks(node)),
         held=held if kernel.available() and not full else frozenset(),
         bare_values=exposure.bare_values(graph, held),
-        bare_gradients=exposure.bare_gradients(graph, active),
+        bare_gradients=exposure.bare_gradients(graph, active, sending),
     )
 
 
@@ -226,44 +228,3 @@ def _shared_uses(graph: Graph, nodes: Iterable[str]) -> Iterable[str]:
         consumers = graph.consumers(id)
         if len(consumers) > 1:
             yield from (use(id, consumer) for consumer in consumers if consumer != OUTPUT)
-
-
-def has_gradient(node: Node) -> bool:
-    """Whether a cotangent of the node exists: real and complex floats, not integers, booleans, keys or references."""
-    return node.kind != "reference" and node.dtype.startswith(("float", "bfloat", "complex"))
-
-
-def downstream(graph: Graph, starts: Iterable[str]) -> frozenset[str]:
-    """Nodes that a gradient could come back from: those reached from ``starts`` through derivatives."""
-    reached = set(starts)
-    before = -1
-    while before < len(reached):  # the carry of a scan leads back to nodes already passed
-        before = len(reached)
-        for node in graph.nodes:
-            if passes(node) and not reached.isdisjoint(graph.sources(node.id)):
-                reached.add(node.id)
-    return frozenset(reached)
-
-
-def upstream(graph: Graph, ends: Iterable[str]) -> frozenset[str]:
-    """Nodes from which ``ends`` are reached through derivatives; the ends themselves too."""
-    reached = set(ends)
-    before = -1
-    while before < len(reached):
-        before = len(reached)
-        for node in reversed(graph.nodes):
-            if node.id in reached and passes(node):
-                reached.update(source for source in graph.sources(node.id) if has_gradient(graph.node(source)))
-    return frozenset(reached)
-
-
-def passes(node: Node) -> bool:
-    """Whether a gradient that arrives at the node can go on to its operands."""
-    return has_gradient(node) and not ops.cuts(node.op)
-
-
-def blocked(graph: Graph, cut: Iterable[str]) -> frozenset[str]:
-    """Nodes whose gradient would have to come back through one of the equations ``cut``, so that it isn't known."""
-    loss = upstream(graph, graph.outputs[:1])
-    heard = [node for node in graph.nodes if node.equation in cut and node.id in loss]
-    return upstream(graph, {source for node in heard for source in node.inputs if has_gradient(graph.node(source))})

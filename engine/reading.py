@@ -14,9 +14,10 @@ import numpy as np
 
 from engine import stats
 from engine.errors import EngineError, NoGradientError, NotExecutedError, UnknownNodeError
+from engine.flow import blocked, has_gradient
 from engine.graph import OUTPUT, Graph, Node, shape_text
 from engine.packing import Layout, unpack
-from engine.probe import Plan, blocked, has_gradient, use
+from engine.probe import Plan, use
 from engine.sources import Key, Sources, recorded
 from engine.text import MOST, short, table
 
@@ -379,13 +380,9 @@ class _Fixed:
 
 def _flatten(reading: Reading) -> tuple[tuple[Any, ...], _Fixed]:
     given = {name: getattr(reading, name) for name in _ARRAYS}
-    present = tuple(name for name, arrays in given.items() if arrays is not None and not _is_empty(arrays))
+    present = tuple(name for name, arrays in given.items() if arrays is not None and (name == "factor" or arrays))
     fixed = _Fixed(reading.graph, reading.plan, reading.layout, present, reading._sources)
     return tuple(given[name] for name in present), fixed
-
-
-def _is_empty(arrays: Any) -> bool:
-    return isinstance(arrays, dict) and not arrays
 
 
 def _unflatten(fixed: _Fixed, arrays: Iterable[Any]) -> Reading:

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from types import ModuleType
 from typing import Any
 
+from engine.flow import senders, ways_back
 from engine.graph import Graph, Literal, Node
 
 Array = Any
@@ -53,15 +54,19 @@ def _repeats(node: Node) -> bool:
     return unbounded or node.op in SAME | {"broadcast_in_dim", "stop_gradient"}
 
 
-def arrived(graph: Graph, node: Node, allowed: Collection[str], given: Collection[str] = ()) -> str:
+def arrived(
+    graph: Graph, node: Node, allowed: Collection[str], sending: Collection[str], given: Collection[str] = ()
+) -> str:
     """The node whose gradient has the same entries, in another order perhaps, or fewer times each: the last on a way
-    without forks, and before one that is ``given`` other numbers, past which nothing comes back.
+    without forks, and before one that is ``given`` other numbers, past which nothing comes back. What doesn't send
+    anything (:func:`engine.flow.senders`) makes no fork.
     """
     found = node
-    while len(consumers := graph.consumers(node.id)) == 1 and consumers[0] in graph:
-        after = graph.node(consumers[0])
+    while len(ways := ways_back(graph, node.id, sending)) == 1 and ways[0] in graph:
+        after = graph.node(ways[0])
         alike = (after.dtype, after.places) == (node.dtype, node.places) and after.inputs.count(node.id) == 1
-        unmixed = after.op == "add" and after.shape == node.shape
+        added = after.op == "add" or (after.op == "sub" and after.operands[0] == node.id)
+        unmixed = added and after.shape == node.shape
         widened = after.op == "broadcast_in_dim" and math.prod(after.shape) == math.prod(node.shape)
         repeated = after.op == "reduce_sum" and 0 not in node.shape
         handed_on = after.op in SAME or unmixed or widened or repeated
@@ -100,6 +105,8 @@ class Handing:
     graph: Graph
     allowed: frozenset[str]
     """Nodes that a gradient comes back to."""
+    sending: frozenset[str]
+    """Equations that send one on."""
     given: frozenset[str] = frozenset()
     """Nodes that other numbers stand in for: they are handed nothing, and send nothing back."""
 
@@ -141,7 +148,7 @@ class Handing:
         if out is None or not self.allowed.issuperset({carry, out}) or not self.given.isdisjoint({carry, out}):
             return None
         sources = map(self.graph.node, (out, carry))
-        first, rest = (arrived(self.graph, source, self.allowed, self.given) for source in sources)
+        first, rest = (arrived(self.graph, source, self.allowed, self.sending, self.given) for source in sources)
         if rest in self._carries:  # from the same loop again
             return None
         return self._handed(self.graph.node(id), first, rest, self.graph.reverse(carry))
@@ -173,11 +180,15 @@ class Sources:
     def _arrivals(self) -> frozenset[str]:
         return frozenset(id for what, id in (*self.kept, *self.handed) if what == "grad")
 
+    @cached_property
+    def _sending(self) -> frozenset[str]:
+        return senders(self.graph)
+
     def of(self, what: str, node: Node) -> str:
         """Its id, for the node's ``"value"`` or its ``"grad"``."""
         key = what, node.id
         if key not in self._found:
-            walk = measured if what == "value" else partial(arrived, allowed=self._arrivals)
+            walk = measured if what == "value" else partial(arrived, allowed=self._arrivals, sending=self._sending)
             self._found[key] = walk(self.graph, node, given=self.given)
         return self._found[key]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from functools import cached_property
 
+from engine.flow import downstream, upstream
 from engine.graph import Graph
-from engine.probe import downstream, upstream
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterable
 
 from engine import ops
+from engine.flow import has_gradient
 from engine.fold import Box, Folded
 from engine.graph import Graph
-from engine.probe import has_gradient
 
 PHASES = ("Forward", "Loss", "Backward", "Update")
 

@@ -10,7 +10,7 @@ import pytest
 import engine
 from engine import exposure
 from engine.exposure import LONGEST, ROW, held_gradients, held_values
-from engine.probe import downstream
+from engine.flow import downstream, senders
 
 VECTOR = np.ones(4, np.float32)
 MATRIX = np.ones((4, 4), np.float32)
@@ -22,7 +22,12 @@ def bare_values(graph):
 
 def bare_gradients(graph):
     active = downstream(graph, graph.inputs)
-    return exposure.bare_gradients(graph, active) - held_gradients(graph, active)
+    return exposure.bare_gradients(graph, active, senders(graph)) - gradients(graph)
+
+
+def gradients(graph, active=None):
+    active = downstream(graph, graph.inputs) if active is None else active
+    return held_gradients(graph, active, senders(graph))
 
 
 def names(graph, ids):
@@ -92,7 +97,7 @@ def test_what_a_product_makes_or_reads_is_in_memory():
 
 def test_what_a_product_reads_or_makes_on_the_way_back_is_in_memory():
     graph = engine.trace(dense, MATRIX, MATRIX)
-    assert names(graph, held_gradients(graph, downstream(graph, graph.inputs))) == {
+    assert names(graph, gradients(graph)) == {
         "dot_general",
         "tanh",
         "dot_general#2",
@@ -101,19 +106,45 @@ def test_what_a_product_reads_or_makes_on_the_way_back_is_in_memory():
 
 def test_a_gradient_that_only_watching_computes_is_a_copy_unless_a_product_returns_it():
     graph = engine.trace(dense, MATRIX, MATRIX)
-    assert {graph.node(id).name for id in held_gradients(graph, frozenset())} == {"x", "tanh"}
+    assert {graph.node(id).name for id in gradients(graph, frozenset())} == {"x", "tanh"}
 
 
 def test_a_sum_over_rows_is_in_memory_where_it_is_an_arguments_gradient():
     """Elsewhere XLA may make a sum in the loop that reads it, and the loss comes out different in its last bit."""
     graph = engine.trace(lambda b, x: jnp.sum(jnp.tanh(x + b) - jnp.log(jnp.sum(jnp.exp(x)))), VECTOR, MATRIX)
-    held = held_gradients(graph, downstream(graph, graph.inputs))
-    assert {graph.node(id).name for id in held} == {"broadcast_in_dim"}
+    assert {graph.node(id).name for id in gradients(graph)} == {"broadcast_in_dim", "reduce_sum"}
+
+
+def test_what_comes_back_through_a_logarithm_of_a_sum_is_divided_once():
+    graph = engine.trace(lambda x: jnp.sum(jnp.log(jnp.sum(x, 1)) + jnp.log(x[0] * x[1])), MATRIX)
+    assert names(graph, gradients(graph)) == {"reduce_sum"}
+
+
+def test_what_comes_back_to_where_much_was_picked_is_in_memory():
+    for places, found in ((np.array([0, 2]), {"tanh"}), (np.array([0]), set())):
+        graph = engine.trace(lambda x: jnp.sum(jnp.tanh(x)[places]), MATRIX)
+        assert names(graph, gradients(graph)) == found
+
+
+def test_what_xla_never_computes_twice_needs_no_copy():
+    graph = engine.trace(lambda x: jnp.sum(jnp.exp(jnp.sin(x)) * jnp.log(x + 2)), MATRIX)
+    assert {graph.node(id).name for id in bare_values(graph)} == {"exp", "log"}
+    half = jnp.ones(4, jnp.bfloat16)
+    assert not bare_values(engine.trace(lambda x: jnp.sum(jnp.exp(x)), half))
+
+
+def test_a_difference_hands_its_gradient_on_to_what_nothing_else_comes_back_to():
+    def stable(w, x):
+        logits = x @ w
+        return jnp.sum(jnp.exp(logits - jax.lax.stop_gradient(jnp.max(logits, 1, keepdims=True))))
+
+    graph = engine.trace(stable, MATRIX, MATRIX)
+    assert {"dot_general", "sub"} <= names(graph, gradients(graph))
 
 
 def test_a_sum_hands_the_gradient_on_as_it_is():
     graph = engine.trace(lambda w, x, b: jnp.sum(jnp.tanh(x @ w + b) ** 2), MATRIX, MATRIX, MATRIX)
-    assert names(graph, held_gradients(graph, downstream(graph, graph.inputs))) == {"dot_general", "add"}
+    assert names(graph, gradients(graph)) == {"dot_general", "add"}
 
 
 def test_what_a_loop_hands_on_to_the_next_iteration_is_in_memory():

@@ -148,6 +148,14 @@ def test_what_no_bound_changes_is_measured_once():
     assert plan.values.isdisjoint(node.id for node in bounded)
 
 
+def test_what_a_difference_hands_back_is_measured_once():
+    graph, plan = planned(chosen)
+    (shifted,) = (node for node in graph.nodes if node.op == "sub")
+    assert shifted.id in plan.grads
+    assert shifted.inputs[0] not in plan.grads
+    assert len(graph.consumers(shifted.inputs[0])) == 2  # the maximum is held still
+
+
 def test_what_comes_back_to_a_state_is_measured_where_it_is_sent():
     graph, plan = planned(forwards)
     ((_, end),) = (key for key, _ in plan.handed if key[0] == "grad")

@@ -11,7 +11,7 @@ import pytest
 from jax import lax
 
 from engine import trace
-from engine.probe import has_gradient
+from engine.flow import has_gradient
 from explorer.steps import PHASES, Stop, stops
 from tests.programs import CASES
 from tests.programs.networks import dense

@@ -10,12 +10,12 @@ import numpy as np
 
 from engine import ops
 from engine.errors import EngineError
+from engine.flow import has_gradient, passes, upstream
 from engine.graph import Graph, Literal, Node
 from engine.health import remedies
 from engine.health.evidence import Evidence
 from engine.health.finding import Finding, Place, Remedy
 from engine.numbers import Numbers, short
-from engine.probe import has_gradient, passes, upstream
 
 Array = Any
 
