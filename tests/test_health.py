@@ -276,6 +276,27 @@ def test_other_losses_are_no_plateau(losses):
     assert health.diagnose(evidence(loss_with(jnp.tanh), net(3, 8, 1), X, rate=0.01, losses=losses)) == ()
 
 
+def test_a_linear_model_that_rests_at_what_guessing_gets_is_a_plateau():
+    fell = [0.9 * 0.9**step + 0.69 for step in range(200)]
+
+    def loss(params, x, y):
+        return -jnp.mean(jnp.sum(y * jax.nn.log_softmax(x @ params["w"]), axis=1))
+
+    def found(losses, share, **settings):
+        params, y = {"w": jnp.zeros((3, 2))}, np.eye(2, dtype=np.float32)[(np.arange(16) < share).astype(int)]
+        settings = {"activation": "linear", "loss": "cross_entropy", "depth": 1, **settings}
+        return health.diagnose(evidence(loss, params, X, y, losses=losses, settings=settings))
+
+    (plateau,) = found(fell, 8)
+    assert (plateau.kind, plateau.cause) == ("plateau", "a linear model")
+    assert "about 0.693" in plateau.sentence
+    assert plateau.remedies[0].change == {"depth": 2, "activation": "tanh"}
+    assert not found(fell, 8, activation="tanh")
+    assert not found(fell, 8, loss="mse")
+    assert not found([loss / 2 for loss in fell], 8)
+    assert found([loss / 2 for loss in fell], 1)  # where one of sixteen is in a class, guessing gets 0.23
+
+
 def test_a_run_that_blows_up_after_its_first_step_has_not_learned():
     assert Course((2.0, 900.0, 800.0, *[4.0] * 100)).progress < 0
     assert Course((2.0, 1.9, 1.8, *[0.1] * 100)).learned

@@ -67,6 +67,7 @@ SICK = {
     "tiny rate on points": ("update_too_small", "spiral", {"rate": 1e-6}),
     "exclusive or without a hidden layer": ("plateau", "xor", {"depth": 0, "rate": 0.1}),
     "exclusive or, linear": ("plateau", "xor", {"activation": "linear", "rate": 0.1}),
+    "exclusive or, linear, after a fall": ("plateau", "xor", {"activation": "linear", "rate": 0.1, "seed": 4}),
 }
 """Kind, task and settings."""
 

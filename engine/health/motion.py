@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
 
 from engine.health import remedies
 from engine.health.evidence import PROGRESS, Evidence
@@ -10,11 +13,17 @@ from engine.health.finding import Finding, Place, Remedy
 from engine.numbers import short
 from engine.profile import Update
 
+Array = Any
+
 TOO_FAR = 0.1
 """An update of a tenth of the weights' size: ten steps replace them all, and a gradient says little that far away."""
 
 TOO_SHORT = 1e-5
 """An update so small that a hundred thousand steps go by before the weights are others; float32 resolves 1e-7."""
+
+
+GUESSING = 0.95
+"""A loss above this share of what guessing gets is no better than that: batches differ."""
 
 
 def update_too_large(evidence: Evidence) -> Finding | None:
@@ -67,15 +76,23 @@ def _name(evidence: Evidence, update: Update) -> str:
 
 
 def plateau(evidence: Evidence) -> Finding | None:
-    """A loss that is where it began."""
+    """A loss that is where it began; or, of a linear model, that fell to what guessing gets and rests there."""
     course = evidence.course
-    if not course.stuck:
-        return None
-    told = (
-        f"The loss went from {short(course.start)} to {short(course.now)} in {len(course.losses)} steps, though "
-        "gradients and updates have sizes that let one learn: the model may be too simple, or the way is flat here."
-    )
     straight = evidence.setting("activation") == "linear" or evidence.setting("depth") == 0
+    guessed = _guessed(evidence)
+    if course.stuck:
+        so = (
+            "though gradients and updates have sizes that let one learn: the model may be too simple, or the way is "
+            "flat here."
+        )
+    elif straight and course.rests and course.now > GUESSING * guessed:
+        so = (
+            f"and rests: whoever only knows how often each class comes gets about {short(guessed)}. A linear model "
+            "can't tell these classes apart."
+        )
+    else:
+        return None
+    told = f"The loss went from {short(course.start)} to {short(course.now)} in {len(course.losses)} steps, {so}"
     cause = "a linear model" if straight else "flat surface"
     bent = Remedy("Two hidden layers of tanh", {"depth": 2, "activation": "tanh"})
     adam = Remedy("Adam at rate 0.01", {"optimizer": "adam", "rate": 0.01})
@@ -84,3 +101,20 @@ def plateau(evidence: Evidence) -> Finding | None:
         given = [Remedy("Try Adam, or a wider model", {})]
     brief = f"loss {short(course.now)} after {len(course.losses)} steps, {short(course.start)} at the start"
     return Finding("plateau", cause, (), told, brief, remedies.effective(evidence, *given))
+
+
+def _guessed(evidence: Evidence) -> float:
+    """The cross-entropy for one who only knows how often each class comes: the entropy of the labels that were read, a
+    one among zeros for each example. NaN where that isn't the loss.
+    """
+    data = [id for id in evidence.graph.inputs if id not in evidence.parameters]
+    read = [[np.asarray(reading.value(id)) for reading in evidence.readings] for id in data]
+    labels = [np.concatenate(arrays) for arrays in read if all(map(_is_one_hot, arrays))]
+    if evidence.setting("loss") != "cross_entropy" or len(labels) != 1:
+        return math.nan
+    shares = labels[0].mean(axis=0)
+    return -float(np.sum(shares * np.log(shares, where=shares > 0, out=np.zeros_like(shares))))
+
+
+def _is_one_hot(array: Array) -> bool:
+    return array.ndim == 2 and bool(np.all((array == 0) | (array == 1)) and np.all(array.sum(axis=1) == 1))
