@@ -105,6 +105,10 @@ class Run:
         """The controls in force."""
         return self.events[-1].controls
 
+    def event(self, step: int) -> Event:
+        """What holds at a step."""
+        return [event for event in self.events if event.step <= step][-1]
+
     # ---- forward --------------------------------------------------------------------------------------------------
 
     def advance(self, count: int = 1) -> None:
@@ -146,7 +150,7 @@ class Run:
 
     def _piece(self, state: TrainState, end: int) -> tuple[TrainState, Records]:
         """As many steps as can be taken at once: to the end, the next change or the next look at the test set."""
-        event = [event for event in self.events if event.step <= state.step][-1]
+        event = self.event(state.step)
         loop = self._divided(event.split)
         ahead = [event.step for event in self.events if event.step > state.step]
         stop = min(end, *ahead, state.step - state.step % self.test_every + self.test_every)
@@ -241,6 +245,14 @@ class Run:
         while state.step < step:
             state = self._piece(self._changed(state), step)[0]
         return self._changed(state)
+
+    def opening(self, count: int) -> tuple[float, ...]:
+        """The losses of the first steps, taken again: of a long run, history has joined them with others."""
+        state, losses = self.at(0), list[float]()
+        while len(losses) < min(count, self.state.step):
+            state, records = self._piece(self._changed(state), min(count, self.state.step))
+            losses += records.loss.tolist()
+        return tuple(losses)
 
     def rewind(self, step: int) -> None:
         """Go back to what the run was after that many steps, with its controls of then. What came after is forgotten.

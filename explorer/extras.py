@@ -124,7 +124,7 @@ def _units(room: Room) -> Callable[[Any, Sequence[float]], list[dict[str, Any]]]
         found: list[dict[str, Any]] = []
         for layer, columns in zip(layers, values(params, _grid(span, SMALL)) if ends else (), strict=True):
             for unit, scores in enumerate(np.asarray(columns).T[: UNITS - len(found)]):
-                own = {"id": f"{layer.output}/{unit}", "layer": layer.name, "unit": unit}
+                own = {"id": f"{layer.output}/{unit}", "layer": layer.name, "unit": unit, "of": len(layers)}
                 found.append(own | {"size": [SMALL, SMALL], "scores": encoded(scores)})
         return found
 

@@ -133,7 +133,7 @@ class Followed(Seen):
         losses = tuple(map(float, self._history.loss().last))
         known = (before, after) if latest.after is not latest.before else ({}, {})
         try:
-            return health.diagnose(Evidence(readings, self.parameters, *known, losses))
+            return health.diagnose(Evidence(readings, self.parameters, *known, losses, self.step))
         except EngineError:
             return ()
 

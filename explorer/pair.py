@@ -67,9 +67,11 @@ class Pair:
         return found
 
     def _go_on(self) -> None:
-        if self._back is not None:
-            self.room.rewind(self._back)
-            self._back = None
+        """Go back for good to the earlier step that is shown, if one is."""
+        back, self._back = self._back, None
+        for room in self.rooms:
+            if back is not None and room.step > back:
+                room.rewind(back)
 
     def _bring(self, step: int) -> None:
         """Both runs to where they are after that many steps; what came after is forgotten."""

@@ -30,6 +30,9 @@ from explorer.target import Target
 WATCHED = 128
 """Nodes that every step of a run is measured at, at most: those of the first layers of a very deep net."""
 
+OPENING = 5
+"""First steps whose losses say where a run began (:attr:`engine.health.evidence.Course.start`)."""
+
 DIALS = ("optimizer", "rate", "schedule", "clip", "clip_at", "decay", "scaling")
 """Settings that can change while training runs."""
 
@@ -149,6 +152,10 @@ class Room(Seen):
         """
         self.run.change(**changes)
 
+    def dials(self, step: int) -> dict[str, Any]:
+        """What the dials are at a step."""
+        return {name: getattr(self.run.event(step).controls, name) for name in DIALS}
+
     def rewind(self, step: int) -> None:
         """Go back to what the run was after that many steps; what came after is forgotten."""
         self.run.rewind(step)
@@ -163,8 +170,7 @@ class Room(Seen):
 
     def pass_at(self, step: int) -> Step:
         """The full pass that starts from the state after that many steps, and the update that was made of it."""
-        event = [event for event in self.run.events if event.step <= step][-1]
-        return self._taken(self.trainer, self.run.at(step), event.controls)
+        return self._taken(self.trainer, self.run.at(step), self.run.event(step).controls)
 
     def _taken(self, trained: Trainer, state: TrainState, controls: Controls) -> Step:
         """A step; the first one is taken once for all who train the same, and kept as long as one of them has it."""
@@ -217,12 +223,17 @@ class Room(Seen):
         if self.broken is not None:
             latest = self._breaking()
         readings = [self.first.reading] if latest.before.step else []
-        losses = self.run.history.loss().last
-        evidence = health.gather(
-            [*readings, latest.reading], latest.before.params, latest.after.params, losses, self.settings
-        )
+        of = latest.before.params, latest.after.params
+        now = self.settings and dataclasses.replace(self.settings, **self.dials(latest.before.step))
+        evidence = health.gather([*readings, latest.reading], *of, self._losses(), now, self.step)
         skipped = optimisers.skipped(self.run.state.optimiser)
         return health.diagnose(dataclasses.replace(evidence, wide=self._wide(latest), skipped=skipped))
+
+    def _losses(self) -> tuple[float, ...]:
+        """The loss of each step; of a long run of every so many, and of the first ones."""
+        track = self.run.history.numbers
+        own = tuple(track.columns.of(0).last.tolist())
+        return own if track.stride == 1 else (*self.run.opening(OPENING), *own[1:])
 
     def _wide(self, step: Step) -> Reading | None:
         """The gradients of a pass in float32; none where they are so already."""

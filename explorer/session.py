@@ -101,11 +101,13 @@ class Session(Pair, Closeup, Divided):
     def freeze(self, parameters: Sequence[str], frozen: bool) -> None:
         """Keep some parameters as they are from the next step on, or let them move again."""
         names = [self.graph.node(id).name for id in parameters]
+        self._go_on()
         if names:
             (self.room.run.freeze if frozen else self.room.run.unfreeze)(*names)
         self._again()
 
     def _turn(self, changes: Mapping[str, Any]) -> None:
+        self._go_on()
         before = self.room.run.controls.method
         for room in self.rooms:
             room.change(**changes)
@@ -127,10 +129,7 @@ class Session(Pair, Closeup, Divided):
         self._show(self.room.first)
 
     def train(self) -> None:
-        """Take one training step: the update of the pass that is shown, or the next pass and its update.
-
-        What was changed in that pass by hand is undone: only the real one trains.
-        """
+        """Take the update of the pass that is shown, without what was changed in it by hand; or the next step."""
         self._forget("edits", "numbers", "figures")
         self._go_on()
         if self.room.broken is None:
@@ -168,7 +167,7 @@ class Session(Pair, Closeup, Divided):
             pass
 
     def rewind(self, step: int) -> None:
-        """Show the pass of an earlier step. Nothing is forgotten until training goes on from there."""
+        """Show the pass of an earlier step. Nothing is forgotten until training goes on from there, or is changed."""
         self._show(self.room.pass_at(step))
         self.trained = False
         self._back = step
@@ -254,6 +253,7 @@ class Session(Pair, Closeup, Divided):
         self._forget("edits", "numbers", "figures")
         self._besides, self._asked = (), set()
         self.__dict__["step"] = step
+        self.settings = dataclasses.replace(self.settings, **self.room.dials(step.before.step))
 
     @property
     def warm(self) -> Callable[[], None]:
@@ -353,7 +353,7 @@ class Session(Pair, Closeup, Divided):
     @property
     def _graded(self) -> dict[str, str]:
         """For each box with a gradient the node whose gradient it shows."""
-        known = self.step.reading.plan.grads if not self.room.large else {node.id for node in self.graph.nodes}
+        known = {node.id for node in self.graph.nodes} if self.room.large else self.step.reading.plan.grads
         return {box.id: box.shows for box in self.folded.boxes if box.shows in known}
 
     def _scaling(self) -> str:

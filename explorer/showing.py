@@ -49,6 +49,7 @@ class Showing(Drawn):
         self.linked: Callable[[], Mapping[str, Any]] = dict
         """What the status says of the link to this page."""
         self._hidden: frozenset[str] = frozenset()
+        self._formed: dict[str, Any] = {}
         self.course = LessonView(received, course=[entry.plain() for entry in entries()])
         self._turned: frozenset[str] | None = None
 
@@ -60,8 +61,8 @@ class Showing(Drawn):
 
     def outline(self) -> None:
         """Send the scene while its numbers are still to come."""
-        shown = {"scene": self.scene(), "ways": self.ways(), "form": self.form()}
-        self._channel.later(self._draw, **shown)
+        self._formed = self.form()
+        self._channel.later(self._draw, scene=self.scene(), ways=self.ways(), form=self._formed)
 
     def busy(self, text: str) -> None:
         """Say what is going on, and for how long; an empty text once it is done."""
@@ -69,7 +70,8 @@ class Showing(Drawn):
 
     def settings(self, error: str = "") -> None:
         """Send the form, and what was wrong with what was typed."""
-        self._channel.later(self._set_form, form=self.form() | ({"error": error} if error else {}))
+        self._formed = self.form()
+        self._channel.later(self._set_form, form=self._formed | ({"error": error} if error else {}))
 
     def running(self) -> None:
         """Send how the training goes."""
@@ -98,8 +100,10 @@ class Showing(Drawn):
         self._channel.newest("parallel", self._show_divided, told=told)
 
     def passing(self) -> None:
-        """Send the pass that is shown."""
+        """Send the pass that is shown, and the form where its dials are others."""
         super().passing()
+        if self.form() != self._formed:
+            self.settings()
         self.passed()
 
     def lesson(self, told: dict[str, Any]) -> None:

@@ -107,6 +107,30 @@ def test_training_stops_where_the_loss_is_no_longer_finite():
     assert finding.kind in ("nonfinite", "exploding", "update_too_large")
 
 
+def test_a_long_run_is_told_by_its_steps_and_from_where_it_began():
+    room = made("xor", activation="linear", batch=8, rate=0.1)
+    room.advance(2500)
+    assert room.history.numbers.stride == 4
+    own = made("xor", activation="linear", batch=8, rate=0.1)
+    own.advance(5)
+    assert room.run.opening(5) == tuple(own.history.loss().last.tolist())
+    [finding] = room.findings(room.pass_at(2500))
+    assert finding.kind == "plateau"
+    assert f"The loss went from {np.mean(room.run.opening(5)):.3g} to " in finding.sentence
+    assert " in 2500 steps" in finding.sentence
+
+
+def test_a_remedy_starts_from_the_rate_that_is_in_force():
+    room = made("spiral", depth=1, rate=0.01)
+    room.advance(20)
+    room.change(rate=300.0)
+    room.advance(80)
+    [finding] = room.findings(room.pass_at(room.step))
+    (rate,) = (remedy.change["rate"] for remedy in finding.remedies if "rate" in remedy.change)
+    assert finding.kind == "update_too_large"
+    assert 0.01 < rate <= 100
+
+
 def test_rewinding_before_the_break_forgets_it():
     room = made("regression", rate=1e6, loss="mse", activation="linear")
     room.advance(200)

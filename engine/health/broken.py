@@ -163,10 +163,15 @@ def _update(evidence: Evidence, id: str) -> Finding:
 
 
 def _unseen(evidence: Evidence) -> Finding:
-    step = next(step for step, loss in enumerate(evidence.losses) if not math.isfinite(loss))
-    told = f"The loss is not finite from step {step} on; that step wasn't read, so what made it isn't known."
+    if evidence.course.steps > len(evidence.losses):  # which of several steps it was isn't known
+        told = "The loss is not finite any more; where that began wasn't read, so what made it isn't known."
+        brief = "loss not finite"
+    else:
+        step = next(step for step, loss in enumerate(evidence.losses) if not math.isfinite(loss))
+        told = f"The loss is not finite from step {step} on; that step wasn't read, so what made it isn't known."
+        brief = f"loss not finite from step {step}"
     cause = f"numbers too large for {evidence.narrowest}"
-    return Finding("nonfinite", cause, (), told, f"loss not finite from step {step}", _slower(evidence))
+    return Finding("nonfinite", cause, (), told, brief, _slower(evidence))
 
 
 def _title(node: Node) -> str:

@@ -37,9 +37,11 @@ PATIENCE = 50
 
 @dataclasses.dataclass(frozen=True)
 class Course:
-    """The losses of a run, one a step."""
+    """The losses of a run: one a step, or fewer of a long one, the first steps' among them."""
 
     losses: tuple[float, ...]
+    steps: int = 0
+    """How many steps were taken, if more than there are losses."""
 
     @property
     def start(self) -> float:
@@ -114,7 +116,9 @@ class Evidence:
     after: Mapping[str, Array]
     """And after it."""
     losses: tuple[float, ...] = ()
-    """One for each step."""
+    """One for each step; of a long run one for every so many, the first steps' among them."""
+    steps: int = 0
+    """How many steps were taken, if more than there are losses."""
     settings: Any = None
     """The run's settings, as attributes or items; ``None`` for a function of one's own."""
     wide: Reading | None = None
@@ -135,7 +139,7 @@ class Evidence:
     @cached_property
     def at_start(self) -> Evidence:
         """What was known at the first reading alone."""
-        return dataclasses.replace(self, readings=self.readings[:1], before={}, after={}, losses=())
+        return dataclasses.replace(self, readings=self.readings[:1], before={}, after={}, losses=(), steps=0)
 
     @property
     def narrowest(self) -> str:
@@ -179,7 +183,7 @@ class Evidence:
     @cached_property
     def course(self) -> Course:
         """The losses."""
-        return Course(self.losses)
+        return Course(self.losses, max(self.steps, len(self.losses)))
 
     def awakes(self, layer: Layer) -> bool:
         """Whether a layer's weights are zero, and the latest update changes that: a last layer often begins so."""
@@ -199,6 +203,7 @@ def gather(
     after: tuple[Any, ...] | None = None,
     losses: Sequence[float] = (),
     settings: Any = None,
+    steps: int = 0,
 ) -> Evidence:
     """Evidence from what a training loop has at hand.
 
@@ -206,14 +211,15 @@ def gather(
         readings: full readings, the oldest first, of a function whose first arguments are the parameters.
         before: those arguments (pytrees) before the latest reading's update.
         after: and after it, if known.
-        losses: one for each step.
+        losses: one for each step, or fewer of a long run.
         settings: the run's settings; none for a function of one's own.
+        steps: how many steps were taken, if more than that.
     """
     graph = readings[-1].graph
     leaves = [[leaf for leaf in jax.tree.leaves(tree) if is_array(leaf)] for tree in (before, after or ())]
     ids = graph.inputs[: len(leaves[0])]
     old, new = (dict(zip(ids, values, strict=False)) for values in leaves)
-    return Evidence(tuple(readings), ids, old, new, tuple(map(float, losses)), settings)
+    return Evidence(tuple(readings), ids, old, new, tuple(map(float, losses)), steps, settings)
 
 
 def breaking_step(losses: Sequence[float]) -> int | None:

@@ -136,7 +136,9 @@ def fresh(evidence: Evidence, bent: str = "") -> Remedy:
     """
     if len(evidence.structure.trunk) > DEEP:
         around = together(activation(evidence, "tanh"), residual(evidence), norm(evidence))
-        return Remedy(around.label, {**around.change, **_shared_rate(evidence)})
+        shared = _shared_rate(evidence)
+        slower = f", and learn at rate {short(shared['rate'])}" if shared else ""
+        return Remedy(around.label + slower, {**around.change, **shared})
     return activation(evidence, bent) if bent else init(evidence)
 
 

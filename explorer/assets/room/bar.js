@@ -96,17 +96,16 @@ function followed({ step, follows }) {
   return `${shown} · ${follows.ended ? t("it has ended") : read}`;
 }
 
+/** The last ones that were measured; they say of which step, where it isn't the one that is shown. */
 function accuracyOf(state, run) {
-  const at = (name) => {
-    const series = run && run.series(name);
-    if (!series) return NaN;
-    let column = run.columnOf(stepOf(state));
-    while (column > 0 && Number.isNaN(series.last[column])) column--;
-    return series.last[column];
-  };
-  const [train, test] = [at("accuracy"), at("test_accuracy")];
-  if (Number.isNaN(train)) return "";
-  return Number.isNaN(test) ? t("accuracy {train}", { train: told(train) }) : t("accuracy {train} (test {test})", { train: told(train), test: told(test) });
+  if (!run) return "";
+  const now = run.columnOf(stepOf(state));
+  const at = (name) => (run.series(name) ? run.series(name).last.findLastIndex((value, column) => column <= now && !Number.isNaN(value)) : -1);
+  const [of, ofTest] = [at("accuracy"), at("test_accuracy")];
+  if (of < 0) return "";
+  const train = told(run.series("accuracy").last[of]);
+  const words = ofTest < 0 ? t("accuracy {train}", { train }) : t("accuracy {train} (test {test})", { train, test: told(run.series("test_accuracy").last[ofTest]) });
+  return of === now ? words : `${words} (${t("of step {step}", { step: grouped(run.ends[of]) })})`;
 }
 
 function calmWords(run, status) {

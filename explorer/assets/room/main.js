@@ -128,6 +128,7 @@ export function mount(root, look, send) {
     grid.classList.toggle("with-lines", layers);
     strip.element.hidden = !(rows && run.rows.some(({ kind }) => kind === "parameter"));
     plane.hidden = !has.boundary && !has.fit;
+    grid.classList.toggle("beside", Boolean(state.second));
     grid.classList.toggle("with-accuracy", has.accuracy);
     grid.classList.toggle("with-plane", !plane.hidden);
     grid.classList.toggle("with-time", has.time);

@@ -97,23 +97,28 @@ export function createStrip(room) {
     const end = Math.min(sorted.length, first + SIGHT + 2 * SPARE);
     place(run, first, end);
     const column = run.columnOf(stepOf(room.state));
-    for (let i = first; i < end; i++) fill(made.get(run.rows[sorted[i]].id), run, sorted[i], column, i);
+    for (let i = first; i < end; i++) fill(made.get(keyOf(run.rows[sorted[i]])), run, sorted[i], column, i);
   }
 
   function place(run, first, end) {
     const shown = sorted.slice(first, end).map((index) => run.rows[index]);
-    const ids = new Set(shown.map(({ id }) => id));
-    for (const [id, { row }] of made) {
-      if (ids.has(id)) continue;
+    const keys = new Set(shown.map(keyOf));
+    for (const [key, { row }] of made) {
+      if (keys.has(key)) continue;
       row.remove();
-      made.delete(id);
+      made.delete(key);
     }
     above.style.height = `${first * ROW_HEIGHT}px`;
     below.style.height = `${(sorted.length - end) * ROW_HEIGHT}px`;
     scroller.style.height = `${ROW_HEIGHT * Math.min(Math.max(sorted.length, 1), SIGHT) + 35}px`;
-    const rows = shown.map((row) => (made.get(row.id) || makeRow(row)).row);
+    const rows = shown.map((row) => (made.get(keyOf(row)) || makeRow(row)).row);
     // put only what isn't in its place: a row that has the focus must not leave the page
     [above, ...rows, below].forEach((row, i) => body.children[i] !== row && body.insertBefore(row, body.children[i] || null));
+  }
+
+  /** Another model has other parameters under the same ids. */
+  function keyOf({ id, name }) {
+    return `${id} ${name}`;
   }
 
   function makeRow({ id, name }) {
@@ -124,12 +129,15 @@ export function createStrip(room) {
     const row = make("tr", {}, make("th", { scope: "row" }, button), gradient, make("td", { class: "spark" }, spark), update, weight, make("td", { class: "frozen" }, box));
     box.disabled = Boolean(room.state.status.follows); // that loop is not ours
     const own = { row, gradient, update, weight, spark, box };
-    made.set(id, own);
+    made.set(keyOf({ id, name }), own);
     return own;
   }
 
   function fill(own, run, index, column, place) {
-    for (const key of ["gradient", "update", "weight"]) write(own[key], told(run.held(key, index, column)[0]));
+    const [gradient, update, weight] = ["gradient", "update", "weight"].map((key) => run.held(key, index, column)[0]);
+    write(own.gradient, told(gradient));
+    write(own.update, weight === 0 && update === -Infinity ? "–" : told(update)); // of nothing there is no share
+    write(own.weight, told(weight));
     const { id, frozen } = run.rows[index];
     if (own.box.checked !== Boolean(frozen)) own.box.checked = Boolean(frozen);
     own.row.setAttribute("aria-rowindex", String(place + 2));

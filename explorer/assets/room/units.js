@@ -46,7 +46,7 @@ export function createUnits(room) {
       drawNames(context, found, ink);
       ring(context, found, ink);
       const chosen = cells.find(({ unit }) => unit.id === room.state.unit);
-      const aside = asideOf(given.units.length, groups.length);
+      const aside = asideOf(given.units.length, groups.length, given.units[0].of);
       plot.say(chosen ? t("unit {unit} of {layer}, shown large above", chosen.unit) : `${aside} · ${t("point at one to see it large")}`);
     },
     point: (place) => look(cells.find(({ x, y, cell }) => place.x >= x && place.x <= x + cell && place.y >= y && place.y <= y + cell)),
@@ -89,7 +89,9 @@ export function createUnits(room) {
   return createPlot(room, chart);
 }
 
-function asideOf(count, layers) {
+/** Of a deep net there is room for the units of the first layers. */
+function asideOf(count, layers, all) {
+  if (layers < all) return t("{count} units in the first {layers} of {count_all} layers", { count, layers, count_all: all });
   if (count === 1) return t("1 unit");
   return layers === 1 ? t("{count} units in 1 layer", { count }) : t("{count} units in {layers} layers", { count, layers });
 }
