@@ -17,6 +17,7 @@ from explorer.views.setup import SetupView
 
 if TYPE_CHECKING:
     from explorer.lessons.lesson import Lesson
+    from explorer.room import Room
     from explorer.session import Session
 
 Message = dict[str, Any]
@@ -50,6 +51,8 @@ class Showing(Drawn):
         """What the status says of the link to this page."""
         self._hidden: frozenset[str] = frozenset()
         self._formed: dict[str, Any] = {}
+        self._ran: Room | None = None
+        """The run that is shown."""
         self.course = LessonView(received, course=[entry.plain() for entry in entries()])
         self._turned: frozenset[str] | None = None
 
@@ -60,7 +63,12 @@ class Showing(Drawn):
     # ---- what is sent ---------------------------------------------------------------------------------------------
 
     def outline(self) -> None:
-        """Send the scene while its numbers are still to come."""
+        """Send the scene while its numbers are still to come; of another run there is nothing to be seen yet."""
+        if self._known().room is not self._ran:
+            nothing = self.encoded({})
+            self._channel.newest(
+                "run", self._show_run, status=self.told, frame=nothing, compare=nothing, extras=nothing
+            )
         self._formed = self.form()
         self._channel.later(self._draw, scene=self.scene(), ways=self.ways(), form=self._formed)
 
@@ -76,6 +84,7 @@ class Showing(Drawn):
     def running(self) -> None:
         """Send how the training goes."""
         session = self._known()
+        self._ran = session.room
         shown = {"frame": self.encoded(session.frame()), "compare": self.encoded(session.comparison())}
         self._channel.newest("run", self._show_run, status=self.status(), **shown)
 

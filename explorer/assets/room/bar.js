@@ -44,7 +44,11 @@ export function createBar(room) {
   }
 
   function showTold({ status, run }) {
-    if (!status.title) return;
+    if (!status.title) {
+      text.replaceChildren();
+      write(aside, "");
+      return;
+    }
     // ten numbers a second can't be listened to, and what a walked step did is said over the graph
     text.setAttribute("aria-live", status.playing || status.run !== walked ? "off" : "polite");
     walked = status.run;

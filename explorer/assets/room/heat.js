@@ -109,14 +109,14 @@ export function createHeat(room) {
     const row = rows.find((index) => run.rows[index].id === (state.overRow ?? state.row)) ?? rows[0];
     if (row === undefined) return "";
     const column = run.columnOf(step);
-    const { name, text } = QUANTITIES[state.quantity];
+    const { name, ofLayer, text } = QUANTITIES[state.quantity];
     const values = parts.map((part, which) => {
       const own = part.run.rows.findIndex(({ id }) => id === run.rows[row].id);
       const [value, when] = part.run.held(state.quantity, own < 0 ? row : own, part.run.columnOf(step));
       const aged = when !== part.run.columnOf(step) && value === value ? ` (${t("of step {step}", { step: grouped(part.run.ends[when]) })})` : "";
       return `${state.second ? `${state.names[which]} ` : ""}${text(value)}${aged}`;
     });
-    return `${t("step {step}", { step: stepsOf(run, column) })} · ${run.rows[row].name} · ${name} ${values.join(", ")}`;
+    return `${t("step {step}", { step: stepsOf(run, column) })} · ${run.rows[row].name} · ${(run.rows[row].kind === "layer" && ofLayer) || name} ${values.join(", ")}`;
   }
 
   return plot;

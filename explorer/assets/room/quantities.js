@@ -7,9 +7,9 @@ import { percent, power, told } from "./scales.js";
 
 const SHARES = 64;
 
-/** Each quantity of a frame: its name on the page, alone and within a line, how its numbers are written, and its scale of colours. */
+/** Each quantity of a frame: its name on the page, alone and within a line (of a layer a more exact one), how its numbers are written, and its scale of colours. */
 export const QUANTITIES = {
-  gradient: { title: t("Gradient"), name: t("gradient"), unit: t("root mean square"), text: told, legend: magnitudes },
+  gradient: { title: t("Gradient"), name: t("gradient"), ofLayer: t("gradient before its activation"), unit: t("root mean square"), text: told, legend: magnitudes },
   value: { title: t("Activation"), name: t("activation"), unit: t("root mean square"), text: told, legend: magnitudes },
   weight: { title: t("Weight"), name: t("weight"), unit: t("root mean square"), text: told, legend: magnitudes },
   update: { title: t("Update ratio"), name: t("update ratio"), unit: "‖Δw‖ / ‖w‖", text: told, legend: magnitudes },
