@@ -62,7 +62,7 @@ export function createStepper(room) {
 
   function show(state) {
     const { run, hover } = state;
-    if (!run) return;
+    if (!run) return clear();
     const [first, last] = ends();
     const step = stepOf(state);
     const share = (at) => `${last > first ? (100 * (at - first)) / (last - first) : 0}%`;
@@ -76,6 +76,14 @@ export function createStepper(room) {
     slider.setAttribute("aria-valuetext", `${text}${lossAt(run, step)}${hover === null ? "" : `, ${t("Enter goes back to it")}`}`);
     if (marked !== run) showEvents(run, share);
     marked = run;
+  }
+
+  /** Nothing was trained yet. */
+  function clear() {
+    label.textContent = "";
+    thumb.style.left = done.style.width = "0";
+    events.replaceChildren();
+    marked = null;
   }
 
   function showEvents(run, share) {
