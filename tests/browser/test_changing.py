@@ -124,6 +124,18 @@ def test_a_bad_setting_is_one_sentence_and_loses_nothing(folded: Page, label: st
     assert (said(folded), rows(folded)) == before
 
 
+def test_a_file_that_cannot_be_opened_stays_as_it_was_typed(folded: Page, tmp_path: Path) -> None:
+    table = tmp_path / "wrong.csv"
+    table.write_text("a,b,label\n1,2,x\n3,four,y\n" + "5,6,x\n7,8,y\n" * 20)
+    field = setup(folded).get_by_label("a CSV file")
+    field.fill(str(table))
+    field.press("Tab")
+    expect(setup(folded).get_by_role("alert")).to_contain_text("has the text 'four' in column 'b'")
+    expect(field).to_have_value(str(table))
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(setup(folded).get_by_label("Task")).to_have_value("digits")
+
+
 def test_the_spirals_can_be_chosen(open_page: Opener, url: str) -> None:
     page = open_page(url)
     setup(page).get_by_label("Task").select_option("spiral")

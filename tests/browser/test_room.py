@@ -133,13 +133,14 @@ def at(canvas: Locator, across: float, down: float) -> dict[str, float]:
 def test_a_cell_of_the_heat_map_says_its_number(room: Page) -> None:
     heat = chart(room, "Profile over the steps")
     heat.hover(position=at(heat, 0.97, 0.4))
-    expect(heat).to_have_accessible_name(f"Profile over the steps. step {STEPS - 1} · second · gradient 0.001")
+    told = f"step {STEPS - 1} · second · gradient before its activation 0.001"
+    expect(heat).to_have_accessible_name(f"Profile over the steps. {told}")
 
 
 def test_what_was_not_recorded_is_no_number(room: Page) -> None:
     heat = chart(room, "Profile over the steps")
     heat.hover(position=at(heat, 0.2, 0.1))
-    expect(heat).to_have_accessible_name(re.compile(r"step \d · first · gradient –$"))
+    expect(heat).to_have_accessible_name(re.compile(r"step \d · first · gradient before its activation –$"))
 
 
 def test_a_hovered_step_is_hovered_in_every_chart(room: Page) -> None:

@@ -90,6 +90,23 @@ def test_the_rate_changes_while_it_trains(page: Page) -> None:
     expect(steps(page)).to_have_attribute("aria-valuemax", str(int(before or "") + 10))
 
 
+def test_a_rate_that_is_changed_at_an_earlier_step_holds_from_there(page: Page) -> None:
+    steps(page).focus()
+    steps(page).press("Home")
+    for _ in range(2):
+        steps(page).press("ArrowRight")
+    steps(page).press("Enter")
+    expect(steps(page)).to_have_attribute("aria-valuenow", "2")
+    rate = setup(page).get_by_label("Learning rate")
+    expect(rate).to_have_value("0.5")  # what that step was trained with
+    rate.fill("0.125")
+    rate.press("Tab")
+    expect(steps(page)).to_have_attribute("aria-valuemax", "1")
+    button(page, "Train 10 steps").click()
+    expect(steps(page)).to_have_attribute("aria-valuemax", "11")
+    expect(rate).to_have_value("0.125")
+
+
 def test_the_heat_map_tells_every_layer(page: Page) -> None:
     heat = page.get_by_role("img", name="Profile over the steps")
     assert "layers.0" in (heat.get_attribute("aria-label") or "")
@@ -118,3 +135,13 @@ def test_a_vanishing_gradient_is_told_and_its_remedy_tried_side_by_side(open_pag
     page.get_by_role("button", name="Keep the new run").click()
     expect(comparison).to_be_hidden()
     expect(setup(page).get_by_label("Normalisation")).to_have_value("layer")
+
+
+@pytest.mark.once
+def test_another_model_has_its_own_parameters(open_page: Opener, url: str) -> None:
+    page = open_page(url)
+    table = page.get_by_role("table", name="Parameters", exact=True)
+    table.scroll_into_view_if_needed()
+    expect(table.get_by_role("rowheader").first).to_have_text("params.layers.0.b")
+    setup(page).get_by_label("Task").select_option("adding")
+    expect(table.get_by_role("rowheader").first).to_have_text("params.last.b", timeout=COMPILED_MS)

@@ -14,7 +14,7 @@ export function render({ model }) {
     model.send_msg({ type: "choose", name, value });
   }
 
-  /** What can't be stays as it was typed, marked, with what is wrong beneath it. */
+  /** A file that can't be opened stays as it was typed, marked, with what is wrong beneath it. */
   function control(field, refused) {
     if (field.options) {
       const options = field.options.map(([value, text]) => make("option", { value, selected: value === field.value }, translated(text)));
@@ -36,7 +36,7 @@ export function render({ model }) {
     const { fields, words, error, device } = model.form;
     problem.hidden = !error;
     problem.textContent = translated(error || "");
-    const rows = fields.map((field) => make("div", { class: "row" }, make("label", { for: field.name }, translated(field.label)), control(field, error && field.name === asked.name)));
+    const rows = fields.map((field) => make("div", { class: "row" }, make("label", { for: field.name }, translated(field.label)), control(field, error && field.text && field.name === asked.name)));
     root.replaceChildren(...rows.slice(0, 1), make("p", { class: "words" }, translated(words)), ...rows.slice(1), make("p", { class: "words device" }, translated(device || "")));
     (rows[fields.findIndex(({ name }) => name === asked.name)] || root).append(problem); // beside what it speaks of: the form is long
   }
