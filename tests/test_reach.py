@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine.health import reach
+from engine.health.evidence import Course
 from engine.tasks import problem, usual
 from engine.underflow import Lost
 from explorer.room import Room
@@ -54,7 +55,7 @@ class Overflowing:
     """Evidence of a run whose static scaling is too large."""
 
     readings = (type("R", (), {"factor": np.float32(1024)}),)
-    losses = (1.0,) * 10
+    course = Course((1.0,) * 10, 10)
     narrowest = "float16"
 
     def __init__(self, skipped, scaling="static"):
