@@ -306,7 +306,7 @@ def _rounding(sinks: Sinks, reading: Reading, rng: np.random.Generator) -> Sinks
     return found
 
 
-_DECLARED = frozenset({"stop_gradient", "cholesky", "eigh"})
+_DECLARED = frozenset({"stop_gradient", "linear_call", "cholesky", "eigh"})
 """Their rules state a gradient that differences needn't see; the last two take their operand as symmetric."""
 
 

@@ -113,6 +113,20 @@ def while_parts(eqn: jex.JaxprEqn) -> tuple[int, int]:
     return eqn.params["cond_nconsts"], eqn.params["body_nconsts"]
 
 
+def without_derivatives(eqn: jex.JaxprEqn) -> int:
+    """How many operands, the first ones, the rule of an equation has no derivative for: what a custom_vjp closes over,
+    and the residuals of a linear_call. JAX refuses to differentiate either with respect to one of them.
+    """
+    counts = {"custom_vjp_call": ("num_consts",), "linear_call": ("num_callee_consts", "num_res")}
+    return sum(eqn.params.get(name, 0) for name in counts.get(eqn.primitive.name, ()))
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether JAX raises such an error where it has no derivative."""
+    known = isinstance(error, ValueError | NotImplementedError | TypeError | AssertionError)
+    return known or type(error).__name__ == "CustomVJPException"  # whose class isn't public
+
+
 def function_name(jaxpr: jex.ClosedJaxpr) -> tuple[str, str]:
     """Name of the function a jaxpr was traced from and the file it stands in (each empty if unknown)."""
     info = str(jaxpr.jaxpr.debug_info.func_src_info or "")

@@ -17,15 +17,12 @@ from engine.errors import NotDifferentiableError, NotScalarError
 from engine.graph import Graph
 from engine.packing import Found, gathered, pack
 from engine.probe import FULL, Plan, Probe, as_probe, resolve
-from engine.program import Step
+from engine.program import Block, Step
 from engine.reading import Reading
 from engine.rows import apart, is_table
 from engine.sources import Key
-from engine.tape import Override, Record, Sinks, Tape, override
+from engine.tape import Override, Record, Sinks, Tape, override, untapped
 from engine.trace import Arguments, Program, program
-
-_REFUSALS = (ValueError, NotImplementedError, TypeError)
-"""What JAX raises where it has no derivative."""
 
 
 def value_and_grad(
@@ -156,14 +153,18 @@ def _with_detours(attempt: Callable[[frozenset[str]], Any], traced: Program, sta
     """
     try:
         return attempt(frozenset())
-    except _REFUSALS as first:
+    except Exception as first:
+        if not compat.is_refusal(first):
+            raise
         error = first
         plan = resolve(traced.graph, Probe(what=()), starts)
         cut = frozenset(step.id for block, step in traced.block.walk() if _refuses(block.jaxpr, step, plan))
         if cut:
             try:
                 return attempt(cut)
-            except _REFUSALS as again:
+            except Exception as again:
+                if not compat.is_refusal(again):
+                    raise
                 error = again
         raise NotDifferentiableError(_refusal(traced, plan, error)) from error
 
@@ -176,12 +177,14 @@ def _refuses(within: Any, step: Step, plan: Plan) -> bool:
         return False
 
     def send_back(args: list[Any]) -> Any:
-        outs, pull = jax.vjp(lambda args: compat.evaluate(step.eqn, within, args), args)
+        outs, pull = jax.vjp(lambda args: compat.evaluate(step.eqn, within, untapped(step, args, plan.active)), args)
         return pull([jnp.ones(out.shape, out.dtype) if compat.has_gradient(out) else _none(out) for out in outs])
 
     try:
         jax.eval_shape(send_back, [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals])
-    except _REFUSALS:
+    except Exception as error:
+        if not compat.is_refusal(error):
+            raise
         return True
     return False
 
@@ -198,7 +201,23 @@ def _refusal(traced: Program, plan: Plan, error: Exception) -> str:
             f"{name} can't be differentiated through the while_loop at {loops[0].source}: JAX doesn't keep the steps "
             "of a loop that may run any number of times. Write lax.scan, or fori_loop with Python numbers as bounds."
         )
-    return f"{name} can't be differentiated: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    said = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+    silent = "" if isinstance(error, ValueError | NotImplementedError) else _silent_rule(traced.graph, traced.block)
+    return silent or f"{name} can't be differentiated: {said}"
+
+
+def _silent_rule(graph: Graph, block: Block) -> str:
+    """A sentence on the first rule that uses, beside its arguments, something that the function computes."""
+    for _, step in block.walk():
+        first = [read for read in step.reads[: compat.without_derivatives(step.eqn)] if isinstance(read, str)]
+        held = [read for read in first if graph.node(read).kind != "constant"]
+        if held and step.outs:
+            op, other = graph.node(str(step.outs[0])), graph.node(held[0])
+            return (
+                f"{graph.name} can't be differentiated through {op.name} ({op.source}): its own rule has no derivative "
+                f"for {other.name}, which the function computes. Pass {other.name} to it as an argument that has one."
+            )
+    return ""
 
 
 def check_returned(traced: Program, has_aux: bool) -> None:

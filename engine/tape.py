@@ -255,7 +255,17 @@ def _whole(tape: Tape, block: Block, step: Step, args: list[Array], sinks: Sinks
     """An equation that JAX runs, and differentiates, as one."""
     if step.id in tape.plan.cut:
         args = list(map(lax.stop_gradient, args))
-    return compat.evaluate(step.eqn, block.jaxpr, args)
+    return compat.evaluate(step.eqn, block.jaxpr, untapped(step, args, tape.plan.active))
+
+
+def untapped(step: Step, args: Sequence[Array], active: frozenset[str]) -> list[Array]:
+    """The operands of an equation; to those that its rule has no derivative for nothing is sent back.
+
+    What depends on a differentiated argument stays, so that JAX refuses it here as it does in the function itself.
+    """
+    count = compat.without_derivatives(step.eqn)
+    first = zip(step.reads[:count], args[:count], strict=True)
+    return [arg if read in active else lax.stop_gradient(arg) for read, arg in first] + list(args[count:])
 
 
 def _custom(tape: Tape, block: Block, step: Step, args: list[Array], sinks: Sinks, record: Record) -> list[Array]:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.custom_derivatives import linear_call
 
 import engine
 
@@ -255,6 +256,48 @@ def test_any_other_refusal_is_jaxs_own_reason():
     with pytest.raises(engine.NotDifferentiableError) as caught:
         engine.value_and_grad(hosted)(X)
     assert str(caught.value).startswith("hosted can't be differentiated: ValueError: Pure callbacks do not support JVP")
+
+
+def residual(y, x):
+    return linear_call(lambda y, x: x * y, lambda y, g: g * y, y, x)
+
+
+def test_to_the_residuals_of_a_linear_call_nothing_is_sent_back():
+    _, _, reading = agrees(lambda x, y: jnp.sum(residual(y, x) * y), X, X + 1)
+    sent = reading.contributions("y")
+    assert [part.tolist() for part in sent.values()] == [[0, 0, 0], (X * (X + 1)).tolist()]
+
+
+def test_of_what_a_custom_vjp_closes_over_only_the_other_uses_send_something_back():
+    weights = np.arange(1, 4, dtype=np.float32)
+    scaled = jax.custom_vjp(lambda x: x * weights)
+    scaled.defvjp(lambda x: (x * weights, None), lambda _, g: (g * weights,))
+    _, _, reading = agrees(lambda x: jnp.sum(scaled(x) * weights), X)
+    sent = reading.contributions("constant")
+    assert [part.tolist() for part in sent.values()] == [[0, 0, 0], (X * weights).tolist()]
+
+
+def test_a_rule_that_says_nothing_of_what_is_differentiated_is_named():
+    def silent(x):
+        return jnp.sum(residual(jnp.sin(x), x))
+
+    with pytest.raises(engine.NotDifferentiableError) as caught:
+        engine.value_and_grad(silent)(X)
+    line = residual.__code__.co_firstlineno + 1
+    assert str(caught.value) == (
+        f"silent can't be differentiated through residual/linear_call ({__file__}:{line}): its own rule has no "
+        "derivative for sin, which the function computes. Pass sin to it as an argument that has one."
+    )
+
+
+def test_a_rule_that_holds_on_to_an_argument_is_named():
+    def holding(x, y):
+        scaled = jax.custom_vjp(lambda x: x * y)
+        scaled.defvjp(lambda x: (x * y, None), lambda _, g: (g * y,))
+        return jnp.sum(scaled(x))
+
+    with pytest.raises(engine.NotDifferentiableError, match="its own rule has no derivative for y, which the function"):
+        engine.value_and_grad(holding, argnums=(0, 1))(X, X)
 
 
 def test_what_stands_off_the_way_is_gone_round():

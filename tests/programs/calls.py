@@ -85,6 +85,22 @@ def custom_vjp(x, limit):
     return jnp.sum(clipped(x, limit) * 3.0 + x)
 
 
+scales = np.arange(1, 5, dtype=np.float32)
+
+
+@jax.custom_vjp
+def scaled(x):
+    return x * scales
+
+
+scaled.defvjp(lambda x: (scaled(x), None), lambda _, g: (g * scales,))
+
+
+@case(normal(4))
+def custom_vjp_closed_over(x):
+    return jnp.sum(scaled(x) ** 2 * scales)
+
+
 @case(normal(4), slow=True)
 def library_activations(x):
     return jnp.sum(
