@@ -216,7 +216,7 @@ class Reading:
             return jnp.full((*node.iterations, *node.shape), np.asarray(source.value))
         outer = self.graph.node(source)
         array = self._value(outer)
-        if node.kind == "slice":
+        if node.kind == "slice" or node.places[-1].kind == "while":  # nothing is stacked by a while_loop
             return array
         axis = array.ndim - len(outer.shape)
         stacked = jnp.expand_dims(array, axis)

@@ -197,6 +197,28 @@ def test_a_while_loop_that_never_ran_was_not_executed():
         reading.value("while/mul")
 
 
+def closing(x, step):
+    n = lax.while_loop(lambda s: jnp.sum(s) < 10, lambda s: s * 1.5 + step, jnp.ones(3))
+    return jnp.sum(x * n)
+
+
+def test_what_the_body_of_a_while_loop_closes_over_reads_as_it_is():
+    reading = read(closing, X, X + 5)
+    same(reading.value("while/shared"), X + 5)
+    assert reading.stats("while/shared")["value"] == pytest.approx(wanted(X + 5), rel=1e-4)
+    assert "while/shared" in reading._repr_html_()
+
+
+def test_inside_a_scan_it_reads_by_iteration():
+    def scanned(xs):
+        return lax.scan(lambda total, x: (total + closing(x, lax.stop_gradient(x) + 5), None), 0.0, xs)[0]
+
+    reading = read(scanned, STEPS)
+    name = next(node.name for node in reading.graph.nodes if node.kind == "shared")
+    same(reading.value(name), STEPS + 5)
+    assert reading.stats(name)["value"] == pytest.approx(wanted(STEPS + 5), rel=1e-4)
+
+
 # ---- custom rules ----------------------------------------------------------------------------------------------------
 
 

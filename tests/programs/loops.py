@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from tests.programs.case import case, normal
+from tests.programs.case import case, normal, positive
 
 
 @case(normal(3, 3) * 0.5, normal(6, 3, seed=1))
@@ -108,6 +108,22 @@ def while_of_integers(x):
 def while_beside(x, start):
     limit = lax.while_loop(lambda v: v < 50, lambda v: v * v, start)
     return jnp.sum(jnp.sin(x) * limit) + start
+
+
+@case(normal(3), positive(3))
+def while_closed_over(x, step):
+    n = lax.while_loop(lambda s: jnp.sum(s) < 10, lambda s: s * 1.5 + step, jnp.ones(3))
+    return jnp.sum(x * n)
+
+
+@case(normal(4, 3), slow=True)
+def while_closed_over_in_scan(xs):
+    def cell(total, x):
+        step = jnp.abs(lax.stop_gradient(x)) + 1.0
+        n = lax.while_loop(lambda s: jnp.sum(s) < 10, lambda s: s * 1.5 + step, jnp.ones(3))
+        return total + jnp.sum(x * n), total
+
+    return lax.scan(cell, 0.0, xs)[0]
 
 
 @case(normal(3))
