@@ -59,8 +59,14 @@ def on_host(array: Array, less: Array | float = 0.0) -> float:
     flat = np.ravel(array)
     other = np.broadcast_to(np.ravel(less), flat.shape)
     starts = range(0, flat.size, _PIECE)
-    parts = (flat[i : i + _PIECE].astype(np.float64) - other[i : i + _PIECE] for i in starts)
+    parts = (double(flat[i : i + _PIECE]) - other[i : i + _PIECE] for i in starts)
     return math.hypot(*(float(np.linalg.norm(part)) for part in parts))
+
+
+def double(array: Array) -> Array:
+    """An array on the host in double precision; what is complex stays so."""
+    given = np.asarray(array)
+    return given.astype(np.complex128 if np.iscomplexobj(given) else np.float64)
 
 
 _PIECE = 1 << 20

@@ -16,6 +16,7 @@ from jax.sharding import PartitionSpec as P
 
 from engine import optimisers, scaling
 from engine.loop import Batches, TrainState
+from engine.magnitudes import double
 from engine.optimisers import Controls
 from engine.parallel import ParallelLoop
 from engine.shares import AXIS
@@ -236,9 +237,9 @@ class Replicas:
 
 def distance(found: list[Array], wanted: list[Array]) -> float:
     """The norm of a difference, relative to that of what is wanted; of all arrays together."""
-    pairs = [(np.asarray(a, np.float64), np.asarray(b, np.float64)) for a, b in zip(found, wanted, strict=True)]
-    size = np.sqrt(sum(float((b * b).sum()) for _, b in pairs))
-    return float(np.sqrt(sum(float(((a - b) ** 2).sum()) for a, b in pairs)) / max(size, 1e-30))
+    pairs = [(double(a), double(b)) for a, b in zip(found, wanted, strict=True)]
+    size = np.sqrt(sum(float((np.abs(b) ** 2).sum()) for _, b in pairs))
+    return float(np.sqrt(sum(float((np.abs(a - b) ** 2).sum()) for a, b in pairs)) / max(size, 1e-30))
 
 
 def _spread(params: Any, mean: Any) -> Array:

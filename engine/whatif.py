@@ -19,6 +19,7 @@ from engine.check import largest
 from engine.errors import EngineError, NoGradientError, NotExecutedError, UnknownNodeError
 from engine.grad import Asked, run
 from engine.graph import Graph, Node
+from engine.magnitudes import double
 from engine.numbers import Numbers
 from engine.probe import Probe, as_probe
 from engine.reading import Reading
@@ -294,7 +295,7 @@ def marks(before: Array, after: Array, tolerance: float = 0.0) -> Array:
         other = (old != new) & ~((old != old) & (new != new))
         if tolerance:
             scale = max(largest(old), largest(new))
-            other &= ~(np.abs(_wide(new) - _wide(old)) <= tolerance * scale)
+            other &= ~(np.abs(double(new) - double(old)) <= tolerance * scale)
     return (other & ~hidden[0]) | (hidden[0] ^ hidden[1])
 
 
@@ -310,7 +311,7 @@ def _moved(before: Array | None, after: Array | None, tolerance: float) -> Moved
         return STILL
     both = other & ~np.ma.getmaskarray(before) & ~np.ma.getmaskarray(after)
     with np.errstate(all="ignore"):
-        steps = np.abs(_wide(np.ma.getdata(after)[both]) - _wide(np.ma.getdata(before)[both]))
+        steps = np.abs(double(np.ma.getdata(after)[both]) - double(np.ma.getdata(before)[both]))
     return Moved(float(other.mean()), float(np.max(np.where(np.isnan(steps), np.inf, steps), initial=0.0)))
 
 
@@ -340,7 +341,3 @@ def _numbers(reading: Reading | Numbers) -> Numbers:
     if found.reading.plan.how != "full":
         raise WhatIfError("This reading holds statistics, not arrays: make the editor with probe='full' to compare.")
     return found
-
-
-def _wide(array: Array) -> Array:
-    return np.asarray(array).astype(np.complex128 if np.iscomplexobj(array) else np.float64)

@@ -57,3 +57,9 @@ def test_on_the_host_a_large_array_is_measured_piece_by_piece():
     assert magnitudes.on_host(array) == pytest.approx(float(np.linalg.norm(array.astype(np.float64))), rel=1e-12)
     assert magnitudes.on_host(array, array) == 0
     assert magnitudes.on_host(np.float32(3)) == 3
+
+
+def test_on_the_host_complex_numbers_are_measured_by_their_magnitude():
+    array = np.array([3 + 4j, -12j], np.complex64)
+    assert magnitudes.on_host(array) == 13
+    assert magnitudes.on_host(array, array.real) == pytest.approx(np.hypot(4, 12))
