@@ -285,16 +285,21 @@ def update(
         dials: its dynamic arguments (:meth:`Controls.dials`).
         step: number of the step, for the schedule.
         state: parameters and memory.
-        grads: gradients, like the parameters.
+        grads: gradients, like the parameters, as JAX computes them.
     """
     params, memory = state
     tree: Any = jax.tree.structure(params)
     frozen = jax.tree.unflatten(tree, [dials["frozen"][leaf] for leaf in range(tree.num_leaves)])
     optimiser = chosen.make(dials, step)
-    grads = jax.tree.map(lambda held, grad: jnp.where(held, jnp.zeros_like(grad), grad), frozen, grads)
+    grads = jax.tree.map(lambda held, grad: jnp.where(held, jnp.zeros_like(grad), grad), frozen, steepest(grads))
     updates, moved = optimiser.update(grads, memory, params)
     after = jax.tree.map(jnp.where, frozen, params, optax.apply_updates(params, updates))
     return after, jax.tree.map(jnp.where, _held(chosen, memory, frozen), memory, moved)
+
+
+def steepest(grads: Any) -> Any:
+    """Gradients as optimisers want them: for a complex parameter JAX has the conjugate of where the loss rises most."""
+    return jax.tree.map(lambda grad: jnp.conj(grad) if jnp.iscomplexobj(grad) else grad, grads)
 
 
 def _held(chosen: Method | Fixed, memory: Any, frozen: Any) -> Any:

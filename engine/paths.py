@@ -14,6 +14,8 @@ import optax
 from jax import lax
 
 from engine.convolutions import straightened
+from engine.magnitudes import double
+from engine.optimisers import steepest
 from engine.sweep import Rest, split
 
 Array = Any
@@ -44,6 +46,7 @@ def moves(optimisers: Mapping[str, optax.GradientTransformation], params: Params
 
 
 def _move(optimiser: optax.GradientTransformation, params: Params, gradient: Params) -> Move:
+    gradient = steepest(gradient)
     update, _ = optimiser.update(gradient, optimiser.init(params), params)
     size, steep, own = _norm(update), _norm(gradient), _norm(params)
     expected = _dot(gradient, update)
@@ -53,9 +56,9 @@ def _move(optimiser: optax.GradientTransformation, params: Params, gradient: Par
 
 
 def _dot(first: Params, second: Params) -> float:
-    """Sum of the products of all entries, in double precision."""
+    """Sum of the products of all entries, in double precision; of complex ones, as numbers in a plane."""
     pairs = zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
-    return float(sum(np.vdot(np.asarray(a, np.float64), np.asarray(b, np.float64)) for a, b in pairs))
+    return float(sum(np.vdot(double(a), double(b)).real for a, b in pairs))
 
 
 def _norm(tree: Params) -> float:
@@ -104,7 +107,7 @@ def _walk(optimiser: optax.GradientTransformation, loss: Callable[[Params], Arra
     def step(state: tuple[Params, Any], _: None) -> tuple[tuple[Params, Any], tuple[Params, Array, Array]]:
         params, memory = state
         value, gradient = straightened(jax.value_and_grad(loss))(params)
-        update, memory = optimiser.update(gradient, memory, params)
+        update, memory = optimiser.update(steepest(gradient), memory, params)
         return (optax.apply_updates(params, update), memory), (params, value, optax.tree.norm(update))
 
     (last, _), (path, losses, sizes) = lax.scan(step, (params, optimiser.init(params)), length=steps)

@@ -218,3 +218,11 @@ def _chain(w):
 
 def _own(fun, params, examples):
     return Problem("own", fun, params, examples, lambda step: None)
+
+
+def test_complex_parameters_go_down():
+    given = Problem("plane", lambda z: jnp.sum(jnp.abs(z) ** 2), (np.array([1j, 3 - 2j], np.complex64),))
+    loop = Loop(given)
+    state, records = divided(loop, Controls(rate=0.1), 3)
+    np.testing.assert_allclose(records[0].loss, 14 * 0.64 ** np.arange(3), rtol=1e-5)
+    np.testing.assert_allclose(state.params[0], 0.8**3 * given.params[0], rtol=1e-5)

@@ -269,3 +269,29 @@ def test_a_dynamic_scaling_is_doubled_after_many_steps(scaling, times, monkeypat
 def test_the_steps_are_those_of_an_unscaled_loss():
     pair = [taken(scaling, FINE, FINE, optimizer="adam")[0]["w"] for scaling in ("none", "dynamic")]
     assert np.array_equal(*pair)
+
+
+@pytest.mark.parametrize("optimizer", ALGORITHMS)
+def test_complex_parameters_go_down_as_their_real_and_imaginary_parts_do(optimizer):
+    own = Controls(optimizer=optimizer)
+    start = np.array([1j, 3 - 2j], np.complex64)
+
+    def after(params, loss):
+        memory = own.method.empty().init(params)
+        grads = jax.grad(loss)(params)
+        return update(own.method, own.dials(["z"]), np.int32(0), (params, memory), grads)[0]
+
+    found = after(start, lambda z: jnp.sum(jnp.abs(z) ** 2))
+    assert np.sum(np.abs(found) ** 2) < np.sum(np.abs(start) ** 2)
+    if optimizer in (
+        "sgd",
+        "momentum",
+        "nesterov",
+    ):  # the others divide by the size of an entry, whose parts go together
+        parts = after(np.stack([start.real, start.imag]), lambda parts: jnp.sum(parts**2))
+        np.testing.assert_allclose(found, parts[0] + 1j * parts[1], rtol=1e-6)
+
+
+def test_for_real_gradients_no_operation_is_added():
+    program = jax.make_jaxpr(optimisers.steepest)({"w": jnp.ones(3), "b": jnp.ones(2, jnp.bfloat16)})
+    assert not program.eqns

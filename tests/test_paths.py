@@ -116,3 +116,14 @@ def test_a_walker_is_compiled_once():
     before = len(traced)
     walk(GRADIENT, X + 1)
     assert len(traced) == before
+
+
+def test_complex_parameters_go_straight_down():
+    start = {"z": np.array([1j, 3 - 2j], np.complex64)}
+    loss = lambda params: jnp.sum(jnp.abs(params["z"]) ** 2)
+    move = paths.moves({"sgd": optax.sgd(0.1)}, start, jax.grad(loss)(start))["sgd"]
+    assert move.cosine == pytest.approx(1)
+    assert move.expected == pytest.approx(-0.1 * 4 * (1 + 13), rel=1e-6)
+    np.testing.assert_allclose(move.after["z"], 0.8 * start["z"], rtol=1e-6)
+    walk = paths.walker({"sgd": optax.sgd(0.1)}, loss, 3)(start)["sgd"]
+    np.testing.assert_allclose(walk.losses, 14 * 0.64 ** np.arange(4), rtol=1e-5)

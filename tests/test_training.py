@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from engine.loop import Loop
 from engine.optimisers import Controls
 from engine.tasks import Settings, problem
+from engine.tasks.catalogue import Problem
 from engine.training import trainer
 
 SMALL = Settings(task="spiral", depth=1, width=4, batch=16, rate=0.2)
@@ -100,3 +102,12 @@ def test_the_loss_falls():
     assert losses[0] == -12.0
     assert losses == sorted(losses, reverse=True)
     assert len(set(losses)) == 5
+
+
+def test_a_step_moves_complex_parameters_down():
+    given = Problem("plane", lambda z: jnp.sum(jnp.abs(z) ** 2), (np.array(1j, np.complex64),))
+    own = trainer(given)
+    step = own.advance(own.start)
+    np.testing.assert_allclose(step.grads[0], -2j, rtol=1e-6)
+    np.testing.assert_allclose(step.after.params[0], 0.8j, rtol=1e-6)
+    assert step.update_norms == pytest.approx((0.2,))
