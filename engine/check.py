@@ -19,15 +19,17 @@ import numpy as np
 
 from engine import scaling
 from engine.differences import Bracket, settled
-from engine.errors import EngineError
+from engine.errors import EngineError, NotDifferentiableError
 from engine.flow import has_gradient
 from engine.grad import value_and_grad
 from engine.graph import Graph, Node
+from engine.names import function_name
+from engine.numbers import spoilt
 from engine.reading import Reading
 from engine.scaling import Factor
 from engine.tape import Sinks, Tape
 from engine.text import table
-from engine.trace import Program, compiled, in_floats, program
+from engine.trace import Program, compiled, explained, in_floats, is_array, program
 
 Array = Any
 
@@ -96,10 +98,14 @@ class Report:
     """The gradients returned against ``jax.grad`` of the untouched function, relative; the worst of them."""
     nodes: tuple[NodeCheck, ...]
     tolerance: float
+    spoilt: str = ""
+    """Of a loss that isn't a finite number: what it is, and what made it so."""
 
     @property
     def ok(self) -> bool:
-        """Whether everything agrees within tolerance."""
+        """Whether there is a loss to compare, and everything agrees within tolerance."""
+        if self.spoilt:
+            return False
         same = self.value_error <= self.tolerance and self.argument_error <= self.tolerance
         return same and all(node.ok for node in self.nodes)
 
@@ -122,6 +128,8 @@ class Report:
 
     @property
     def _summary(self) -> str:
+        if self.spoilt:
+            return f"{self.name} can't be checked here: {self.spoilt}"
         verdict = "agrees" if self.ok else "DOES NOT AGREE"
         unseen = any(node.numeric_error is None for node in self.nodes)
         return (
@@ -130,6 +138,8 @@ class Report:
         )
 
     def __str__(self) -> str:
+        if self.spoilt:
+            return self._summary
         width = max([len(node.name) for node in self.nodes] + [4])
         head = f"{'node':<{width}}  vs jax.grad  vs contributions  vs differences"
         return "\n".join([head, *(_row(node, width) for node in self.nodes), self._summary])
@@ -158,11 +168,23 @@ def check(fun: Callable[..., Any], *args: Any, has_aux: bool = False, seed: int 
 
     Returns:
         A :class:`Report`; ``print`` it for a table.
+
+    Raises:
+        EngineError: what :func:`engine.value_and_grad` raises, or the first argument is nothing to differentiate.
     """
     fun, args = in_floats(fun, args)
-    derived = (derive(fun, has_aux=has_aux) for derive in (value_and_grad, jax.value_and_grad))
-    mine, exact = (compiled(each, *args, **kwargs) for each in derived)
-    return Checker.of(fun, (args, kwargs), mine[2]).report((args, kwargs), mine, exact, seed)
+    name = function_name(fun)
+    static = [leaf for leaf in jax.tree.leaves(args[:1]) if not is_array(leaf)]
+    if static:
+        raise NotDifferentiableError(
+            f"{name} can't be differentiated in its first argument, which holds {static[0]!r}: only floating-point "
+            "arrays have gradients. Put what is to be differentiated first."
+        )
+    mine = compiled(value_and_grad(fun, has_aux=has_aux), *args, **kwargs)
+    with explained(name):
+        exact = compiled(jax.value_and_grad(fun, has_aux=has_aux), *args, **kwargs)
+    report = Checker.of(fun, (args, kwargs), mine[2]).report((args, kwargs), mine, exact, seed)
+    return dataclasses.replace(report, spoilt=spoilt(mine[2]))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -196,6 +218,7 @@ class Checker:
         checked = tuple(id for id in sinks if nodes is None or id in nodes)
         return cls(jax.jit(loss), jax.jit(slope), sinks, traced, checked)
 
+    @np.errstate(invalid="ignore")  # NaN and infinities may be what is compared
     def report(
         self, given: tuple[Any, Any], mine: tuple[Any, Any, Reading], exact: tuple[Any, Any], seed: int = 0
     ) -> Report:

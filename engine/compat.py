@@ -17,8 +17,6 @@ import jax.extend.core as jex
 from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
-from engine.errors import TraceError
-
 Array = Any
 """A JAX array, a tracer or a NumPy array."""
 
@@ -248,32 +246,13 @@ def effects(jaxpr: jex.ClosedJaxpr) -> bool:
     return bool(jaxpr.effects)
 
 
-def trace(fun: Callable[..., Any], name: str, args: Sequence[Any]) -> tuple[jex.ClosedJaxpr, Any]:
-    """Trace ``fun(*args)`` afresh: its jaxpr, and the structure of what it returns.
-
-    Raises:
-        TraceError: the function raised while JAX traced it.
-    """
+def trace(fun: Callable[..., Any], args: Sequence[Any]) -> tuple[jex.ClosedJaxpr, Any]:
+    """Trace ``fun(*args)`` afresh: its jaxpr, and the structure of what it returns."""
 
     def fresh(*args: Any) -> Any:  # JAX caches traces by function object: a stale closure would be shown as true
         return fun(*args)
 
-    try:
-        return jax.make_jaxpr(fresh, return_shape=True)(*args)
-    # The user's function may raise anything at all; this is the edge where it becomes one clear sentence.
-    except Exception as error:
-        raise TraceError(_explain(error, name)) from error
-
-
-def _explain(error: Exception, name: str) -> str:
-    first = str(error).strip().split("\n")[0]
-    advice = ""
-    if isinstance(error, jax.errors.ConcretizationTypeError | jax.errors.TracerArrayConversionError):
-        advice = (
-            " JAX traces the function once for all inputs, so Python can't branch on an array's value or turn it into "
-            "a NumPy array: write jax.lax.cond, jax.lax.scan or jnp.where, or close over the value as a static one."
-        )
-    return f"{name} could not be traced: {type(error).__name__}: {first}{advice}"
+    return jax.make_jaxpr(fresh, return_shape=True)(*args)
 
 
 def element_count(shape: Sequence[int]) -> int:

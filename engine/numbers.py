@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.errors import EngineError
 from engine.flow import has_gradient
-from engine.graph import Graph, Literal
+from engine.graph import Graph, Literal, Node
 from engine.reading import Reading
 from engine.text import short as short
 
@@ -98,3 +98,31 @@ class Numbers:
 
 def _host(array: Array) -> Array:
     return array if isinstance(array, np.ma.MaskedArray) else np.asarray(array)
+
+
+def spoilt(reading: Reading) -> str:
+    """Of a loss that isn't a finite number, what it is and which node made it so; nothing of any other."""
+    graph = reading.graph
+    waiting, seen = list(graph.outputs[:1]), set()
+    while waiting:
+        id = waiting.pop()
+        if id not in seen and not _is_finite(reading, graph.node(id)):
+            seen.add(id)
+            waiting.extend(graph.sources(id))
+    if not seen:
+        return ""
+    what = "NaN" if np.isnan(np.asarray(reading.fetched("value", graph.outputs[0]))) else "infinite"
+    first = next(node for node in graph.nodes if node.id in seen)
+    line = f" ({first.source})" if first.source else ""
+    came = "given in" if first.op in ("input", "constant") else "made by"
+    return (
+        f"the loss is {what}, and has no slope to compare. The first numbers that aren't finite were {came} "
+        f"{first.name}{line}."
+    )
+
+
+def _is_finite(reading: Reading, node: Node) -> bool:
+    try:
+        return not has_gradient(node) or bool(np.isfinite(np.ma.filled(reading.fetched("value", node.id), 0)).all())
+    except EngineError:  # not executed
+        return True

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+import os
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine import compat
+from engine import calls, compat
 from engine.build import build
+from engine.errors import TraceError
 from engine.graph import Graph
 from engine.names import Leaf, function_name, leaves
 from engine.program import Block
@@ -73,6 +77,54 @@ def trace(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
     return program(fun, args, kwargs).graph
 
 
+@contextlib.contextmanager
+def explained(name: str) -> Iterator[None]:
+    """The user's function may raise anything at all; this is the edge where it becomes one clear sentence.
+
+    Raises:
+        TraceError: the function of this name raised while JAX traced it.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise TraceError(f"{name} could not be traced: {type(error).__name__}: {_explanation(error)}") from error
+
+
+_LONGEST = 200
+"""How much of what an exception says is repeated, in characters."""
+
+_ADVICE: dict[Any, str] = {
+    (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError): (
+        "JAX traces the function once for all inputs, so Python can't branch on an array's value or turn it into "
+        "a NumPy array: write jax.lax.cond, jax.lax.scan or jnp.where, or close over the value as a static one."
+    ),
+    jax.errors.UnexpectedTracerError: (
+        "Something computed in one call was kept, in a list, an attribute or a global, and used in another, where it "
+        "has no value: return it instead."
+    ),
+}
+
+
+def _explanation(error: Exception) -> str:
+    text = str(error).strip()
+    if type(error).__module__.startswith("jax"):  # what JAX says next is about its own code
+        text = text.partition("\n")[0].partition(". ")[0]
+    said = " ".join(text.split())
+    said = said if len(said) <= _LONGEST else f"{said[:_LONGEST].rstrip()}…"
+    advice = next((advice for kinds, advice in _ADVICE.items() if isinstance(error, kinds)), "")
+    place = _raised(error)
+    if not place and not advice:
+        return said
+    return f"{said.rstrip('.')}{place and f' ({place})'}{advice and f'. {advice}'}".lstrip()
+
+
+def _raised(error: Exception) -> str:
+    """File and line, innermost, in the user's own code; nothing where the exception didn't come from there."""
+    stack = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    own = [(code.co_filename, line) for code, line in stack if calls.origin(code) == "function"]
+    return f"{os.path.basename(own[-1][0])}:{own[-1][1]}" if own else ""
+
+
 def program(fun: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
     """Trace a function and place every value in it."""
     name = function_name(fun)
@@ -82,7 +134,8 @@ def program(fun: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
         args, kwargs = arguments.unflatten(list(arrays))
         return fun(*args, **kwargs)
 
-    closed, returned = compat.trace(flat, name, arguments.traced)
+    with explained(name):
+        closed, returned = compat.trace(flat, arguments.traced)
     block, graph = build(closed, [arguments.names[index] for index in arguments.arrays], name)
     return Program(graph, block, arguments, returned)
 

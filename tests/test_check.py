@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.custom_derivatives import linear_call
 
 import engine
 from engine import grad
@@ -281,6 +282,52 @@ def test_nodes_that_read_forward_only_are_not_checked():
         return jnp.sum(x) * lax.while_loop(lambda v: v < 9, lambda v: v * 2, jnp.float32(1))
 
     assert {node.name for node in engine.check(beside, X).nodes} == {"x", "reduce_sum", "while", "mul"}
+
+
+# ---- where there is nothing to check ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("x", "what"), [(X, "NaN"), (np.zeros_like(X), "infinite")])
+def test_a_loss_that_is_no_finite_number_does_not_agree(x, what):
+    def logged(x):
+        return jnp.sum(jnp.log(x))
+
+    report = engine.check(logged, x)
+    line = logged.__code__.co_firstlineno + 1
+    assert not report.ok
+    assert str(report) == (
+        f"logged can't be checked here: the loss is {what}, and has no slope to compare. The first numbers that aren't "
+        f"finite were made by log ({__file__}:{line})."
+    )
+
+
+def test_a_first_argument_that_is_no_array_is_told():
+    with pytest.raises(engine.NotDifferentiableError) as caught:
+        engine.check(lambda x: 3.0, "a")
+    assert str(caught.value) == (
+        "the function can't be differentiated in its first argument, which holds 'a': only floating-point arrays have "
+        "gradients. Put what is to be differentiated first."
+    )
+
+
+def test_a_function_that_keeps_what_it_computes_is_told():
+    kept = []
+
+    def leaking(x):
+        kept.append(jnp.sum(x))
+        return kept[0]
+
+    with pytest.raises(engine.TraceError, match=r"leaking could .* UnexpectedTracerError: .* was kept, in a list"):
+        engine.check(leaking, X)
+
+
+def test_the_residuals_of_a_linear_call_are_declared():
+    def called(x, y):
+        return jnp.sum(linear_call(lambda y, x: x * y, lambda y, g: g * y, y, x) * y)
+
+    report = engine.check(called, X, X + 3)
+    assert report.ok
+    assert report.node("y").verdict == DECLARED
 
 
 # ---- errors ----------------------------------------------------------------------------------------------------------

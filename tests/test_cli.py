@@ -43,6 +43,14 @@ def failing(x):
     raise ValueError("shapes don't match")
 
 failing_args = (1.0,)
+
+def spoilt(x):
+    return jnp.sum(jnp.log(x))
+spoilt_args = (-np.ones(3, np.float32),)
+
+def words(x):
+    return 3.0
+words_args = ("a",)
 """
 
 
@@ -236,6 +244,11 @@ def test_a_function_that_is_no_loss_is_drawn_without_numbers(say):
 # ---- check ---------------------------------------------------------------------------------------------------------
 
 
+def test_check_of_a_loss_that_is_nan_does_not_end_well(say):
+    status, out, _ = say("check", "cli_model:spoilt")
+    assert (status, out[:50]) == (1, "spoilt can't be checked here: the loss is NaN, and")
+
+
 def test_check_prints_the_proof_and_ends_well(say):
     status, out, err = say("check", "cli_model:loss")
     lines = out.splitlines()
@@ -305,6 +318,7 @@ def test_an_interrupted_run_is_printed_and_saved(say, folder, monkeypatch):
         (["check", "cli_model:bare"], "cli_model:bare has no example arguments. Put its example arguments beside it"),
         (["check", "cli_model:failing"], "failing could not be traced: ValueError: shapes don't match"),
         (["trace", "cli_model:failing", "--dot"], "failing could not be traced: ValueError: shapes don't match"),
+        (["check", "cli_model:words"], "words can't be differentiated in its first argument, which holds 'a': only "),
         (["check", "cli_model:vector"], "vector returned float32[3]; a loss is one real number."),
         (["trace", "cli_model:loss", "-o", "no/such/folder.txt"], "Can't write no/such/folder.txt: No such file"),
         (["serve", "no_such_module:loss"], "No module 'no_such_module': it was looked for in "),

@@ -9,7 +9,7 @@ from jax import lax
 
 import engine
 from engine.graph import Literal
-from engine.numbers import Numbers
+from engine.numbers import Numbers, spoilt
 
 X = np.array([0.5, -1.0, 2.0], np.float32)
 NODES = ("sin", "add")
@@ -60,3 +60,18 @@ def test_what_no_reading_knows_is_refused():
     reading = engine.value_and_grad(fun, probe=engine.Probe(nodes=("sin",), how="stats"))(X)[2]
     with pytest.raises(engine.UnknownNodeError):
         Numbers(reading, (reading,)).stats("integer_pow")
+
+
+def test_what_spoilt_a_loss_is_the_first_on_the_way_to_it():
+    def loss(x):
+        aside = jnp.sum(1 / (x - x))
+        masked = jnp.exp(jnp.where(x > 0, x, -jnp.inf))
+        return jnp.sum(masked) + jnp.sum(jnp.sqrt(x)) + 0 * jnp.where(x[0] < 9, x[0], aside)
+
+    assert " is NaN, " in spoilt(engine.value_and_grad(loss)(X)[2])
+    assert " were made by sqrt (" in spoilt(engine.value_and_grad(loss)(X)[2])
+    assert spoilt(engine.value_and_grad(loss)(np.abs(X))[2]) == ""
+
+
+def test_what_spoilt_a_loss_may_have_been_given():
+    assert " were given in x." in spoilt(engine.value_and_grad(lambda x: jnp.sum(x) ** 2)(X * np.inf)[2])

@@ -168,10 +168,12 @@ def test_branching_on_an_array_says_what_to_write():
 
     with pytest.raises(engine.TraceError) as caught:
         engine.trace(branchy, 1.0)
+    line = branchy.__code__.co_firstlineno + 1
     assert str(caught.value) == (
         "branchy could not be traced: TracerBoolConversionError: Attempted boolean conversion of traced array with "
-        "shape bool[]. JAX traces the function once for all inputs, so Python can't branch on an array's value or turn "
-        "it into a NumPy array: write jax.lax.cond, jax.lax.scan or jnp.where, or close over the value as a static one."
+        f"shape bool[] (test_trace.py:{line}). JAX traces the function once for all inputs, so Python "
+        "can't branch on an array's value or turn it into a NumPy array: write jax.lax.cond, jax.lax.scan or "
+        "jnp.where, or close over the value as a static one."
     )
 
 
@@ -181,8 +183,28 @@ def test_any_error_of_the_function_is_one_sentence_with_its_cause():
 
     with pytest.raises(engine.TraceError) as caught:
         engine.trace(broken, 1.0)
-    assert str(caught.value) == "broken could not be traced: LookupError: no such thing"
+    line = broken.__code__.co_firstlineno + 1
+    assert str(caught.value) == f"broken could not be traced: LookupError: no such thing (test_trace.py:{line})"
     assert isinstance(caught.value.__cause__, LookupError)
+
+
+def test_an_error_of_many_lines_is_one_line_and_not_long():
+    def broken(x):
+        raise LookupError("no such thing\n  as this:\n" + "word " * 100)
+
+    with pytest.raises(engine.TraceError) as caught:
+        engine.trace(broken, 1.0)
+    said = str(caught.value)
+    assert said.startswith("broken could not be traced: LookupError: no such thing as this: word word")
+    assert "\n" not in said
+    assert len(said) < 300
+    assert "… (test_trace.py:" in said
+
+
+def test_an_error_of_the_call_itself_has_no_line():
+    with pytest.raises(engine.TraceError) as caught:
+        engine.trace(lambda x, y: x, 1.0)
+    assert str(caught.value).endswith("missing 1 required positional argument: 'y'")
 
 
 def test_a_trace_error_is_an_engine_error_and_a_type_error():
