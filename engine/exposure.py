@@ -8,7 +8,8 @@ copies, but now and then in a long row one leaves as it is: where a product can'
 What XLA keeps in memory in any case needs no copy: what a matrix product or a loop returns, and what one of them reads
 (its operand can't be computed inside it). One reader more changes nothing that XLA decides. Nor does a sum over an axis
 need one, going forward, and coming back where it is the gradient of an argument: what follows takes in a number that is
-rounded already.
+rounded already. And what XLA never computes twice, as an exponential, is in memory as soon as a copy reads it: then the
+copy can be left out.
 """
 
 from __future__ import annotations
