@@ -46,8 +46,8 @@ _COMPUTED_ONCE = frozenset(
 )
 """Operations that XLA never computes twice: with one reader more, be it a copy, their result is an array of its own."""
 
-_UNROUNDED = ("float32", "float64")
-"""What those compute with instructions of the processor's own."""
+_AS_THEY_ARE = ("float32", "float64")
+"""Precisions that they are computed in as they are: halves are widened first, and complex numbers taken apart."""
 
 _WIDENING = _TERMS | {"mul", "div", "broadcast_in_dim"}
 """Operations that an operand may be repeated for: what comes back to it is a sum."""
@@ -180,15 +180,15 @@ def _is_argument(graph: Graph, node: Node) -> bool:
 def _hands_on(graph: Graph, id: str, node: Node, sending: frozenset[str]) -> bool:
     """Whether a node's gradient comes from another as it is, and nothing else comes to it."""
     before = graph.node(id)
-    as_it_is = node.op in _SAME | {"add"} or (node.op == "sub" and node.operands[0] == id != node.operands[1])
-    alike = as_it_is and (before.shape, before.dtype) == (node.shape, node.dtype)
+    as_it_is = node.op in _SAME | {"add"} or (node.op == "sub" and node.operands[0] == id)
+    alike = as_it_is and node.inputs.count(id) == 1 and (before.shape, before.dtype) == (node.shape, node.dtype)
     return alike and ways_back(graph, id, sending) == [node.id]
 
 
 def bare_values(graph: Graph, held: frozenset[str]) -> frozenset[str]:
     """Nodes whose value leaves the step without a copy, those that are held among them."""
     multiplied = _multiplied(graph)
-    once = {node.id for node in graph.nodes if node.op in _COMPUTED_ONCE and node.dtype in _UNROUNDED}
+    once = {node.id for node in graph.nodes if node.op in _COMPUTED_ONCE and node.dtype in _AS_THEY_ARE}
 
     def harmless(node: Node) -> bool:
         return node.op in _FACTORS | _TERMS and node.id in multiplied

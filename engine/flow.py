@@ -42,17 +42,23 @@ def passes(node: Node) -> bool:
     return has_gradient(node) and not ops.cuts(node.op)
 
 
-def blocked(graph: Graph, cut: Iterable[str]) -> frozenset[str]:
+def blocked(graph: Graph, cut: Collection[str]) -> frozenset[str]:
     """Nodes whose gradient would have to come back through one of the equations ``cut``, so that it isn't known."""
+    if not cut:
+        return frozenset()
     loss = upstream(graph, graph.outputs[:1])
     heard = [node for node in graph.nodes if node.equation in cut and node.id in loss]
     return upstream(graph, {source for node in heard for source in node.inputs if has_gradient(graph.node(source))})
 
 
-def senders(graph: Graph) -> frozenset[str]:
-    """Equations that something comes back to from the loss, and that send it on; by their ids, as consumers are."""
-    reached = map(graph.node, upstream(graph, graph.outputs[:1]))
-    return frozenset(node.equation for node in reached if passes(node))
+def senders(graph: Graph, live: Iterable[str]) -> frozenset[str]:
+    """Equations that send on what comes back to them; by their ids, as consumers are.
+
+    Args:
+        graph: the traced function.
+        live: what something comes back to from the loss (:func:`upstream`).
+    """
+    return frozenset(node.equation for node in map(graph.node, live) if passes(node))
 
 
 def ways_back(graph: Graph, id: str, sending: Collection[str]) -> list[str]:

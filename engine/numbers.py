@@ -100,19 +100,25 @@ def _host(array: Array) -> Array:
     return array if isinstance(array, np.ma.MaskedArray) else np.asarray(array)
 
 
-def spoilt(reading: Reading) -> str:
-    """Of a loss that isn't a finite number, what it is and which node made it so; nothing of any other."""
-    graph = reading.graph
+def first_unfinite(numbers: Numbers) -> Node | None:
+    """Of a loss that isn't finite, the first node on the way to it that isn't either; nothing of any other."""
+    graph = numbers.graph
     waiting, seen = list(graph.outputs[:1]), set()
     while waiting:
         id = waiting.pop()
-        if id not in seen and not _is_finite(reading, graph.node(id)):
+        if id not in seen and not _is_finite(numbers, graph.node(id)):
             seen.add(id)
             waiting.extend(graph.sources(id))
-    if not seen:
+    return next((node for node in graph.nodes if node.id in seen), None)
+
+
+def spoilt(reading: Reading) -> str:
+    """Of a loss that isn't a finite number, what it is and which node made it so; nothing of any other."""
+    numbers = Numbers(reading)
+    first = first_unfinite(numbers)
+    if first is None:
         return ""
-    what = "NaN" if np.isnan(np.asarray(reading.fetched("value", graph.outputs[0]))) else "infinite"
-    first = next(node for node in graph.nodes if node.id in seen)
+    what = "NaN" if np.isnan(numbers.value(reading.graph.outputs[0])) else "infinite"
     line = f" ({first.source})" if first.source else ""
     came = "given in" if first.op in ("input", "constant") else "made by"
     return (
@@ -121,8 +127,8 @@ def spoilt(reading: Reading) -> str:
     )
 
 
-def _is_finite(reading: Reading, node: Node) -> bool:
+def _is_finite(numbers: Numbers, node: Node) -> bool:
     try:
-        return not has_gradient(node) or bool(np.isfinite(np.ma.filled(reading.fetched("value", node.id), 0)).all())
+        return not has_gradient(node) or bool(np.isfinite(np.ma.filled(numbers.value(node.id), 0)).all())
     except EngineError:  # not executed
         return True

@@ -124,11 +124,11 @@ def resolve(
     floating = readable & {node.id for node in chosen}
     full = probe.how == "full"
     source = recorded if full else partial(measured, given=given)
-    sending = senders(graph)
+    live = upstream(graph, graph.outputs[:1])
+    sending = senders(graph, live)
     arrival = _itself if full else partial(arrived, allowed=readable, sending=sending, given=given)
     values = {source(graph, graph.node(id)) for id in ids} if "value" in probe.what else set()
     told = not full and "value" in probe.what  # a reading of nothing but zeros wouldn't say for how many examples
-    live = upstream(graph, graph.outputs[:1])
     still = frozenset() if not told else _filled(graph, floating - live)
     backward = not {"grad", "contributions"}.isdisjoint(probe.what)
     arrivals = {arrival(graph, graph.node(id)) for id in floating - still} if backward else set()

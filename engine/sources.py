@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from types import ModuleType
 from typing import Any
 
-from engine.flow import senders, ways_back
+from engine.flow import senders, upstream, ways_back
 from engine.graph import Graph, Literal, Node
 
 Array = Any
@@ -182,7 +182,7 @@ class Sources:
 
     @cached_property
     def _sending(self) -> frozenset[str]:
-        return senders(self.graph)
+        return senders(self.graph, upstream(self.graph, self.graph.outputs[:1]))
 
     def of(self, what: str, node: Node) -> str:
         """Its id, for the node's ``"value"`` or its ``"grad"``."""

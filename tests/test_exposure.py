@@ -10,7 +10,7 @@ import pytest
 import engine
 from engine import exposure
 from engine.exposure import LONGEST, ROW, held_gradients, held_values
-from engine.flow import downstream, senders
+from engine.flow import downstream, senders, upstream
 
 VECTOR = np.ones(4, np.float32)
 MATRIX = np.ones((4, 4), np.float32)
@@ -22,12 +22,12 @@ def bare_values(graph):
 
 def bare_gradients(graph):
     active = downstream(graph, graph.inputs)
-    return exposure.bare_gradients(graph, active, senders(graph)) - gradients(graph)
+    return exposure.bare_gradients(graph, active, senders(graph, upstream(graph, graph.outputs[:1]))) - gradients(graph)
 
 
 def gradients(graph, active=None):
     active = downstream(graph, graph.inputs) if active is None else active
-    return held_gradients(graph, active, senders(graph))
+    return held_gradients(graph, active, senders(graph, upstream(graph, graph.outputs[:1])))
 
 
 def names(graph, ids):

@@ -297,6 +297,13 @@ def test_a_linear_model_that_rests_at_what_guessing_gets_is_a_plateau():
     assert found([loss / 2 for loss in fell], 1)  # where one of sixteen is in a class, guessing gets 0.23
 
 
+def test_a_run_is_judged_by_what_was_read_of_it():
+    params = net(3, 8, 1)
+    probe = engine.Probe(("params.0.w", "params.1.w"), ("value", "grad"))
+    _, _, reading = jax.jit(engine.value_and_grad(loss_with(jnp.tanh), probe=probe))(params, X)
+    assert health.motion.plateau(health.gather((reading,), (params,), None, FALLING)) is None
+
+
 def test_a_run_that_blows_up_after_its_first_step_has_not_learned():
     assert Course((2.0, 900.0, 800.0, *[4.0] * 100)).progress < 0
     assert Course((2.0, 1.9, 1.8, *[0.1] * 100)).learned

@@ -15,7 +15,7 @@ from engine.graph import Graph, Literal, Node
 from engine.health import remedies
 from engine.health.evidence import Evidence
 from engine.health.finding import Finding, Place, Remedy
-from engine.numbers import Numbers, short
+from engine.numbers import Numbers, first_unfinite, short
 
 Array = Any
 
@@ -60,16 +60,9 @@ def _or_zero(read: Any, id: str) -> Array:
 
 def _forward(evidence: Evidence, numbers: Numbers) -> Finding | None:
     """The first operation on the way to the loss whose operands are finite and whose result isn't."""
-    graph = numbers.graph
-    if _finite(numbers.value(graph.outputs[0])):
+    first = first_unfinite(numbers)
+    if first is None:
         return None
-    waiting, seen = [graph.outputs[0]], set()
-    while waiting:
-        id = waiting.pop()
-        if id not in seen and not _finite(_or_zero(numbers.value, id)):
-            seen.add(id)
-            waiting.extend(graph.sources(id))
-    (first, *_) = (node for node in graph.nodes if node.id in seen)
     if first.op == "input" and first.kind == "input":
         return _given(evidence, first)
     operands = [np.asarray(_operand(numbers, source)) for source in first.operands]

@@ -79,13 +79,12 @@ def plateau(evidence: Evidence) -> Finding | None:
     """A loss that is where it began; or, of a linear model, that fell to what guessing gets and rests there."""
     course = evidence.course
     straight = evidence.setting("activation") == "linear" or evidence.setting("depth") == 0
-    guessed = _guessed(evidence)
     if course.stuck:
         so = (
             "though gradients and updates have sizes that let one learn: the model may be too simple, or the way is "
             "flat here."
         )
-    elif straight and course.rests and course.now > GUESSING * guessed:
+    elif straight and course.rests and course.now > GUESSING * (guessed := _guessed(evidence)):
         so = (
             f"and rests: whoever only knows how often each class comes gets about {short(guessed)}. A linear model "
             "can't tell these classes apart."
@@ -107,10 +106,12 @@ def _guessed(evidence: Evidence) -> float:
     """The cross-entropy for one who only knows how often each class comes: the entropy of the labels that were read, a
     one among zeros for each example. NaN where that isn't the loss.
     """
+    if evidence.setting("loss") != "cross_entropy":
+        return math.nan
     data = [id for id in evidence.graph.inputs if id not in evidence.parameters]
     read = [[np.asarray(reading.value(id)) for reading in evidence.readings] for id in data]
     labels = [np.concatenate(arrays) for arrays in read if all(map(_is_one_hot, arrays))]
-    if evidence.setting("loss") != "cross_entropy" or len(labels) != 1:
+    if len(labels) != 1:
         return math.nan
     shares = labels[0].mean(axis=0)
     return -float(np.sum(shares * np.log(shares, where=shares > 0, out=np.zeros_like(shares))))
