@@ -317,6 +317,15 @@ def test_a_loss_rests_that_fell_at_first_and_does_no_more():
     assert not Course((2.0, *[1.0] * 50)).rests  # too short to tell
 
 
+def test_a_loss_is_settled_however_much_its_batches_differ():
+    noisy = [0.68 + 0.1 * math.sin(13 * step) + 0.3 * 0.9**step for step in range(400)]
+    noisy[200:205] = [0.8] * 5  # the first of the second half, by chance
+    assert Course(tuple(noisy)).settled
+    assert not Course(tuple(noisy)).rests
+    assert not Course(tuple(2.0 - 0.01 * step for step in range(150))).settled
+    assert not Course((1.0,) * 98).settled  # too short to tell
+
+
 # ---- what is said --------------------------------------------------------------------------------------------------
 
 

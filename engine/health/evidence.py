@@ -83,6 +83,12 @@ class Course:
         return Course(self.losses[len(self.losses) // 2 :]).stuck
 
     @property
+    def settled(self) -> bool:
+        """Whether its second half is long enough to say so, and falls no more; batches may differ as they like."""
+        half = Course(self.losses[len(self.losses) // 2 :])
+        return half.long and not half.falling
+
+    @property
     def falling(self) -> bool:
         """Whether a straight line through all but the first tenth falls: by more than two standard errors of its slope,
         and by more than a hundredth of the start, which is what as many steps again could win.

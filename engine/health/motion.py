@@ -36,7 +36,7 @@ def update_too_large(evidence: Evidence) -> Finding | None:
         return None
     told = (
         f"A step moves {_name(evidence, worst)} by {short(worst.ratio)} of its size, and the loss went from "
-        f"{short(course.start)} to {short(course.now)} in {course.steps} steps: each overshoots what the one "
+        f"{short(course.start)} to {short(course.now)} in {course.steps:,} steps: each overshoots what the one "
         "before aimed at."
     )
     given = remedies.effective(evidence, remedies.lower_rate(evidence), remedies.clip())
@@ -84,21 +84,21 @@ def plateau(evidence: Evidence) -> Finding | None:
             "though gradients and updates have sizes that let one learn: the model may be too simple, or the way is "
             "flat here."
         )
-    elif straight and course.rests and course.now > GUESSING * (guessed := _guessed(evidence)):
+    elif straight and course.settled and course.now > GUESSING * (guessed := _guessed(evidence)):
         so = (
             f"and rests: whoever only knows how often each class comes gets about {short(guessed)}. A linear model "
             "can't tell these classes apart."
         )
     else:
         return None
-    told = f"The loss went from {short(course.start)} to {short(course.now)} in {course.steps} steps, {so}"
+    told = f"The loss went from {short(course.start)} to {short(course.now)} in {course.steps:,} steps, {so}"
     cause = "a linear model" if straight else "flat surface"
     bent = Remedy("Two hidden layers of tanh", {"depth": 2, "activation": "tanh"})
     adam = Remedy("Adam at rate 0.01", {"optimizer": "adam", "rate": 0.01})
     given = [bent] if straight else [adam, bent]
     if evidence.settings is None:
         given = [Remedy("Try Adam, or a wider model", {})]
-    brief = f"loss {short(course.now)} after {course.steps} steps, {short(course.start)} at the start"
+    brief = f"loss {short(course.now)} after {course.steps:,} steps, {short(course.start)} at the start"
     return Finding("plateau", cause, (), told, brief, remedies.effective(evidence, *given))
 
 

@@ -49,7 +49,7 @@ def overflow(evidence: Evidence) -> Finding | None:
     if factor is None or evidence.setting("scaling") != "static" or not skipped:
         return None
     told = (
-        f"{skipped} of {evidence.course.steps} steps were left out: scaled by {float(factor):,.0f}, a "
+        f"{skipped} of {evidence.course.steps:,} steps were left out: scaled by {float(factor):,.0f}, a "
         f"gradient grew beyond the largest number of {evidence.narrowest}."
     )
     given: tuple[Remedy, ...] = (remedies.scaling(), remedies.bfloat16())
