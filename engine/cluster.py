@@ -58,7 +58,8 @@ def meet(place: Place) -> None:
     JAX itself ends a process, without an exception, that the others don't meet in time.
 
     Raises:
-        ClusterError: there is no cluster, or the coordinator can't listen at its address.
+        ClusterError: there is no cluster, the coordinator can't listen at its address, or there are fewer accelerators
+            than processes.
     """
     patience: dict[str, Any] = {
         "initialization_timeout": MEETING_SECONDS,
@@ -77,7 +78,17 @@ def meet(place: Place) -> None:
             f"Process {place.id} can't meet the others at {place.coordinator}: {str(error).splitlines()[0]}. "
             "Give the address of the machine that process 0 runs on, and a port that is free there."
         ) from error
-    agreed(0)  # what connects CPUs gives the first exchange 30 seconds, and those that follow all the time they need
+    try:
+        agreed(
+            0
+        )  # what connects CPUs gives the first exchange 30 seconds, and those that follow all the time they need
+    except RuntimeError as error:
+        if "initialize backend" not in str(error):
+            raise
+        raise ClusterError(
+            f"Process {place.id} finds no accelerator that is left for it: each process takes one. "
+            "Start fewer, or set JAX_PLATFORMS=cpu, which leaves them alone."
+        ) from error
 
 
 def _where(place: Place) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.extend.core as jex
 from jax import lax
+from jax.extend import backend
 from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
 Array = Any
@@ -32,6 +33,19 @@ def on_cpu() -> bool:
     is cheap to read again; an accelerator has the host decide which branch it takes, and waits meanwhile.
     """
     return jax.default_backend() == "cpu"
+
+
+def platform() -> str:
+    """What programs are compiled for, as the builds of JAX are called: ``cpu cuda rocm tpu``."""
+    name = jax.default_backend()
+    if name != "gpu":
+        return name
+    return "rocm" if "rocm" in backend.get_backend().platform_version.lower() else "cuda"
+
+
+def architecture() -> str:
+    """What compilers for CUDA call the GPU that is here: ``sm_90``."""
+    return f"sm_{jax.local_devices()[0].compute_capability.replace('.', '')}"
 
 
 def form(eqn: jex.JaxprEqn) -> str:

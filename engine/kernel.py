@@ -1,7 +1,8 @@
 """Statistics in one pass over memory, by a small library in C++ that XLA calls. Optional: without it XLA makes them.
 
-Built into the environment that Python runs in by :mod:`engine.build_kernel`; found by every process that starts later.
-Numbers are the same with it and without, to float rounding.
+There is one for the CPU and one for NVIDIA's GPUs, where to begin a kernel for each of hundreds of arrays takes longer
+than the step. Built into the environment that Python runs in by :mod:`engine.build_kernel`; found by every process that
+starts later. Numbers are the same with it and without, to float rounding.
 """
 
 from __future__ import annotations
@@ -29,8 +30,20 @@ Array = Any
 TERMS = 4
 """How many arrays a sum has that is measured without being written, at most."""
 
-SOURCE = Path(__file__).with_name("statistics.cc")
-HANDLERS = {"float32": "StatisticsOfFloats", "float64": "StatisticsOfDoubles"}
+SOURCES = {"cpu": ("statistics.cc",), "cuda": ("statistics_cuda.cc", "statistics_cuda.h", "statistics.cu")}
+"""What the library for each platform is made of; the first is compiled."""
+
+HANDLERS = {
+    "cpu": {"float32": "StatisticsOfFloats", "float64": "StatisticsOfDoubles"},
+    "cuda": {"float32": "StatisticsOnCuda"},
+}
+"""What it measures, and what XLA calls for it."""
+
+DRIVER = "libcuda.so.1"
+
+_TILE, _WIDE, _PARTIAL = 8192, 32, 40
+"""Of ``statistics_cuda.h``: entries of a row that are taken at a time, bytes noted of a row that has more, and of each
+such piece."""
 
 
 class Sum(NamedTuple):
@@ -59,36 +72,55 @@ class Sum(NamedTuple):
         return functools.reduce(lax.add, self.terms)
 
 
-def library() -> Path:
+def library(platform: str) -> Path:
     """Where the library of this source, for this JAX, is or would be."""
-    made_of = SOURCE.read_bytes() + jaxlib.version.__version__.encode()
-    name = f"statistics-{hashlib.sha256(made_of).hexdigest()[:16]}.so"
-    return Path(sys.prefix) / "share" / "backprop-explorer" / name
+    made_of = b"".join(source.read_bytes() for source in sources(platform)) + jaxlib.version.__version__.encode()
+    stem = "-".join(
+        ["statistics", *([] if platform == "cpu" else [platform]), hashlib.sha256(made_of).hexdigest()[:16]]
+    )
+    return Path(sys.prefix) / "share" / "backprop-explorer" / f"{stem}.so"
+
+
+def sources(platform: str) -> list[Path]:
+    """The files that it is made of."""
+    return [Path(__file__).with_name(name) for name in SOURCES[platform]]
+
+
+def image(architecture: str) -> Path:
+    """Where the kernels that the library for CUDA launches are or would be, compiled for GPUs of that kind."""
+    return library("cuda").with_suffix(f".{architecture}.cubin")
 
 
 @functools.cache
 def loaded() -> bool:
-    """Whether the library is there, and XLA knows of it."""
-    path = library()
-    if not path.exists():
+    """Whether the library for what JAX computes on is there, and XLA knows of it."""
+    platform = compat.platform()
+    if platform not in SOURCES or not library(platform).exists():
         return False
     try:
-        symbols = ctypes.CDLL(str(path))
+        symbols = ctypes.CDLL(str(library(platform)))
+        if platform == "cuda" and symbols.Load(DRIVER.encode(), image(compat.architecture()).read_bytes()):
+            return False
     except OSError:  # of another machine
         return False
-    for handler in HANDLERS.values():
+    for handler in HANDLERS[platform].values():
         target = jax.ffi.pycapsule(getattr(symbols, handler))
-        jax.ffi.register_ffi_target(_target(handler), target, platform="cpu")
+        jax.ffi.register_ffi_target(_target(handler), target, platform="cpu" if platform == "cpu" else "CUDA")
     return True
 
 
 def available() -> bool:
-    """Whether statistics are made by it: on one CPU. Arrays spread over several devices it can't take in parts."""
-    return compat.on_cpu() and jax.device_count() == 1 and loaded()
+    """Whether statistics are made by it: on one device. Arrays spread over several it can't take in parts."""
+    return compat.platform() in SOURCES and jax.device_count() == 1 and loaded()
+
+
+def takes(dtype: Any) -> bool:
+    """Whether it measures arrays of this type."""
+    return available() and np.dtype(dtype).name in HANDLERS[compat.platform()]
 
 
 def measure(arrays: Sequence[Array | Sum], leads: Sequence[int], joined: Sequence[int] = ()) -> Array:
-    """Statistics of some arrays, all of float32 or all of float64, as they lie in memory: laid out as tables first,
+    """Statistics of some arrays, all of a type that it :func:`takes`, as they lie in memory: laid out as tables first,
     XLA would compute once more what it has in another shape.
 
     Args:
@@ -99,14 +131,24 @@ def measure(arrays: Sequence[Array | Sum], leads: Sequence[int], joined: Sequenc
     Returns:
         ``(rows of all of them, 7)``, as :func:`engine.stats.measure` has them.
     """
-    dtype = np.dtype(arrays[0].dtype)
+    dtype, platform = np.dtype(arrays[0].dtype), compat.platform()
     rows = [math.prod(array.shape[:lead]) for array, lead in zip(arrays, leads, strict=True)]
     count = sum(rows[bool(joined) :]) + len(joined)
     terms = [array.terms if isinstance(array, Sum) else (array,) for array in arrays]
     table = jax.ShapeDtypeStruct((count, WIDTH), dtype)
-    call = jax.ffi.ffi_call(_target(HANDLERS[dtype.name]), table, vmap_method="broadcast_all")
+    made = table if platform == "cpu" else (table, jax.ShapeDtypeStruct((_scratch(arrays, rows, joined),), np.uint8))
+    call = jax.ffi.ffi_call(_target(HANDLERS[platform][dtype.name]), made, vmap_method="broadcast_all")
     counts = {"terms": list(map(len, terms)), "rows": rows, "joined": joined}
-    return call(*itertools.chain(*terms), **{name: np.asarray(given, np.int64) for name, given in counts.items()})
+    found = call(*itertools.chain(*terms), **{name: np.asarray(given, np.int64) for name, given in counts.items()})
+    return found if platform == "cpu" else found[0]
+
+
+def _scratch(arrays: Sequence[Array | Sum], rows: Sequence[int], joined: Sequence[int]) -> int:
+    """Bytes in which a GPU notes what it has found in pieces of rows."""
+    lengths = [(length, 1) for length in joined]
+    lengths += [(array.size // count, count) for array, count in zip(arrays, rows, strict=True)][bool(joined) :]
+    wide = [(-(-length // _TILE), count) for length, count in lengths if length > _TILE]
+    return max(1, sum(count * (_WIDE + tiles * _PARTIAL) for tiles, count in wide))
 
 
 def _target(handler: str) -> str:

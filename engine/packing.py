@@ -38,7 +38,7 @@ TINY = 2**16
 WRITTEN = 48
 """How many vectors are written one by one into the array that leaves the step, at most; a small net has 23."""
 
-TOGETHER = 2**20
+TOGETHER, TOGETHER_ON_GPU = 2**20, 2**24
 """How many entries are measured together at most: beyond, they leave the processor's cache before they are read."""
 
 
@@ -117,7 +117,7 @@ _by_xla = jax.jit(stats.measure, static_argnames="lead")
 def measure(array: Array, lead: int = 0) -> Array:
     """Statistics of one array, as :func:`engine.stats.measure` makes them."""
     array = array.whole() if isinstance(array, kernel.Sum) else array
-    if not array.size or not kernel.available() or _sharded(array):
+    if not (_is_plain(array) and kernel.takes(stats.row_dtype(array.dtype))):
         return _by_xla(array, lead=lead)
     rows = kernel.measure([stats.real(array)], [lead])
     return rows.reshape(*array.shape[:lead], stats.WIDTH)
@@ -125,7 +125,7 @@ def measure(array: Array, lead: int = 0) -> Array:
 
 def together(arrays: list[Array]) -> Array:
     """Statistics of some arrays of one precision, made by as few calls as there can be: ``(arrays, 7)``."""
-    flat = {place: Found(array).numbers() for place, array in enumerate(arrays) if _is_plain(array)}
+    flat = {place: Found(array).numbers() for place, array in enumerate(arrays) if _joins(array)}
     made = _measured(flat)
     if len(made) == 1 and len(flat) == len(arrays):
         return made[0][1]
@@ -139,10 +139,15 @@ def _is_plain(array: Array | kernel.Sum) -> bool:
     return bool(array.size) and not any(map(_sharded, parts))
 
 
+def _joins(array: Array | kernel.Sum) -> bool:
+    """Whether an array is measured together with others."""
+    return _is_plain(array) and (not kernel.available() or kernel.takes(stats.row_dtype(array.dtype)))
+
+
 def pack(found: Mapping[Key, Found]) -> tuple[dict[str, Array], Layout]:
     """Statistics, or small arrays, as one vector for each precision; and where in it each array lies."""
     once = {id(one.array): one for one in found.values()}
-    flat = {key: one.numbers() for key, one in once.items() if one.row is None and _is_plain(one.array)}
+    flat = {key: one.numbers() for key, one in once.items() if one.row is None and _joins(one.array)}
     tables = {
         key: measure(one.array, lead=one.lead) if one.row is None else one.array
         for key, one in once.items()
@@ -240,7 +245,7 @@ def _batches(flat: Mapping[K, Array]) -> list[list[K]]:
     room: dict[Any, int] = {}
     for key, array in flat.items():
         if array.size > room.get(array.dtype, 0):
-            latest[array.dtype], room[array.dtype] = [], TOGETHER
+            latest[array.dtype], room[array.dtype] = [], TOGETHER if compat.on_cpu() else TOGETHER_ON_GPU
             found.append(latest[array.dtype])
         latest[array.dtype].append(key)
         room[array.dtype] -= array.size

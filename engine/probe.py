@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from functools import partial
 
-from engine import exposure, kernel
+from engine import compat, exposure, kernel
 from engine.errors import EngineError
 from engine.flow import blocked, downstream, has_gradient, senders, upstream
 from engine.graph import OUTPUT, Graph, Node
@@ -182,7 +182,8 @@ STACKED = 2**22
 """How many entries of a loop's iterations are kept to be measured together; of more, each iteration's are by itself."""
 
 ONE_BY_ONE = 2**5
-"""The same of the entries of one iteration, where measuring them costs less than keeping them: by `engine.kernel`."""
+"""The same of the entries of one iteration, where measuring them costs less than keeping them: by `engine.kernel`, on a
+CPU. A GPU takes longer to begin with it once more than to measure them."""
 
 BRANCHED = 2**12
 """The same for what a branch or a while_loop hands out, which is copied on its way."""
@@ -212,7 +213,7 @@ def _stacks(node: Node) -> bool:
     size = math.prod(node.shape)
     if _runs_once(node):
         return True
-    if size > ONE_BY_ONE and kernel.available():
+    if size > ONE_BY_ONE and compat.on_cpu() and kernel.available():
         return False
     return size * math.prod(node.iterations) <= (BRANCHED if moved else STACKED)
 

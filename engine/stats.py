@@ -119,9 +119,11 @@ def _carefully(values: Array, low: Array, high: Array, over: _Over) -> Array:
         scaled = values * scale
         mean = over(xp.sum, scaled) / count
         spread = scaled - mean
-        square, variance = (over(xp.sum, part * part) / count for part in (scaled, spread))
+        variance = over(xp.sum, spread * spread) / count
+        # not the mean of squares: of a constant array XLA would square the scale by itself, and find infinity
+        root = xp.sqrt(variance + mean * mean) / scale
         zeros, nonfinite = (part.astype(values.dtype) for part in (values == 0, ~xp.isfinite(values)))
-        sizes = [xp.sqrt(square) / scale, mean / scale, xp.sqrt(variance) / scale]
+        sizes = [xp.where(xp.isinf(peak), peak, root), mean / scale, xp.sqrt(variance) / scale]
     return over.row([*sizes, low, high, over(xp.sum, zeros) / count, over(xp.sum, nonfinite)])
 
 

@@ -52,7 +52,7 @@ def _added(out: Array, left: Terms, right: Terms) -> Terms:
         left, right = right, left
     found = (*left, *right)
     fit = left and len(right) == 1 and len(found) <= kernel.TERMS and left[0].shape == out.shape
-    known = str(out.dtype) in kernel.HANDLERS and out.size
+    known = kernel.takes(out.dtype) and out.size
     return found if fit and known and all(_repeats(term, out) for term in found) else ()
 
 

@@ -6,10 +6,12 @@ import importlib.metadata
 import importlib.util
 import platform
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-from engine import devices, kernel
+from engine import compat, devices, kernel
 from engine.version import __version__
 from explorer.dot_process import open_engine
 from explorer.errors import ExplorerError
@@ -45,7 +47,7 @@ def examined() -> Plain:
         "versions": _versions(),
         "devices": [vars(kind) | {"text": str(kind)} for kind in devices.kinds()],
         "graphviz": {"bundled": not bundled, "system": system},
-        "statistics": "in one pass, by the library in C++" if kernel.available() else "by XLA",
+        "statistics": "in one pass, by a library of their own" if kernel.available() else "by XLA",
         "extras": extras,
         "missing": [
             *([bundled] if bundled else []),
@@ -67,15 +69,23 @@ def _draws(graphviz: str) -> str:
     try:
         engine.lay_out(_DRAWING)
     except ExplorerError as error:
-        return f"{str(error).rstrip('.')}. pip install --force-reinstall pygraphviz brings the libraries anew."
+        said = _import_error() if graphviz == "bundled" else ""
+        reason = f"pygraphviz can't be imported: {said}" if said else str(error).rstrip(".")
+        return f"{reason}. pip install --force-reinstall pygraphviz brings the libraries anew."
     finally:
         engine.close()
     return ""
 
 
+def _import_error() -> str:
+    """Why the worker that draws can't begin: a library that the system lacks, say."""
+    tried = subprocess.run([sys.executable, "-c", "import pygraphviz"], capture_output=True, text=True, check=False)
+    return (tried.stderr.strip().splitlines() or [""])[-1].rstrip(".") if tried.returncode else ""
+
+
 def _slow() -> list[str]:
     """What makes watching slower than it need be."""
-    if kernel.loaded() or devices.kinds()[0].platform != "cpu":
+    if kernel.loaded() or compat.platform() not in kernel.SOURCES:
         return []
     return [
         "Watched steps are slower than they need be: python -m engine.build_kernel mends that, with a C++ compiler."

@@ -1,4 +1,8 @@
-"""What holds for every test: JAX on four devices of the CPU, nothing kept between runs, the same random programs."""
+"""What holds for every test: JAX on four devices of the CPU, nothing kept between runs, the same random programs.
+
+``TESTS_PLATFORM=cuda`` has them run on a GPU instead. What only four devices show is skipped there, and what holds of
+a CPU alone.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import shutil
 import tempfile
 
 # Before JAX is imported, and for the processes that tests start as well.
-os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_PLATFORMS"] = os.environ.get("TESTS_PLATFORM", "cpu")
 os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count=4 {os.environ.get('TESTS_XLA_FLAGS', '')}"
 
 # A program is compiled once in a run, whichever process needs it: of a page, of a command, of another worker.

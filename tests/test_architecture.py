@@ -24,7 +24,8 @@ pytestmark = pytest.mark.once
 LISTED = """
 engine.version engine.errors engine.text engine.graph engine.ops engine.names engine.compat engine.devices
 engine.program engine.calls engine.scopes engine.build engine.trace
-engine.flow engine.exposure engine.stats engine.magnitudes engine.kernel engine.build_kernel engine.sources engine.probe
+engine.flow engine.exposure engine.stats engine.magnitudes engine.kernel engine.nvrtc engine.build_kernel
+engine.sources engine.probe
 engine.convolutions engine.packing engine.sums engine.rows engine.scaling engine.reading engine.tape engine.grad
 engine.numbers engine.differences engine.check
 engine.operations engine.expansion engine.residuals engine.cost engine.timing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import pytest
 
@@ -29,3 +30,13 @@ def test_alone_nothing_is_divided():
 )
 def test_errors_of_a_lost_process_are_told_from_others(said, lost):
     assert cluster.lost(RuntimeError(said)) == lost
+
+
+def test_a_process_without_an_accelerator_of_its_own_says_what_to_do(monkeypatch):
+    def initialized(*values):
+        raise RuntimeError("Unable to initialize backend 'cuda': INTERNAL: no supported devices found")
+
+    monkeypatch.setattr(jax.distributed, "initialize", lambda **given: None)
+    monkeypatch.setattr(cluster, "agreed", initialized)
+    with pytest.raises(cluster.ClusterError, match=r"Process 1 finds no accelerator .* JAX_PLATFORMS=cpu"):
+        cluster.meet(cluster.Place("127.0.0.1:1", 2, 1))

@@ -48,6 +48,14 @@ def test_a_graphviz_that_does_not_work_is_what_fails(monkeypatch):
     assert "DOES NOT WORK" in doctor.report(found)
 
 
+def test_a_library_that_pygraphviz_lacks_is_named(monkeypatch, tmp_path):
+    (tmp_path / "pygraphviz.py").write_text("raise ImportError('libexpat.so.1: cannot open shared object file')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    found = doctor.examined()
+    assert not found["ok"]
+    assert "can't be imported: ImportError: libexpat.so.1: cannot open shared object file. pip" in found["missing"][0]
+
+
 def test_an_idle_gpu_is_missing_its_build_of_jax(monkeypatch):
     monkeypatch.setattr(devices, "idle_accelerator", lambda: "cuda")
     assert devices.advice("cuda") in doctor.examined()["missing"]

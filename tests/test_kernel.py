@@ -140,7 +140,7 @@ def test_only_a_single_device_has_it(monkeypatch, devices):
 
 @pytest.fixture
 def elsewhere(monkeypatch, tmp_path):
-    monkeypatch.setattr(kernel, "library", lambda: tmp_path / "made" / "library.so")
+    monkeypatch.setattr(kernel, "library", lambda platform: tmp_path / "made" / "library.so")
     return tmp_path
 
 

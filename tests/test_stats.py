@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from engine import stats
+from engine import compat, stats
 
 RNG = np.random.default_rng(0)
 
@@ -61,6 +61,14 @@ def test_statistics_are_numpys(name, xp):
     assert found.keys() == wanted.keys()
     for key, value in wanted.items():
         assert found[key] == pytest.approx(value, rel=2e-4, abs=1e-30), key
+
+
+@pytest.mark.parametrize("number", [0, 1e-30, 3, 1e30])
+@pytest.mark.parametrize("careful", [False, True])
+def test_a_constant_that_xla_folds_has_its_own_statistics(monkeypatch, number, careful):
+    monkeypatch.setattr(compat, "on_cpu", lambda: not careful)
+    row = jax.jit(lambda: stats.measure(jnp.full((60, 40), number)))()
+    np.testing.assert_allclose(row, [number, number, 0, number, number, number == 0, 0], rtol=1e-6, atol=1e-7 * number)
 
 
 def test_double_precision_is_kept():
