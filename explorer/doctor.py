@@ -47,7 +47,7 @@ def examined() -> Plain:
         "versions": _versions(),
         "devices": [vars(kind) | {"text": str(kind)} for kind in devices.kinds()],
         "graphviz": {"bundled": not bundled, "system": system},
-        "statistics": "in one pass, by a library of their own" if kernel.available() else "by XLA",
+        "statistics": "in one pass, by the library in C++" if kernel.available() else "by XLA",
         "extras": extras,
         "missing": [
             *([bundled] if bundled else []),

@@ -30,7 +30,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 import pytest
 from hypothesis import settings
 
-from engine import build_kernel, kernel
+from engine import build_kernel, compat, kernel
 
 settings.register_profile("ci", derandomize=True, deadline=None, database=None)
 settings.load_profile("ci")
@@ -40,8 +40,15 @@ settings.load_profile("ci")
 def library():
     """The one-pass library, built here if it isn't there."""
     try:
-        build_kernel.build()
+        build_kernel.build(compat.platform())
     except build_kernel.KernelError as error:
         pytest.skip(str(error))
     kernel.loaded.cache_clear()
     assert kernel.loaded()
+
+
+def pytest_collection_modifyitems(items):
+    """Elsewhere than on the CPU what holds of it alone is skipped."""
+    if not os.environ["JAX_PLATFORMS"].startswith("cpu"):
+        for item in filter(lambda item: item.get_closest_marker("cpu"), items):
+            item.add_marker(pytest.mark.skip("holds of the CPU alone, or of its four devices"))

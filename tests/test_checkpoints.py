@@ -13,6 +13,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 from engine import checkpoints
 from engine.checkpoints import CheckpointsError, DamageError
 
+pytestmark = pytest.mark.cpu
+
 
 @pytest.fixture(scope="module")
 def mesh():

@@ -56,12 +56,14 @@ def test_gradients_are_the_same(layout, options):
         np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.cpu
 def test_the_gradient_of_a_kernel_is_turned_round():
     fun, args = gradient(LAYOUTS[0], window_strides=(1, 1), padding="SAME")
     assert False in layouts(jax.make_jaxpr(fun)(*args).jaxpr)
     assert set(layouts(jax.make_jaxpr(straightened(fun))(*args).jaxpr)) == {True}
 
 
+@pytest.mark.cpu
 def test_programs_inside_are_straightened_too():
     fun, (picture, kernel) = gradient(LAYOUTS[1], window_strides=(1, 1), padding="SAME")
 
@@ -87,6 +89,7 @@ def test_what_has_no_convolution_is_the_same_program():
     assert made["y"].tolist() == [0, 1, 4]
 
 
+@pytest.mark.cpu
 def test_xla_leaves_it_as_it_was_turned():
     fun, args = gradient(LAYOUTS[0], window_strides=(1, 1), padding="SAME")
 

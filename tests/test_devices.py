@@ -16,6 +16,8 @@ from engine.loop import Loop
 from engine.optimisers import Controls
 from engine.tasks.problem import Problem
 
+pytestmark = pytest.mark.cpu
+
 ELSEWHERE = {"cuda": "gpu", "tpu": "tpu"}
 LONG = 4099
 

@@ -142,6 +142,42 @@ def test_a_worker_that_cannot_start_says_what_to_install(speaking):
         own.lay_out(SMALL)
 
 
+DRAWN = (
+    SMALL,
+    'digraph { rankdir=LR; node [shape=box, fixedsize=true, label=""]; a [width=2]; a -> b -> c; a -> c; "é" -> c }',
+    "digraph { subgraph cluster_0 { a; b } b -> a:p; "
+    'a [label=<<TABLE><TR><TD PORT="p" WIDTH="9" HEIGHT="9"></TD></TR></TABLE>>] }',
+)
+
+
+@pytest.fixture
+def bare(monkeypatch, tmp_path):
+    """A machine where pygraphviz can't be imported, as it lacks a library of the system."""
+    (tmp_path / "hiding.py").write_text(
+        "import sys, runpy\n"
+        "class Lacks:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.startswith('pygraphviz._graphviz'):\n"
+        "            raise ImportError('libgobject-2.0.so.0: cannot open shared object file')\n"
+        "sys.meta_path.insert(0, Lacks())\n"
+        f"runpy.run_path({str(dot_process._WORKER)!r}, run_name='__main__')\n"
+    )
+    monkeypatch.setattr(dot_process, "_WORKER", tmp_path / "hiding.py")
+    with engine() as found:
+        yield found
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only there the wheel leaves libraries to the system")
+def test_without_libraries_for_text_and_pictures_it_answers_the_same(running, bare):
+    assert [bare.lay_out(text) for text in DRAWN] == [running.lay_out(text) for text in DRAWN]
+    with pytest.raises(LayoutError, match=r"Invalid DOT text: .*syntax error"):
+        bare.lay_out("digraph { a -> ")
+    assert names(bare.lay_out(SMALL)) == ["a", "b"]
+    maps = Path(f"/proc/{bare._worker.process.pid}/maps").read_text()
+    assert "libgvc" in maps
+    assert not any(name in maps for name in ("libgobject", "libglib", "libX11"))
+
+
 def test_warming_starts_the_worker_and_asks_nothing(speaking):
     own = speaking("input()")
     own.warm()

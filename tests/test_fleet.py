@@ -12,7 +12,7 @@ from engine.optimisers import controls
 from engine.tasks import usual
 from explorer.fleet import Fleet, _event
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.cpu]
 
 SETTINGS = usual("gaussians", batch=24, depth=0)
 

@@ -79,6 +79,7 @@ def test_under_vmap_each_example_has_its_own_rows():
     np.testing.assert_allclose(found, rows, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.cpu
 def test_double_precision_stays_double():
     with jax.enable_x64(True):
         table = jnp.asarray(RNG.normal(size=(2, 50)) * 1e200)

@@ -115,6 +115,7 @@ def net(w, x):
     return jnp.mean((h.reshape(len(h), -1) @ jnp.ones((h[0].size, 10), h.dtype)) ** 2)
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("form", [lambda f: f, jax.value_and_grad], ids=["forward", "with gradient"])
 def test_xla_counts_alike(form):
     """XLA's own analysis of the compiled program: it fuses, and saves an operation here and there."""

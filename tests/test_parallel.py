@@ -27,6 +27,8 @@ from engine.tasks import problem, usual
 from engine.trace import trace
 from tests import sources
 
+pytestmark = pytest.mark.cpu
+
 PLAIN = usual("gaussians", batch=24, depth=1, width=3)
 RICH = usual(
     "gaussians", batch=24, width=3, dropout=0.3, l2=0.01, optimizer="adam", rate=0.01, clip="norm", clip_at=0.1

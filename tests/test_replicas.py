@@ -12,6 +12,8 @@ from engine.replicas import Replicas, distance
 from engine.shares import Split
 from engine.tasks import problem, usual
 
+pytestmark = pytest.mark.cpu
+
 SETTINGS = usual("gaussians", batch=24, depth=0, optimizer="momentum")
 CONTROLS = controls(SETTINGS)
 leaves = jax.tree.leaves

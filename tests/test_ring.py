@@ -8,6 +8,8 @@ import pytest
 from engine.ring import ring
 from engine.shares import mesh
 
+pytestmark = pytest.mark.cpu
+
 
 @pytest.fixture(scope="module")
 def parts():

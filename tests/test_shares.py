@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from engine.shares import ParallelError, Split, check_divisible, mesh, prepare, shares
 from engine.tasks import problem, usual
 
+pytestmark = pytest.mark.cpu
+
 batches = st.integers(1, 64)
 splits = st.builds(Split, st.integers(1, 9), st.integers(1, 5))
 
