@@ -20,8 +20,9 @@ goes on to look: at every tenth step, and no more than 2.5 times a second. ``ful
 every array whole; in brackets its floor, a bare step and the time in which one thread writes as many bytes. ``scan`` is
 a step that is watched in full inside a ``lax.scan`` over ten, as a multiple of a bare one dispatched from Python; its
 convolutions are straightened (:mod:`engine.convolutions`).
-``compile`` is tracing and compiling the step that watches all. How costs grow with the nodes, :mod:`benchmarks.growth`
-measures.
+``compile`` is tracing and compiling the step that watches all. ``kernels`` are the fusions and calls that XLA makes of
+the bare step, and of the one that watches all: each array that is read, and that a bare step keeps in registers, takes
+one more to be compiled, and to be run. How costs grow with the nodes, :mod:`benchmarks.growth` measures.
 """
 
 from __future__ import annotations
@@ -130,6 +131,12 @@ class Runner:
         self.step = jax.jit(step).lower(*self.state, *self.batch).compile()
         self.compile_s = time.process_time() - start
 
+    @property
+    def kernels(self) -> int:
+        """Fusions and calls of the compiled program; those of a loop's body once."""
+        text = self.step.as_text()
+        return sum(text.count(f" {name}(") for name in ("fusion", "custom-call"))
+
     def advance(self) -> Any:
         """Take a step; what it returned besides the new state."""
         params, memory, *rest = self.step(*self.state, *self.batch)
@@ -203,7 +210,7 @@ def twins(name: str) -> list[str]:
     return [name, *(f"{name} {number}" for number in range(2, TWINS + 1))]
 
 
-def measured(workload: Workload) -> dict[str, float]:
+def measured(workload: Workload) -> dict[str, Any]:
     """The figures of a row."""
     runners = compiled(workload)
     alone = statistics.median(seconds(runners["bare"], 2, time.perf_counter) / 2 for _ in range(20))
@@ -228,6 +235,7 @@ def measured(workload: Workload) -> dict[str, float]:
         "least": found["data"] + reading_s(runners["all"].advance()[-1]) / bare_s if on_cpu() else math.nan,
         "compile": compile_s["all"] / compile_s["bare"],
         "every": pages["page"],
+        "kernels": [runners[name].kernels for name in TWINNED],
     }
 
 
@@ -287,16 +295,17 @@ def main() -> int:
     keep_memory()
     asked = sys.argv[1:]
     print(devices.sentence())
-    print(f"{'':>11}" + "".join(f"{name:>13}" for name in HEAD))
+    print(f"{'':>11}" + "".join(f"{name:>13}" for name in (*HEAD, "kernels")))
     missed = False
     for make in WORKLOADS:
         if asked and make.__name__ not in asked:
             continue
         row = measured(make())
-        texts = {name: f"{row[name]:.2f}×" for name in HEAD[1:]} | {"bare ms": f"{row['ms']:.3f}"}
+        texts = {"bare ms": f"{row['ms']:.3f}"} | {name: f"{row[name]:.2f}×" for name in HEAD[1:]}
         for name, number in (("all", row["least"]), ("page", row["every"]), ("full", row["floor"])):
             texts[name] += "" if math.isnan(number) else f" ({number:.{0 if name == 'page' else 2}f})"
-        print(f"{make.__name__:>11}" + "".join(f"{texts[name]:>13}" for name in HEAD), flush=True)
+        texts["kernels"] = "{} -> {}".format(*row["kernels"])
+        print(f"{make.__name__:>11}" + "".join(f"{text:>13}" for text in texts.values()), flush=True)
         missed = missed or any(row[name] > limit for name, limit in goals(make.__name__).items())
     return int(missed)
 
