@@ -39,6 +39,9 @@ HANDLERS = {
 }
 """What it measures, and what XLA calls for it."""
 
+TARGETS = {"cpu": ("StatisticsOfFloats", "StatisticsOfDoubles", "StatisticsOnCuda"), "cuda": ("StatisticsOnCuda",)}
+"""What XLA knows of each library: a call made for a GPU can be made on the CPU too."""
+
 DRIVER = "libcuda.so.1"
 
 _TILE, _WIDE, _PARTIAL = 8192, 32, 40
@@ -93,20 +96,27 @@ def image(architecture: str) -> Path:
 
 @functools.cache
 def loaded() -> bool:
-    """Whether the library for what JAX computes on is there, and XLA knows of it."""
+    """Whether the library for what JAX computes on is there, and XLA knows of it; beside a GPU's the CPU's, for what is
+    run there all the same.
+    """
     platform = compat.platform()
-    if platform not in SOURCES or not library(platform).exists():
+    if platform not in SOURCES:
         return False
     try:
-        symbols = ctypes.CDLL(str(library(platform)))
-        if platform == "cuda" and symbols.Load(DRIVER.encode(), image(compat.architecture()).read_bytes()):
-            return False
-    except OSError:  # of another machine
+        for each in dict.fromkeys(("cpu", platform)):
+            _load(each)
+    except OSError:  # none was built, or for another machine
         return False
-    for handler in HANDLERS[platform].values():
+    return True
+
+
+def _load(platform: str) -> None:
+    symbols = ctypes.CDLL(str(library(platform)))
+    if platform == "cuda" and symbols.Load(DRIVER.encode(), image(compat.architecture()).read_bytes()):
+        raise OSError("the driver can't load the kernels")
+    for handler in TARGETS[platform]:
         target = jax.ffi.pycapsule(getattr(symbols, handler))
         jax.ffi.register_ffi_target(_target(handler), target, platform="cpu" if platform == "cpu" else "CUDA")
-    return True
 
 
 def available() -> bool:

@@ -311,3 +311,19 @@ static ffi::Error Statistics(ffi::Span<const int64_t> terms, ffi::Span<const int
 
 STATISTICS(StatisticsOfFloats, ffi::F32);
 STATISTICS(StatisticsOfDoubles, ffi::F64);
+
+// What stands in a program that was traced for a GPU and runs on the CPU beside it after all; no scratch is needed here.
+static ffi::Error InItsPlace(ffi::Span<const int64_t> terms, ffi::Span<const int64_t> rows,
+                             ffi::Span<const int64_t> joined, ffi::RemainingArgs arrays,
+                             ffi::Result<ffi::Buffer<ffi::F32>> out, ffi::Result<ffi::Buffer<ffi::U8>>) {
+  return Statistics<ffi::F32>(terms, rows, joined, arrays, out);
+}
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(StatisticsOnCuda, InItsPlace,
+                              ffi::Ffi::Bind()
+                                  .Attr<ffi::Span<const int64_t>>("terms")
+                                  .Attr<ffi::Span<const int64_t>>("rows")
+                                  .Attr<ffi::Span<const int64_t>>("joined")
+                                  .RemainingArgs()
+                                  .Ret<ffi::Buffer<ffi::F32>>()
+                                  .Ret<ffi::Buffer<ffi::U8>>());

@@ -51,7 +51,7 @@ def emulated(tmp_path_factory):
     symbols = ctypes.CDLL(library)
     assert symbols.Load(driver.encode(), b"") == 0
     target = jax.ffi.pycapsule(symbols.StatisticsOnCuda)
-    jax.ffi.register_ffi_target(kernel._target("StatisticsOnCuda"), target, platform="cpu")
+    jax.ffi.register_ffi_target(kernel._target("Emulated"), target, platform="cpu")
     return symbols
 
 
@@ -61,6 +61,7 @@ def on_gpu(emulated, monkeypatch):
     monkeypatch.setattr(compat, "platform", lambda: "cuda")
     monkeypatch.setattr(compat, "on_cpu", lambda: False)
     monkeypatch.setattr(kernel, "loaded", lambda: True)
+    monkeypatch.setitem(kernel.HANDLERS, "cuda", {"float32": "Emulated"})
     monkeypatch.setattr(jax, "device_count", lambda: 1)
 
 
@@ -146,12 +147,18 @@ def test_a_step_reads_what_it_reads_on_the_cpu(on_gpu, monkeypatch, double):
     text, found = read(double)
     monkeypatch.undo()
     _, wanted = read(double)
-    assert text.count("@backprop_explorer.StatisticsOnCuda") == (not double)  # once, the loop's nodes among them
+    assert text.count("@backprop_explorer.Emulated") == (not double)  # once, the loop's nodes among them
     assert found.keys() == wanted.keys()
     for id, parts in wanted.items():
         for part, row in parts.items():
             for name, number in row.items():
                 np.testing.assert_allclose(found[id][part][name], number, rtol=2e-4, atol=1e-7, err_msg=f"{id} {name}")
+
+
+def test_what_was_traced_for_it_and_runs_on_the_cpu_is_measured_there(on_gpu, library, monkeypatch):
+    monkeypatch.setitem(kernel.HANDLERS, "cuda", {"float32": "StatisticsOnCuda"})
+    tables = [RNG.normal(size=size).astype(np.float32) for size in ((2, 40), (1, 9000), (3, 1))]
+    agree(kernel.measure(list(map(jnp.asarray, tables)), [1, 1, 1]), rows(*tables))
 
 
 # ---- building ------------------------------------------------------------------------------------------------------
