@@ -25,7 +25,7 @@ def short(value: Any) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     value += 0.0  # no negative zero
-    text = f"{value:.3g}" if value == 0 or 1e-4 <= abs(value) < 1e5 else f"{value:.2e}"
+    text = f"{float(f'{value:.3g}'):g}" if value == 0 or 1e-4 <= abs(value) < 1e5 else f"{value:.2e}"
     mantissa, e, exponent = text.partition("e")
     if e:
         return f"{mantissa}e{int(exponent)}".replace("-", "−")
