@@ -81,9 +81,16 @@ def _compile(compiler: str, source: Path, made: Path) -> None:
 
 def main() -> int:
     """Build them, and say so; a machine where that can't be done works all the same."""
-    for platform in dict.fromkeys(["cpu", compat.platform()]):
-        if platform in kernel.SOURCES:
-            print(_built(platform))  # noqa: T201
+    print(_built("cpu"))  # noqa: T201
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a training may need the GPU's memory meanwhile
+    try:
+        platform = compat.platform()
+    except (RuntimeError, AssertionError):  # JAX's, of a platform that it is told to use and can't
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        print(f"Nothing is built for a GPU: JAX can't compute here on what JAX_PLATFORMS asks for, {asked!r}.")  # noqa: T201
+        return 0
+    if platform != "cpu" and platform in kernel.SOURCES:
+        print(_built(platform))  # noqa: T201
     return 0
 
 

@@ -79,15 +79,14 @@ def meet(place: Place) -> None:
             "Give the address of the machine that process 0 runs on, and a port that is free there."
         ) from error
     try:
-        agreed(
-            0
-        )  # what connects CPUs gives the first exchange 30 seconds, and those that follow all the time they need
+        # what connects CPUs gives the first exchange 30 seconds, and those that follow all the time they need
+        agreed(0)
     except RuntimeError as error:
         if "initialize backend" not in str(error):
             raise
         raise ClusterError(
-            f"Process {place.id} finds no accelerator that is left for it: each process takes one. "
-            "Start fewer, or set JAX_PLATFORMS=cpu, which leaves them alone."
+            f"Process {place.id} finds no accelerator that is left for it: each process takes one. Start fewer, or set "
+            f"JAX_PLATFORMS=cpu, which leaves them alone. JAX says: {str(error).splitlines()[0]}"
         ) from error
 
 

@@ -56,15 +56,18 @@ def _opened() -> Any:
 
 
 def _places() -> Iterable[Sequence[Path]]:
-    """For each compiler that there is it and what it needs; the newest first."""
+    """For each compiler that there is it and what it needs; the newest of JAX's packages first, then the system's."""
     spec = importlib.util.find_spec("nvidia")
     shipped = list((spec and spec.submodule_search_locations) or ())
-    folders = [lib for folder in shipped for lib in sorted(Path(folder).glob("*/lib"), reverse=True)]
     system = Path(os.environ.get("CUDA_HOME", "/usr/local/cuda"))
-    folders += [lib for pattern in _SYSTEMS for lib in sorted(system.glob(pattern))]
-    for folder in folders:
-        for compiler in sorted(folder.glob("libnvrtc.so.*"), reverse=True):
-            yield [compiler, *sorted(folder.glob("libnvrtc-builtins.so.*"))]
+    for places in ([Path(folder).glob("*/lib") for folder in shipped], [system.glob(pattern) for pattern in _SYSTEMS]):
+        found = [compiler for folders in places for lib in folders for compiler in lib.glob("libnvrtc.so.*")]
+        for compiler in sorted(found, key=_version, reverse=True):
+            yield [compiler, *sorted(compiler.parent.glob("libnvrtc-builtins.so.*"))]
+
+
+def _version(library: Path) -> list[int]:
+    return [int(part) for part in library.name.partition(".so.")[2].split(".") if part.isdecimal()]
 
 
 def _fetched(size: Any, fetch: Any, program: ctypes.c_void_p) -> bytes:

@@ -125,7 +125,7 @@ def measure(array: Array, lead: int = 0) -> Array:
 
 def together(arrays: list[Array]) -> Array:
     """Statistics of some arrays of one precision, made by as few calls as there can be: ``(arrays, 7)``."""
-    flat = {place: Found(array).numbers() for place, array in enumerate(arrays) if _joins(array)}
+    flat = {place: Found(array).numbers() for place, array in enumerate(arrays) if _is_plain(array)}
     made = _measured(flat)
     if len(made) == 1 and len(flat) == len(arrays):
         return made[0][1]
@@ -139,21 +139,16 @@ def _is_plain(array: Array | kernel.Sum) -> bool:
     return bool(array.size) and not any(map(_sharded, parts))
 
 
-def _joins(array: Array | kernel.Sum) -> bool:
-    """Whether an array is measured together with others."""
-    return _is_plain(array) and (not kernel.available() or kernel.takes(stats.row_dtype(array.dtype)))
-
-
 def pack(found: Mapping[Key, Found]) -> tuple[dict[str, Array], Layout]:
     """Statistics, or small arrays, as one vector for each precision; and where in it each array lies."""
     once = {id(one.array): one for one in found.values()}
-    flat = {key: one.numbers() for key, one in once.items() if one.row is None and _joins(one.array)}
+    flat = {key: one.numbers() for key, one in once.items() if one.row is None and _is_plain(one.array)}
     tables = {
         key: measure(one.array, lead=one.lead) if one.row is None else one.array
         for key, one in once.items()
         if key not in flat
     }
-    small = {} if kernel.available() else {key: one.table for key, one in flat.items() if _is_small(one)}
+    small = {key: one.table for key, one in flat.items() if not kernel.takes(one.array.dtype) and _is_small(one)}
     parts = [([key], part) for key, part in (small | tables).items()]
     copies = {key for key, one in once.items() if not (one.bare or one.lead or isinstance(one.array, kernel.Sum))}
     parts += _measured({key: one for key, one in flat.items() if key not in small}, copies)
@@ -202,12 +197,16 @@ def _sharded(array: Array) -> bool:
 
 def _measured(flat: Mapping[K, Found], copies: Collection[K] = ()) -> list[tuple[list[K], Array]]:
     """Rows of statistics of arrays, those that are short made together: whose they are, and the rows."""
-    if kernel.available():
-        tiny = sum(one.array.size for one in flat.values()) <= TINY
-        batches = _batches({key: one.array for key, one in flat.items()})
-        return [_by_library({key: flat[key] for key in keys}, copies if tiny else ()) for keys in batches]
+    taken = {key: one for key, one in flat.items() if kernel.takes(one.array.dtype)}
+    tiny = sum(one.array.size for one in taken.values()) <= TINY
+    batches = _batches({key: one.array for key, one in taken.items()})
+    made = [_by_library({key: taken[key] for key in keys}, copies if tiny else ()) for keys in batches]
+    return made + _by_xla_together({key: one.table for key, one in flat.items() if key not in taken})
+
+
+def _by_xla_together(tables: Mapping[K, Array]) -> list[tuple[list[K], Array]]:
+    """Rows of statistics made by XLA, those of short tables of one length together."""
     by_length: dict[Any, list[K]] = defaultdict(list)
-    tables = {key: one.table for key, one in flat.items()}
     groups = [[key] for key, part in tables.items() if part.size >= LARGE]
     for key, part in tables.items():
         if part.size < LARGE:

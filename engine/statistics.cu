@@ -1,7 +1,7 @@
 // The seven statistics of engine/stats.py in one pass over memory, as two kernels for an NVIDIA GPU.
 //
-// All arrays of a reading are measured by one launch, whatever their sizes: a block takes a tile of a long row, or some
-// short rows. Rows of several tiles are put together by a second launch, in an order that is always the same.
+// Many arrays are measured by one launch, whatever their sizes: a block takes a tile of a long row, or some short rows.
+// Rows of several tiles are put together by a launch at the end, in an order that is always the same.
 
 #include "statistics_cuda.h"
 

@@ -55,3 +55,4 @@ struct Launch {
 };
 
 static_assert(sizeof(Launch) <= 4096, "CUDA takes no more");
+static_assert(kTile == 8192 && sizeof(Wide) == 32 && sizeof(Sums) == 40, "engine.kernel counts the scratch by these");

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+
 from engine import compat, devices, kernel
 from engine.version import __version__
 from explorer.dot_process import open_engine
@@ -85,7 +87,7 @@ def _import_error() -> str:
 
 def _slow() -> list[str]:
     """What makes watching slower than it need be."""
-    if kernel.loaded() or compat.platform() not in kernel.SOURCES:
+    if kernel.loaded() or compat.platform() not in kernel.SOURCES or jax.device_count() > 1:
         return []
     return [
         "Watched steps are slower than they need be: python -m engine.build_kernel mends that, with a C++ compiler."

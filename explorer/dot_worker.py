@@ -71,9 +71,9 @@ def by_its_libraries() -> Callable[[str], str]:
                 raise ValueError((cgraph.aglasterr() or b"it did not say why").decode().strip())
             found = ctypes.string_at(drawn, length.value).decode()
             gvc.gvFreeRenderData(drawn)
-            gvc.gvFreeLayout(context, graph)
             return found
         finally:
+            gvc.gvFreeLayout(context, graph)
             cgraph.agclose(graph)
 
     _kept.append(builtins)
@@ -88,7 +88,9 @@ _kept: list[Any] = []
 
 def _library(name: str) -> Path:
     spec = importlib.util.find_spec("pygraphviz")
-    beside = Path(str(spec and spec.origin)).parent.with_name("pygraphviz.libs")
+    if spec is None or spec.origin is None:
+        raise ImportError("pygraphviz isn't installed")
+    beside = Path(spec.origin).parent.with_name("pygraphviz.libs")
     found = sorted(beside.glob(f"lib{name}-*.so*"))
     if not found:
         raise ImportError(f"no library {name} in {beside}")

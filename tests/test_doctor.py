@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import pytest
 
 from engine import devices, kernel
@@ -63,6 +64,7 @@ def test_an_idle_gpu_is_missing_its_build_of_jax(monkeypatch):
 
 def test_a_missing_kernel_is_told_with_what_builds_it(monkeypatch):
     monkeypatch.setattr(kernel, "loaded", lambda: False)
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
     found = doctor.examined()
     assert found["statistics"] == "by XLA"
     assert any("engine.build_kernel" in sentence for sentence in found["missing"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import engine
-from engine import build_kernel, kernel, packing, stats
+from engine import build_kernel, compat, kernel, packing, stats
 from engine.build_kernel import KernelError
 from tests.test_stats import ARRAYS
 
@@ -150,6 +150,18 @@ def test_without_a_compiler_it_says_so(elsewhere, monkeypatch, capsys):
     monkeypatch.delenv("CXX", raising=False)
     assert build_kernel.main() == 0
     assert "no C++ compiler" in capsys.readouterr().out
+
+
+def test_a_platform_that_jax_cannot_use_is_told_after_what_could_be_built(monkeypatch, capsys):
+    def platform():
+        raise RuntimeError("Unable to initialize backend 'cuda'")
+
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    monkeypatch.setattr(compat, "platform", platform)
+    assert build_kernel.main() == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("Statistics of watched steps are made in one pass")
+    assert second == "Nothing is built for a GPU: JAX can't compute here on what JAX_PLATFORMS asks for, 'cuda'."
 
 
 def test_a_compiler_that_fails_is_quoted(elsewhere, monkeypatch):

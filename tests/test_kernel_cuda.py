@@ -13,6 +13,9 @@ import pytest
 
 import engine
 from engine import build_kernel, compat, kernel, nvrtc, stats
+from engine.runs import Run
+from engine.shares import Split
+from engine.tasks import problem, usual
 from tests.test_kernel import ODD
 from tests.test_stats import ARRAYS
 
@@ -140,6 +143,30 @@ def read(double=False):
         _, _, reading = step(params, xs)
         text = step.lower(params, xs).as_text()
         return text, {node.id: reading.stats(node.id) for node in reading.graph.nodes}
+
+
+def test_what_it_does_not_take_is_measured_by_xla_as_if_it_were_not_there(on_gpu, monkeypatch):
+    with jax.enable_x64(True):
+        weights, x = [np.eye(40)] * 6, np.ones((60, 40))
+
+        def lowered():
+            step = engine.value_and_grad(lambda *args: sum(jnp.sin(args[1] @ w).sum() for w in args[0]), probe="stats")
+            return jax.jit(step).lower(weights, x).as_text().count("stablehlo.reduce")
+
+        there = lowered()
+        monkeypatch.setattr(kernel, "loaded", lambda: False)
+        assert there == lowered()
+
+
+def test_a_step_divided_over_devices_of_the_cpu_is_watched_beside_a_gpu(on_gpu, library, monkeypatch):
+    monkeypatch.setitem(kernel.HANDLERS, "cuda", {"float32": "StatisticsOnCuda"})
+    made = problem(usual("spiral", width=4, depth=1))
+    run = Run(made, nodes=None)
+    alone = Run(made)
+    run.divide(Split(2))
+    run.advance(3), alone.advance(3)
+    for found, wanted in zip(*(jax.tree.leaves(each.at(3).params) for each in (run, alone)), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("double", [False, True])
