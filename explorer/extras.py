@@ -56,17 +56,17 @@ def extras(room: Seen, step: Step, plane: Callable[[Any], Extras] | None) -> Ext
 
 def planes(room: Room, units: bool = True) -> Callable[[Any], Extras] | None:
     """A function from parameters to a picture of what the network answers everywhere; ``None`` where the inputs are
-    more than two numbers.
+    more than two numbers, or the plane has other than two classes to tell apart.
 
     Args:
         room: with the problem.
         units: whether there is a small picture of each hidden unit, too.
     """
     predict = room.problem.predict
-    inputs = np.shape(room.problem.examples[0])[1:] if predict else ()
+    inputs, answers = (np.shape(given)[1:] for given in room.problem.examples[:2]) if predict else ((), ())
     if predict and inputs == (1,):
         return partial(_curve, room.problem, jax.jit(predict))
-    if predict and inputs == (2,):
+    if predict and inputs == answers == (2,):
         pictures = _units(room) if units else lambda params, span: []
         return partial(_plane, room.problem, jax.jit(partial(_scores, predict)), pictures)
     return None

@@ -73,6 +73,13 @@ def test_images_have_no_plane():
     assert planes(Room(problem(usual("digits")), usual("digits"))) is None
 
 
+def test_three_classes_have_no_plane_that_tells_two_apart(tmp_path):
+    rows = [f"{a},{b},{(a + b) % 3}" for a in range(6) for b in range(5)]
+    (tmp_path / "three.csv").write_text("a,b,label\n" + "\n".join(rows))
+    settings = usual("csv", csv=str(tmp_path / "three.csv"))
+    assert planes(Room(problem(settings), settings)) is None
+
+
 def test_entries_are_counted_by_their_magnitude(moons):
     room, found = moons
     told = found["histograms"]

@@ -65,6 +65,13 @@ def frame() -> dict[str, Any]:
     }
 
 
+def elsewhere() -> dict[str, Any]:
+    """The same numbers of a network of another graph, where each id is another row's."""
+    told = frame()
+    ids = [row["id"] for row in told["rows"]]
+    return told | {"rows": [row | {"id": id} for row, id in zip(told["rows"], [*ids[1:], ids[0]], strict=True)]}
+
+
 def boundary() -> dict[str, Any]:
     """Half of the plane each; two hidden units."""
     scores = np.tile(np.linspace(0, 1, 8), (8, 1))
@@ -81,7 +88,7 @@ def page() -> pn.Template:
         heard.append(message)
         status = STATUS | {"playing": message["type"] == "play", "busy": json.dumps(heard), "knobs": KNOBS}
         if message["type"] == "remedy":
-            room.compare = {"frame": frame(), "findings": [], "title": "ReLU"}
+            room.compare = {"frame": elsewhere(), "findings": [], "title": "ReLU"}
         room.status = status
 
     room = RoomView(hear, sizing_mode="stretch_width", status=STATUS | {"knobs": KNOBS}, findings=[FINDING])

@@ -220,6 +220,16 @@ def test_a_remedy_is_asked_for_and_drawn_beside_the_run(room: Page) -> None:
     assert heard(room, 2)[-1] == {"type": "keep", "which": "new"}
 
 
+def test_rows_of_two_runs_are_compared_by_their_names(room: Page) -> None:
+    room.get_by_role("button", name="Use ReLU").click()
+    heat = chart(room, "Profile over the steps")
+    expect(heat).to_have_accessible_name(re.compile("before .*, after"))
+    for across in (0.4, 0.9):  # a cell of either run
+        heat.hover(position=at(heat, across, 0.4))
+        told = "second · gradient before its activation before 0.001, after 0.001"
+        expect(heat).to_have_accessible_name(re.compile(f"{told}$"))
+
+
 def test_train_becomes_pause(room: Page) -> None:
     room.get_by_role("button", name="Train", exact=True).click()
     room.get_by_role("button", name="Pause", exact=True).click()

@@ -6,7 +6,7 @@ import { cut, drawAxes, drawEmpty, drawSteps, hatch } from "./axes.js";
 import { alongSteps, choice, createPlot, FACE } from "./plot.js";
 import { QUANTITIES, shades } from "./quantities.js";
 import { grouped, stepScale } from "./scales.js";
-import { rowsOf, runsOf, stepOf, stepsOf } from "./state.js";
+import { alike, rowsOf, runsOf, stepOf, stepsOf } from "./state.js";
 
 const ROW = { least: 3, most: 20 };
 const LABEL = `11.5px ${FACE}`;
@@ -45,8 +45,8 @@ export function createHeat(room) {
       plot.say(spoken(state));
       const inked = parts.flatMap((part) => [
         drawSteps(context, part.area, part.x, state, room.ink()),
-        outline(context, part, state.row, room.ink().accent, 2),
-        outline(context, part, state.overRow, room.ink().text, 1.2),
+        outline(context, part, state.run, state.row, room.ink().accent, 2),
+        outline(context, part, state.run, state.overRow, room.ink().text, 1.2),
       ]);
       return inked.some(Boolean);
     },
@@ -111,8 +111,7 @@ export function createHeat(room) {
     const column = run.columnOf(step);
     const { name, ofLayer, text } = QUANTITIES[state.quantity];
     const values = parts.map((part, which) => {
-      const own = part.run.rows.findIndex(({ id }) => id === run.rows[row].id);
-      const [value, when] = part.run.held(state.quantity, own < 0 ? row : own, part.run.columnOf(step));
+      const [value, when] = part.run.held(state.quantity, alike(part.run, run.rows[row]), part.run.columnOf(step));
       const aged = when !== part.run.columnOf(step) && value === value ? ` (${t("of step {step}", { step: grouped(part.run.ends[when]) })})` : "";
       return `${state.second ? `${state.names[which]} ` : ""}${text(value)}${aged}`;
     });
@@ -204,8 +203,10 @@ function labels(context, area, { run, rows }, ink) {
   for (let i = 0; i < rows.length; i += every) context.fillText(cut(context, names[i], area.x - 10), area.x - 7, area.y + (i + 0.5) * each);
 }
 
-function outline(context, { run, rows, area }, id, colour, width) {
-  const place = id === null ? -1 : rows.findIndex((row) => run.rows[row].id === id);
+/** A frame around the row that has this id in the first run, in whichever run it is drawn. */
+function outline(context, { run, rows, area }, first, id, colour, width) {
+  const chosen = first.rows.find((row) => row.id === id);
+  const place = chosen ? rows.indexOf(alike(run, chosen)) : -1;
   if (place < 0) return false;
   const each = area.h / rows.length;
   context.strokeStyle = colour;
@@ -222,7 +223,9 @@ function pointing(room, parts) {
     const row = rows[Math.min(Math.max(Math.floor(((place.y - area.y) / area.h) * rows.length), 0), rows.length - 1)];
     const inside = place.x >= area.x - 2 && place.y <= area.y + area.h + 4;
     const step = inside ? Math.min(Math.max(part.x.step(place.x), run.first), run.last) : null;
-    return { id: place.y <= area.y + area.h + 4 ? run.rows[row].id : null, step };
+    const first = parts()[0].run;
+    const own = first.rows[alike(first, run.rows[row])]; // the graph is the first run's
+    return { id: own && place.y <= area.y + area.h + 4 ? own.id : null, step };
   };
   return {
     point(place) {

@@ -59,7 +59,7 @@ export function openRun(frame) {
     what: (name) => decoded(`what ${name}`, what[name]),
     /** What a row last recorded at or before a column: the number and its column. */
     held(name, row, column) {
-      const array = decoded(`what ${name}`, what[name]);
+      const array = row < 0 ? null : decoded(`what ${name}`, what[name]);
       return array ? lastRecorded(array, row * count, column) : [NaN, column];
     },
   };
@@ -97,6 +97,11 @@ export function stepOf(state) {
 /** Whether the pass on the graph is the next one to be trained: it isn't in the run yet. */
 export function showsNext({ run, status }) {
   return Boolean(run) && !status.playing && status.step === run.last + 1;
+}
+
+/** Which row of a run is another run's: by its name, as the same id is another node in another graph; or -1. */
+export function alike(run, { kind, name }) {
+  return run.rows.findIndex((row) => row.kind === kind && row.name === name);
 }
 
 /** Indices of rows of a kind; of the other kind where those have nothing recorded of a quantity. */
