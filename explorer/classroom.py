@@ -83,7 +83,7 @@ class Class:
         """Takes what a follower wants to know of the teacher's session."""
         self._changed = changed
         self._answers: dict[str, str] = {}
-        self._question = ""
+        self._question, self._open = "", False
 
     # ---- what is shown ----------------------------------------------------------------------------------------------
 
@@ -127,16 +127,17 @@ class Class:
 
     # ---- what they answer -------------------------------------------------------------------------------------------
 
-    def ask(self, question: str) -> None:
-        """Ask something; answers to what was asked before are forgotten."""
+    def ask(self, question: str, answered: bool = False) -> None:
+        """Ask something, or say that it is answered; answers to what was asked before are forgotten."""
+        self._open = not answered
         if question != self._question:
             self._question, self._answers = question, {}
             self._changed()
 
     def answer(self, follower: Follower, value: str) -> bool:
-        """Take an answer; the last one of each follower counts. Whether anything was asked."""
+        """Take an answer; the last one of each follower counts. Whether anything is still asked."""
         known = follower.me in self._answers or len(self._answers) < MOST_ANSWERS
-        if not self._question or not known or not value.strip():
+        if not (self._question and self._open) or not known or not value.strip():
             return False
         self._answers[follower.me] = value.strip()[:LONGEST_ANSWER]
         self._changed()
@@ -150,17 +151,25 @@ class Class:
 
 def histogram(answers: list[str]) -> list[tuple[str, int]]:
     """How often each answer was given: words by how often, numbers by size; many numbers by the span they lie in."""
-    counts = Counter(answers)
     try:
-        numbers = sorted(value for value in map(float, answers) if math.isfinite(value))
+        written = {_number(answer): answer for answer in reversed(answers)}  # each as whoever came first has written it
+        numbers = sorted(map(_number, answers))
     except ValueError:
-        return counts.most_common(BARS)
-    if len(counts) <= BARS:
-        return sorted(counts.items(), key=lambda item: float(item[0]))
+        return Counter(answers).most_common(BARS)
+    if len(written) <= BARS:
+        return [(written[number], count) for number, count in sorted(Counter(numbers).items())]
     low, high = numbers[0], numbers[-1]
     width = (high - low) / BARS
     places = Counter(min(int((number - low) / width), BARS - 1) for number in numbers)
     return [(f"{low + place * width:.3g} to {low + (place + 1) * width:.3g}", places[place]) for place in range(BARS)]
+
+
+def _number(text: str) -> float:
+    """A finite number, with a decimal point or comma, and any minus."""
+    value = float(text.replace(",", ".").replace("−", "-"))
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
 
 
 class Classes:

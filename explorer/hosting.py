@@ -154,8 +154,9 @@ class Hosting:
     def _put_question(self) -> None:
         """Have the class answer what the lesson asks."""
         told = self._views["lesson"].told
+        ask = told.get("ask")
         if self._class is not None:
-            self._class.ask(f"{told['beat']} {told['ask']['question']}" if told.get("ask") else "")
+            self._class.ask(f"{told['beat']} {ask['question']}" if ask else "", answered=bool(ask and ask["answer"]))
 
     def _replied(self, reply: Message) -> None:
         """What the inspector was told, its followers are told as well."""

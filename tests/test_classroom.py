@@ -152,6 +152,10 @@ def test_words_are_in_the_order_of_how_often_they_came():
     assert histogram(["no", "yes", "yes"]) == [("yes", 2), ("no", 1)]
 
 
+def test_a_number_written_in_two_ways_is_one_answer():
+    assert histogram(["9", "-1", "9,0", "−1"]) == [("-1", 2), ("9", 2)]
+
+
 def test_many_numbers_are_told_by_the_span_they_lie_in():
     bars = histogram([str(number) for number in range(100)])
     assert (len(bars), [count for _, count in bars]) == (BARS, [10] * BARS)
@@ -160,3 +164,14 @@ def test_many_numbers_are_told_by_the_span_they_lie_in():
 @pytest.mark.parametrize("answers", [[], ["nan"] * 3, ["1e999", "1"], [str(n) for n in range(20)] + ["inf", "nan"]])
 def test_whatever_is_answered_has_a_histogram(answers):
     assert all(count >= 1 or text for text, count in histogram(answers))
+
+
+def test_once_it_is_answered_nobody_answers_and_what_was_said_stays():
+    taught = Class(lambda: None)
+    early, late = taught.join(nothing, "a"), taught.join(nothing, "b")
+    taught.ask("Which?")
+    assert taught.answer(early, "this")
+    taught.ask("Which?", answered=True)
+    assert not taught.answer(late, "that")
+    assert not taught.answer(early, "that")
+    assert taught.told()["bars"] == [("this", 1)]

@@ -77,6 +77,9 @@ def test_an_answer_is_in_the_teachers_histogram(teacher: Page, student: Page) ->
     student.get_by_role("button", name="it should grow").click()
     expect(student.get_by_text("Sent. You may change it.")).to_be_visible()
     expect(answers.get_by_role("rowheader")).to_have_text("it should grow")
+    teacher.get_by_role("button", name="Show me").click()
+    expect(student.get_by_role("button", name="✓ it should grow")).to_be_disabled()
+    expect(answers.get_by_role("rowheader")).to_have_text("it should grow")
 
 
 def test_the_class_ends_with_the_teachers_page(teacher: Page, student: Page) -> None:

@@ -15,9 +15,22 @@ export function createAsk(answer) {
     element.hidden = !prose.length && !ask;
     const now = ask ? `${beat} ${ask.question}` : "";
     if (now !== asked) taken.textContent = "";
-    if (now && now === asked) return; // what is being typed stays
-    asked = now;
-    element.replaceChildren(...prose.map((text) => make("p", {}, ...stressed(text))), ...(ask ? [make("p", { class: "question" }, ...stressed(ask.question)), form(ask), taken] : []), after);
+    if (!now || now !== asked) {
+      // else what is being typed stays
+      asked = now;
+      element.replaceChildren(...prose.map((text) => make("p", {}, ...stressed(text))), ...(ask ? [make("p", { class: "question" }, ...stressed(ask.question)), form(ask), taken] : []), after);
+    }
+    if (ask && ask.answer) close(ask);
+  }
+
+  /** The answer is shown: what was said stays, and what is right is marked. */
+  function close({ options = [], answer: right }) {
+    const own = element.querySelector("form");
+    for (const each of own.elements) each.disabled = true;
+    const marked = [...own.elements][options.indexOf(right)];
+    if (!own.querySelector(".right")) (marked || own.appendChild(make("output"))).replaceChildren(`✓ ${translated(right)}`);
+    (marked || own.lastChild).classList.add("right");
+    taken.textContent = "";
   }
 
   function form({ options = [] }) {
