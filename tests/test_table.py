@@ -133,7 +133,8 @@ TOLD = {
     "a,b,label\n1,2,yes\n2,3,no\n": "{path} has 2 examples; it needs at least 5.",
     "label\n1\n2\n": "{path} has a single column; it needs features and, in a column of its own, the answer.",
     "a,a,label\n1,2,3\n": "Two columns of {path} are called 'a'; give each a name of its own.",
-    lines("a,b,label", *ROWS, "1,red,yes"): "Row 12 has the text 'red' in column 'b'; features must be numbers.",
+    lines("a,b,label", *ROWS, "1,red,yes"): "Row 12 has the text 'red' in column 'b'; features must be numbers. "
+    "What is to be learnt from them is the last column, or the one named label or target.",
     lines("a,b,label", "1,,yes", *ROWS): "Row 2 has a gap in column 'b'; fill it in, or leave the row out.",
     lines("a,b,label", *ROWS, "1,NA,yes"): "Row 12 has a gap in column 'b'; fill it in, or leave the row out.",
     lines("a,b,label", *ROWS, "1,nan,yes"): "Row 12 has a gap in column 'b'; fill it in, or leave the row out.",

@@ -161,7 +161,10 @@ def _wrong(cell: str, row: int, name: str) -> str:
         return _gap(row, name)
     if _is_number(cell):
         return f"Row {row} has {cell!r} in column {name!r}, which is no number to learn from (they go to ±{LARGEST:g})."
-    return f"Row {row} has the text {cell!r} in column {name!r}; features must be numbers."
+    return (
+        f"Row {row} has the text {cell!r} in column {name!r}; features must be numbers. "
+        f"What is to be learnt from them is the last column, or the one named {' or '.join(ANSWERS)}."
+    )
 
 
 def _gap(row: int, name: str) -> str:
