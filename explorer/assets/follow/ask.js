@@ -26,6 +26,7 @@ export function createAsk(answer) {
   /** The answer is shown: what was said stays, and what is right is marked. */
   function close({ options = [], answer: right }) {
     const own = element.querySelector("form");
+    own.querySelector(".main")?.remove();
     for (const each of own.elements) each.disabled = true;
     const marked = [...own.elements][options.indexOf(right)];
     if (!own.querySelector(".right")) (marked || own.appendChild(make("output"))).replaceChildren(`✓ ${translated(right)}`);
