@@ -48,15 +48,23 @@ class Course:
         """Where it began: the mean of five steps, or a tenth of them, as batches differ; the first alone if the next
         ones made it more than twice as large.
         """
-        if not self.losses:
-            return math.nan
-        mean = statistics.fmean(self.losses[: max(1, min(5, len(self.losses) // 10))])
-        return mean if mean <= 2 * abs(self.losses[0]) else self.losses[0]
+        return statistics.fmean(self.losses[: self.began]) if self.losses else math.nan
+
+    @property
+    def began(self) -> int:
+        """Over how many steps that is the mean."""
+        count = max(1, min(5, len(self.losses) // 10))
+        return count if statistics.fmean(self.losses[:count]) <= 2 * abs(self.losses[0]) else 1
 
     @property
     def now(self) -> float:
         """Where it is: the median of the last tenth of the steps, and of 50 at the most."""
         return statistics.median(self._last) if self.losses else math.nan
+
+    @property
+    def lately(self) -> int:
+        """Over how many steps that is the median."""
+        return max(1, round(len(self._last) * max(self.steps, len(self.losses)) / max(len(self.losses), 1)))
 
     @property
     def _last(self) -> tuple[float, ...]:

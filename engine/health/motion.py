@@ -98,7 +98,10 @@ def plateau(evidence: Evidence) -> Finding | None:
     given = [bent] if straight else [adam, bent]
     if evidence.settings is None:
         given = [Remedy("Try Adam, or a wider model", {})]
-    brief = f"loss {short(course.now)} after {course.steps:,} steps, {short(course.start)} at the start"
+    brief = (
+        f"loss {short(course.now)} in the last {course.lately:,} of {course.steps:,} steps (median), "
+        f"{short(course.start)} in the first {course.began} (mean)"
+    )
     return Finding("plateau", cause, (), told, brief, remedies.effective(evidence, *given))
 
 
