@@ -10,6 +10,7 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -168,8 +169,7 @@ def approximate(number: int) -> str:
     """A whole number, however large: ``1,234`` or ``3.1e250``."""
     if number < 10**12:
         return f"{number:,}"
-    digits = str(number)
-    return f"{digits[0]}.{digits[1]}e{len(digits) - 1}"
+    return f"{Decimal(number):.1e}".replace("e+", "e")
 
 
 def cost(
