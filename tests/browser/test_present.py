@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -50,3 +52,24 @@ def test_the_training_is_a_key_away_and_the_address_tells(presented: Page) -> No
     presented.keyboard.press("p")
     expect(presented.get_by_role("region", name="Graph")).to_be_visible()
     assert "present" not in presented.url
+
+
+def test_a_clicker_goes_through_a_lesson(open_page: Opener, url: str) -> None:
+    page = open_page(f"{url}?lesson=gradient&present", viewport=PROJECTOR)
+    card = page.locator(".lesson-card")
+    solve, on = (card.get_by_role("button", name=name) for name in ("Show me", "Next"))
+    before = said(page)
+    page.keyboard.press("PageDown")
+    expect(solve).to_be_visible()
+    page.keyboard.press("PageDown")
+    expect(card.locator(".answer")).to_have_text("it should grow")
+    expect(on).to_be_visible()
+    page.keyboard.press("PageDown")
+    expect(card.locator(".count")).to_have_text(re.compile("^3 "))
+    page.keyboard.press("r")  # this lesson hides the training
+    expect(page.get_by_role("region", name="Graph")).to_be_visible()
+    solve.focus()
+    page.keyboard.press("p")
+    expect(page.locator("html[data-present]")).to_have_count(0)
+    assert said(page) != before
+    page.context.close()

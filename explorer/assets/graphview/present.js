@@ -19,19 +19,15 @@ export function present(mode = presenting() ? "" : MODES[0]) {
   history.replaceState(null, "", address);
 }
 
-/** From the graph to the training, and back. */
+/** From the graph to the training, unless a lesson hides that, and back. */
 export function other() {
-  if (presenting()) document.documentElement.dataset.present = MODES[1 - MODES.indexOf(presenting())];
+  const training = document.querySelector(".page > .train");
+  if (presenting() && training && !training.hidden) document.documentElement.dataset.present = MODES[1 - MODES.indexOf(presenting())];
 }
 
-/** The keys of a clicker: on, back, and dark; in a lesson it goes from beat to beat. */
+/** The keys of a clicker: on, back, and dark. In a lesson its card takes on and back for itself. */
 export function clickerKeys({ forward, back }) {
-  const inLesson = (name, does) => {
-    const button = document.querySelector(`.in-lesson .lesson-card .${name}:not([hidden])`);
-    if (button) button.click();
-    else does();
-  };
-  return { PageDown: () => inLesson("next", forward), PageUp: () => inLesson("before", back), b: dark, ".": dark };
+  return { PageDown: forward, PageUp: back, b: dark, ".": dark };
 }
 
 function dark() {

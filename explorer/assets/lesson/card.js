@@ -3,6 +3,7 @@
 import { make, stressed } from "../graphview/dom.js";
 import { t } from "../texts.js";
 
+const PRESENTS = new Set(["p", "r", "b", "."]); // keys of the page, wherever the focus is
 const SIGNS = { positive: t("positive"), zero: t("zero"), negative: t("negative") };
 
 /** The card of a beat; `finish` is called at the end of the lesson. */
@@ -127,14 +128,24 @@ export function createCard(send, finish) {
     if (told && !element.hidden && onPage && !event.composedPath().includes(element)) home.hidden = false;
   }
 
+  /** What a clicker's key does: when the page is presented, an open question is answered before it goes on. */
+  function turns(key) {
+    if (key === "PageUp") return () => go(-1);
+    if (key !== "PageDown") return null;
+    if (!next.hidden) return () => go(1);
+    return document.documentElement.dataset.present ? () => solve.click() : null;
+  }
+
   function keys(event) {
     const inside = event.composedPath().includes(element);
     const typing = event.composedPath()[0].tagName === "INPUT";
-    if (!element.hidden && !typing && event.key === "PageDown" && !next.hidden) go(1);
-    else if (!element.hidden && !typing && event.key === "PageUp") go(-1);
-    else if (inside) event.stopPropagation(); // arrows and letters belong to the playhead elsewhere
-    else return strays(event);
-    if (event.key.startsWith("Page")) event.preventDefault();
+    const turn = !element.hidden && !typing && turns(event.key);
+    if (turn) {
+      turn();
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    } else if (!inside) strays(event);
+    else if (typing || !PRESENTS.has(event.key.toLowerCase())) event.stopPropagation(); // others belong to the playhead
   }
 
   addEventListener("pointerdown", strays, true);
