@@ -33,7 +33,8 @@ export function createHistograms(room) {
       const { state } = room;
       const ink = room.ink();
       parts = [];
-      if (!state.run || !state.extras.histograms || !state.extras.histograms.steps.length) return drawEmpty(context, area, t("Nothing recorded yet."), ink);
+      const { steps = [], rows = [] } = state.extras.histograms || {};
+      if (!state.run || !steps.length || !rows.length) return drawEmpty(context, area, t("Nothing recorded yet."), ink);
       openSpreads(state.extras);
       showNames();
       const row = rowShown();
