@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from engine.numbers import short
+from scripts.driving import PHONE
 from tests.browser import own
 from tests.browser.conftest import Opener
 from tests.browser.reading import expect_row, granularity, inspector, rows
@@ -138,3 +139,32 @@ def test_the_loss_is_drawn_around_the_way_of_the_run(page: Page) -> None:
     expect(page.get_by_role("button", name="Draw again")).to_be_hidden()
     page.get_by_role("button", name="Train 10 steps").click()
     expect(page.get_by_role("button", name="Draw", exact=True)).to_be_visible()
+
+
+PLACE = """root => {
+  const detail = { kind: "node", name: root.explorer.store.state.selected, rect: null, around: [] };
+  dispatchEvent(new CustomEvent("whereabouts", { detail }));
+  return detail.rect;
+}"""
+
+
+@pytest.fixture(scope="module")
+def neuron(open_page: Opener, url: str) -> Page:
+    return open_page(f"{url}?task=neuron", viewport=PHONE, has_touch=True, is_mobile=True)
+
+
+def choose(page: Page, name: str) -> None:
+    search = page.get_by_label("Find a node")
+    search.fill(name)
+    search.press("Enter")
+    expect(inspector(page).locator("h2")).to_contain_text(name)
+
+
+def test_on_a_phone_the_box_that_is_changed_stays_in_sight(neuron: Page) -> None:
+    choose(neuron, "w")
+    inspector(neuron).locator(".whatif summary").click()
+    put(neuron, 0.93)
+    expect(banner(neuron)).to_contain_text("→ 0.93", timeout=COMPILED_MS)
+    box, over = neuron.locator(".graph .root").evaluate(PLACE), banner(neuron).bounding_box()
+    assert over is not None
+    assert over["y"] > box["top"] + box["height"] or over["y"] + over["height"] < box["top"]

@@ -84,7 +84,7 @@ export function mount(root, look, send, wholePage) {
   const link = createLink(store, inspector, say);
   table = createTable(store, actions);
   const walker = createWalker(store, { select, say: (id) => table.say(id) });
-  stage.append(walker, createBanner(store, actions).element, tools.element, minimap.element, legend.element, make("div", { class: "notes" }, busy.element, note), message, cover);
+  stage.append(walker, createBanner(store, canvas, actions).element, tools.element, minimap.element, legend.element, make("div", { class: "notes" }, busy.element, note), message, cover);
   root.append(make("div", { class: "explorer" }, track.element, stage, inspector.element, table.element, table.live, help, exporting.element));
 
   function selectedBox() {

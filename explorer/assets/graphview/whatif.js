@@ -3,6 +3,7 @@
 import { t, translated } from "../texts.js";
 import { make } from "./dom.js";
 import { floats, short } from "./palette.js";
+import { rectOf } from "../whereabouts.js";
 
 const ANSWER_MS = 20_000; // after that long without an answer another change is sent all the same
 const STEPS = 200;
@@ -99,7 +100,7 @@ export function createWhatIf(store, actions) {
       const whole = /int/.test(box.shape);
       const finite = before.filter(Number.isFinite);
       const [low, high] = finite.length ? [finite.reduce((a, b) => Math.min(a, b)), finite.reduce((a, b) => Math.max(a, b))] : [-1, 1];
-      const room = whole ? 0 : Math.max(high - low, Math.abs(before[at]) || 0, 0.5);
+      const room = whole ? 0 : Math.max(high - low, Number.isFinite(before[at]) ? Math.abs(before[at]) : 0, 0.5);
       here = { box, index, low: low - room, high: high + room, whole };
       Object.assign(range, { min: String(here.low), max: String(here.high), step: whole ? "1" : String((here.high - here.low) / STEPS) });
       number.step = whole ? "1" : "any";
@@ -108,8 +109,9 @@ export function createWhatIf(store, actions) {
     }
     here.box = box;
     const active = element.getRootNode().activeElement;
-    if (active !== range) range.value = String(numbers[at]);
-    if (active !== number) number.value = String(Number(numbers[at].toPrecision(4)));
+    const typed = (value) => (Number.isFinite(value) ? String(value) : ""); // an input has no other numbers
+    if (active !== range) range.value = typed(numbers[at]);
+    if (active !== number) number.value = typed(Number(numbers[at].toPrecision(4)));
     range.setAttribute("aria-valuetext", short(numbers[at]));
   }
 
@@ -130,10 +132,21 @@ export function createWhatIf(store, actions) {
 }
 
 /** Says, over the graph, that what is shown is no real step, and leads back to it. */
-export function createBanner(store, actions) {
+export function createBanner(store, canvas, actions) {
   const text = make("span", { role: "status" });
   const back = make("button", { type: "button", class: "quiet", onclick: () => actions.undo() }, t("Back to the real step"));
   const element = make("div", { class: "banner", hidden: true }, text, back);
+
+  /** Below, where it would cover the box that is being changed. */
+  function makeWay() {
+    const { whatif, scene } = store.state;
+    const box = whatif && scene.byId.get(whatif.changes[whatif.changes.length - 1].box);
+    element.classList.remove("low");
+    const [own, shown] = box ? [rectOf(element), canvas.onScreen(box)] : [];
+    if (own) element.classList.toggle("low", shown.top < own.top + own.height && shown.top + shown.height > own.top);
+  }
+
+  canvas.onPaint(makeWay);
 
   store.subscribe((changed) => {
     if (!changed.has("whatif")) return;
