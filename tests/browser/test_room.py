@@ -320,3 +320,10 @@ def test_a_spread_is_said_of_the_pass_that_was_looked_at_and_of_no_other(room: P
     expect(spread).to_have_accessible_name(re.compile(rf"step {STEPS - 1} · gradient mostly"))
     spread.hover(position=at(spread, 0.15, 0.5))
     expect(spread).to_have_accessible_name(re.compile(r"step \d+ · not recorded$"))
+
+
+def test_where_there_are_no_layers_there_is_no_spread(room: Page) -> None:
+    none = {"rows": [], "edges": encoded(EDGES), "steps": [0], **dict.fromkeys(("gradient", "value", "weight"), "")}
+    own = "(root, histograms) => root.room.set({ extras: { ...root.room.state.extras, histograms } })"
+    room.locator(".root").evaluate(own, none)
+    expect(chart(room, "How the entries spread")).to_be_hidden()

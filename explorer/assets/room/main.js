@@ -115,7 +115,7 @@ export function mount(root, look, send) {
       boundary: Boolean(extras.boundary),
       units: Boolean(extras.boundary && extras.boundary.units && extras.boundary.units.length),
       fit: Boolean(extras.fit),
-      spread: Boolean(extras.histograms && extras.histograms.steps.length && extras.histograms.rows.length),
+      spread: Boolean(extras.histograms && extras.histograms.steps.length && extras.histograms.rows.length), // single numbers have no layers
       time: Boolean(extras.time),
       surface: Boolean(extras.histograms && !state.status.follows),
     };
