@@ -19,7 +19,8 @@ or `backprop-explorer serve --lesson NAME`. Each needs a few minutes and nothing
 **How they work.** A beat speaks of one place on the picture, and often asks before it shows. Have everyone commit to a
 prediction, on paper or by a show of hands, before anyone types it; it is the wrong predictions that teach. A wrong one
 gets a hint that is about the mistake; *Show me* is there for who is stuck. At any beat the page is free to explore,
-and *Back to the lesson* restores it. Page Up and Page Down, the keys of a clicker, go from beat to beat.
+and *Back to the lesson* restores it. Page Up and Page Down, the keys of a clicker, go from beat to beat; while
+presenting (P), Page Down at an open question first shows the answer.
 
 **An order.** The lessons build on one another within a group. Three ninety-minute sessions: the first group with pencil
 and paper; then learning; then what goes wrong, with the students' own settings. Progress is kept in each browser alone.

@@ -45,6 +45,13 @@ def test_a_clicker_darkens_the_screen(presented: Page, key: str) -> None:
     assert presented.evaluate(dark) != "rgb(0, 0, 0)"
 
 
+def test_escape_brings_the_graph_back(presented: Page) -> None:
+    presented.keyboard.press("r")
+    presented.keyboard.press("Escape")
+    expect(presented.get_by_role("region", name="Graph")).to_be_visible()
+    assert "present" in presented.url
+
+
 def test_the_training_is_a_key_away_and_the_address_tells(presented: Page) -> None:
     presented.keyboard.press("r")
     expect(presented.get_by_role("button", name="Train one step")).to_be_visible()
@@ -54,22 +61,46 @@ def test_the_training_is_a_key_away_and_the_address_tells(presented: Page) -> No
     assert "present" not in presented.url
 
 
-def test_a_clicker_goes_through_a_lesson(open_page: Opener, url: str) -> None:
+@pytest.fixture(scope="module")
+def lesson(open_page: Opener, url: str) -> Page:
     page = open_page(f"{url}?lesson=gradient&present", viewport=PROJECTOR)
-    card = page.locator(".lesson-card")
-    solve, on = (card.get_by_role("button", name=name) for name in ("Show me", "Next"))
-    before = said(page)
-    page.keyboard.press("PageDown")
-    expect(solve).to_be_visible()
-    page.keyboard.press("PageDown")
-    expect(card.locator(".answer")).to_have_text("it should grow")
-    expect(on).to_be_visible()
-    page.keyboard.press("PageDown")
-    expect(card.locator(".count")).to_have_text(re.compile("^3 "))
-    page.keyboard.press("r")  # this lesson hides the training
-    expect(page.get_by_role("region", name="Graph")).to_be_visible()
-    solve.focus()
-    page.keyboard.press("p")
-    expect(page.locator("html[data-present]")).to_have_count(0)
-    assert said(page) != before
-    page.context.close()
+    expect(page.locator(".lesson-card")).to_be_visible()
+    return page
+
+
+def test_a_card_is_as_large_as_what_is_beside_it(lesson: Page) -> None:
+    size = "getComputedStyle(document.querySelector('.lesson-card .prose')).fontSize"
+    assert lesson.evaluate(size) == "18.85px"
+
+
+def test_a_clicker_shows_the_answer_and_goes_on(lesson: Page) -> None:
+    count, answer = lesson.locator(".lesson-card .count"), lesson.locator(".lesson-card .answer")
+    for number in (2, 3):  # a choice, and a number
+        lesson.keyboard.press("PageDown")
+        expect(count).to_have_text(f"{number} of 8")
+        expect(answer).to_have_count(0)
+        lesson.keyboard.press("PageDown")
+        expect(answer).to_be_visible()
+        expect(count).to_have_text(f"{number} of 8")
+        expect(lesson.locator(".lesson-card .home")).to_be_hidden()
+
+
+def test_a_clicker_goes_on_from_within_a_text_field(lesson: Page) -> None:
+    lesson.locator(".lesson-card .before").click()
+    lesson.locator(".lesson-card .solve").click()
+    lesson.locator(".lesson-card .next").click()
+    expect(lesson.get_by_label("Your prediction")).to_be_focused()
+    lesson.keyboard.press("PageDown")
+    expect(lesson.locator(".lesson-card .answer")).to_be_visible()
+
+
+def test_a_training_that_is_hidden_is_not_gone_to(lesson: Page) -> None:
+    lesson.keyboard.press("r")
+    assert lesson.evaluate("document.documentElement.dataset.present") == "graph"
+    expect(lesson.get_by_role("region", name="Graph")).to_be_visible()
+
+
+def test_one_ends_presenting_from_a_button_of_the_card(lesson: Page) -> None:
+    lesson.locator(".lesson-card .before").focus()
+    lesson.keyboard.press("p")
+    assert "present" not in lesson.url

@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import { t } from "../texts.js";
-import { clickerKeys, other, present, presenting } from "./present.js";
+import { clickerKeys, graphAgain, other, present, presenting } from "./present.js";
 
 const HELP = [
   ["→  ←", t("one step forward, one step back")],
@@ -45,7 +45,7 @@ export function listen(target, commands) {
     t: commands.train,
     w: commands.ways,
     ...(target === window ? { p: () => present(), r: other } : {}),
-    Escape: commands.escape,
+    Escape: () => (commands.escape(), graphAgain()),
   };
   const clicker = clickerKeys(commands);
   for (const letter of "FLBU") table[letter.toLowerCase()] = () => commands.jump(letter);

@@ -19,13 +19,23 @@ export function present(mode = presenting() ? "" : MODES[0]) {
   history.replaceState(null, "", address);
 }
 
-/** From the graph to the training, unless a lesson hides that, and back. */
+/** From the graph to the training, where a lesson or a link doesn't hide it, and back. */
 export function other() {
-  const training = document.querySelector(".page > .train");
-  if (presenting() && training && !training.hidden) document.documentElement.dataset.present = MODES[1 - MODES.indexOf(presenting())];
+  const there = document.querySelector(":root:not([data-hides~=training]) .page > .train:not([hidden])");
+  if (presenting() === "training" || (presenting() && there)) document.documentElement.dataset.present = MODES[1 - MODES.indexOf(presenting())];
 }
 
-/** The keys of a clicker: on, back, and dark. In a lesson its card takes on and back for itself. */
+/** Back to the graph. */
+export function graphAgain() {
+  if (presenting() === "training") other();
+}
+
+/** Whether a key is for presenting, wherever the focus is: a lesson's card keeps others to itself. */
+export function isOfPresenting(key) {
+  return key.toLowerCase() === "p" || (Boolean(presenting()) && ["b", ".", "r", "escape"].includes(key.toLowerCase()));
+}
+
+/** The keys of a clicker: on, back, and dark; in a lesson its card hears the first two before. */
 export function clickerKeys({ forward, back }) {
   return { PageDown: forward, PageUp: back, b: dark, ".": dark };
 }

@@ -1,6 +1,7 @@
 // The card: prose, a question and what is said of the answer, and the way on.
 
 import { make, stressed } from "../graphview/dom.js";
+import { isOfPresenting, presenting } from "../graphview/present.js";
 import { t } from "../texts.js";
 
 const PRESENTS = new Set(["p", "r", "b", "."]); // keys of the page, wherever the focus is
@@ -137,15 +138,15 @@ export function createCard(send, finish) {
   }
 
   function keys(event) {
+    if (isOfPresenting(event.key)) return;
     const inside = event.composedPath().includes(element);
-    const typing = event.composedPath()[0].tagName === "INPUT";
-    const turn = !element.hidden && !typing && turns(event.key);
-    if (turn) {
-      turn();
-      event.preventDefault();
-      event.stopImmediatePropagation();
-    } else if (!inside) strays(event);
-    else if (typing || !PRESENTS.has(event.key.toLowerCase())) event.stopPropagation(); // others belong to the playhead
+    const typing = event.composedPath()[0].tagName === "INPUT" && !(inside && presenting()); // a clicker goes on all the same
+    const on = presenting() && next.hidden ? solve : next; // who presents has asked the room
+    if (!element.hidden && !typing && event.key === "PageDown" && !on.hidden) on.click();
+    else if (!element.hidden && !typing && event.key === "PageUp") go(-1);
+    else if (!inside) return strays(event);
+    event.stopPropagation(); // arrows and letters belong to the playhead elsewhere
+    if (event.key.startsWith("Page")) event.preventDefault();
   }
 
   addEventListener("pointerdown", strays, true);
