@@ -4,7 +4,6 @@ import { make, stressed } from "../graphview/dom.js";
 import { isOfPresenting, presenting } from "../graphview/present.js";
 import { t } from "../texts.js";
 
-const PRESENTS = new Set(["p", "r", "b", "."]); // keys of the page, wherever the focus is
 const SIGNS = { positive: t("positive"), zero: t("zero"), negative: t("negative") };
 
 /** The card of a beat; `finish` is called at the end of the lesson. */
@@ -127,14 +126,6 @@ export function createCard(send, finish) {
   function strays(event) {
     const onPage = event.type === "keydown" || event.composedPath().includes(document.querySelector("main"));
     if (told && !element.hidden && onPage && !event.composedPath().includes(element)) home.hidden = false;
-  }
-
-  /** What a clicker's key does: when the page is presented, an open question is answered before it goes on. */
-  function turns(key) {
-    if (key === "PageUp") return () => go(-1);
-    if (key !== "PageDown") return null;
-    if (!next.hidden) return () => go(1);
-    return document.documentElement.dataset.present ? () => solve.click() : null;
   }
 
   function keys(event) {
