@@ -7,6 +7,7 @@ import inspect
 import itertools
 import json
 import math
+import statistics
 
 import jax
 import jax.numpy as jnp
@@ -265,6 +266,15 @@ def test_a_large_step_that_helps_is_none():
 def test_a_loss_that_stays_is_a_plateau():
     found = diagnosis(loss_with(jnp.tanh), net(3, 8, 1), X, rate=0.01, losses=FLAT)
     assert (found.kind, found.effects) == ("plateau", ())
+    start, now = statistics.fmean(FLAT[:5]), statistics.median(FLAT[-20:])
+    assert found.brief == f"loss {now:.3g} in the last 20 of 200 steps (median), {start:.3g} in the first 5 (mean)"
+    told = f"The loss was {start:.3g} in the first 5 of 200 steps (mean) and {now:.3g} in the last 20 (median), though"
+    assert found.sentence.startswith(told)
+
+
+def test_the_last_losses_of_a_long_run_stand_for_more_steps():
+    course = Course(tuple(FLAT), 1000)
+    assert (course.began, course.lately) == (5, 100)
 
 
 @pytest.mark.parametrize(

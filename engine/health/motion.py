@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.health import remedies
-from engine.health.evidence import PROGRESS, Evidence
+from engine.health.evidence import PROGRESS, Course, Evidence
 from engine.health.finding import Finding, Place, Remedy
 from engine.numbers import short
 from engine.profile import Update
@@ -35,9 +35,8 @@ def update_too_large(evidence: Evidence) -> Finding | None:
     if worst.ratio < TOO_FAR or not worst.size:
         return None
     told = (
-        f"A step moves {_name(evidence, worst)} by {short(worst.ratio)} of its size, and the loss went from "
-        f"{short(course.start)} to {short(course.now)} in {course.steps:,} steps: each overshoots what the one "
-        "before aimed at."
+        f"A step moves {_name(evidence, worst)} by {short(worst.ratio)} of its size, and the loss was "
+        f"{_course(course)}: each overshoots what the one before aimed at."
     )
     given = remedies.effective(evidence, remedies.lower_rate(evidence), remedies.clip())
     place = (Place(worst.parameter, _name(evidence, worst)),)
@@ -61,6 +60,14 @@ def update_too_small(evidence: Evidence) -> Finding | None:
     place = (Place(fastest.parameter, _name(evidence, fastest)),)
     brief = f"updates of {short(fastest.ratio)} of the weights' size"
     return Finding("update_too_small", "learning rate too small", place, told, brief, given)
+
+
+def _course(course: Course) -> str:
+    """Where the loss was and where it is, each with the steps over which that is told."""
+    return (
+        f"{short(course.start)} in the first {course.began} of {course.steps:,} steps (mean) and "
+        f"{short(course.now)} in the last {course.lately:,} (median)"
+    )
 
 
 def _moved(evidence: Evidence) -> list[Update]:
@@ -91,7 +98,7 @@ def plateau(evidence: Evidence) -> Finding | None:
         )
     else:
         return None
-    told = f"The loss went from {short(course.start)} to {short(course.now)} in {course.steps:,} steps, {so}"
+    told = f"The loss was {_course(course)}, {so}"
     cause = "a linear model" if straight else "flat surface"
     bent = Remedy("Two hidden layers of tanh", {"depth": 2, "activation": "tanh"})
     adam = Remedy("Adam at rate 0.01", {"optimizer": "adam", "rate": 0.01})
