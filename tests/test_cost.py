@@ -153,7 +153,10 @@ def test_guesses_are_listed():
     assert "eigh" in str(found)
 
 
-@pytest.mark.parametrize(("number", "text"), [(1234, "1,234"), (10**12, "1.0e12"), (31 * 10**249, "3.1e250")])
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(1234, "1,234"), (10**12, "1.0e12"), (999_822_573_520_320, "1.0e15"), (31 * 10**249, "3.1e250")],
+)
 def test_a_number_of_any_size_has_a_text(number, text):
     assert approximate(number) == text
 

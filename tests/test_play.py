@@ -12,6 +12,8 @@ from engine.tasks.small import SMALL
 from explorer.dot_process import engine
 from explorer.lessons import course, marks
 from explorer.lessons.play import ASKING, RIGHT, SHOWN, Player
+from explorer.lessons.readings import Seen, read, told
+from explorer.lessons.vocabulary import parse
 from explorer.session import Session
 
 QUICK = [name for name in course.names() if course.find(name).beats[0].position.settings["task"] in SMALL]
@@ -122,6 +124,42 @@ def _written(beat):
 def _texts(told):
     ask = told.get("ask") or {}
     return [*told.get("prose", []), *told.get("then", []), *filter(None, [ask.get("question"), told.get("hint")])]
+
+
+@pytest.mark.parametrize(("number", "shown"), [(0.23393, 0.234), (-0.68065, -0.681), (1234.56, 1235), (2.0, 2.0)])
+def test_a_shown_number_is_the_one_that_a_reader_computes_with(number, shown):
+    found = read(Seen(None, None, {}), parse(f"shown {number}"))
+    assert (found, told(found)) == (shown, told(number))
+
+
+@pytest.mark.slow
+@pytest.mark.once
+@pytest.mark.parametrize(("name", "number", "power"), [("vanishing", 2, 5), ("through-time", 2, 19)])
+def test_a_power_is_what_a_calculator_makes_of_what_is_shown(session, name, number, power):
+    player = at(session, name, number)
+    factor = float(re.findall(r"0\.\d+", " ".join(player.told()["prose"]))[-1])
+    player.show()
+    assert player.told()["ask"]["answer"] == short(factor**power)
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_what_is_said_of_a_chart_is_of_its_last_step(session):
+    player = at(session, "remedies", 2)
+    rooms = (session.room, session.other)
+    assert [short(player.values[name]) for name in ("loss", "other_loss")] == [
+        short(float(room.run.history.loss().last[-1])) for room in rooms
+    ]
+    assert {int(room.run.history.loss().final[-1]) for room in rooms} == {player.values["latest"]}
+
+
+def at(session, name, number):
+    """A lesson at one of its beats."""
+    player = Player(session, course.find(name))
+    player.go(number)
+    player.prepare()
+    player.arrive()
+    return player
 
 
 def test_what_a_beat_asks_for_does_not_stand_in_a_chart_yet(session):

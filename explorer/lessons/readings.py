@@ -326,6 +326,12 @@ def _power(seen: Seen, reading: Reading) -> float:
     return float(np.power(base, exponent))
 
 
+def _shown(seen: Seen, reading: Reading) -> float:
+    """The number that one reads in :func:`told`, and computes with."""
+    (value,) = _operands(seen, reading)
+    return round(value) if WHOLE <= value < math.inf else float(f"{value:.3g}")
+
+
 def _value(seen: Seen, reading: Reading) -> Any:
     return seen.numbers.value(seen.node(reading.operands[0]).id)
 
@@ -370,5 +376,6 @@ _READ: Mapping[str, Callable[[Seen, Reading], Read]] = {
     "negative": lambda seen, reading: -_operands(seen, reading)[0],
     "size": lambda seen, reading: abs(_operands(seen, reading)[0]),
     "percent": lambda seen, reading: 100 * _operands(seen, reading)[0],
+    "shown": _shown,
 }
 """A row for each verb of :data:`explorer.lessons.vocabulary.VERBS`."""

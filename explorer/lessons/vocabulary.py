@@ -63,6 +63,7 @@ VERBS: dict[str, Verb] = {
     "negative": Verb("NUMBER", "with the other sign"),
     "size": Verb("NUMBER", "without its sign"),
     "percent": Verb("NUMBER", "a hundred times as much"),
+    "shown": Verb("NUMBER", "as texts show it: rounded"),
 }
 """Every verb, and what it reads of the pass that is shown."""
 
