@@ -33,9 +33,9 @@ TERMS = 4
 SOURCES = {"cpu": ("statistics.cc",), "cuda": ("statistics_cuda.cc", "statistics_cuda.h", "statistics.cu")}
 """What the library for each platform is made of; the first is compiled."""
 
-HANDLERS = {
-    "cpu": {"float32": "StatisticsOfFloats", "float64": "StatisticsOfDoubles"},
-    "cuda": {"float32": "StatisticsOnCuda"},
+HANDLERS: dict[str, dict[Any, str]] = {
+    "cpu": {np.dtype("float32"): "StatisticsOfFloats", np.dtype("float64"): "StatisticsOfDoubles"},
+    "cuda": {np.dtype("float32"): "StatisticsOnCuda"},
 }
 """What it measures, and what XLA calls for it."""
 
@@ -126,7 +126,7 @@ def available() -> bool:
 
 def takes(dtype: Any) -> bool:
     """Whether it measures arrays of this type."""
-    return available() and np.dtype(dtype).name in HANDLERS[compat.platform()]
+    return available() and np.dtype(dtype) in HANDLERS[compat.platform()]
 
 
 def measure(arrays: Sequence[Array | Sum], leads: Sequence[int], joined: Sequence[int] = ()) -> Array:
@@ -147,7 +147,7 @@ def measure(arrays: Sequence[Array | Sum], leads: Sequence[int], joined: Sequenc
     terms = [array.terms if isinstance(array, Sum) else (array,) for array in arrays]
     table = jax.ShapeDtypeStruct((count, WIDTH), dtype)
     made = table if platform == "cpu" else (table, jax.ShapeDtypeStruct((_scratch(arrays, rows, joined),), np.uint8))
-    call = jax.ffi.ffi_call(_target(HANDLERS[platform][dtype.name]), made, vmap_method="broadcast_all")
+    call = jax.ffi.ffi_call(_target(HANDLERS[platform][dtype]), made, vmap_method="broadcast_all")
     counts = {"terms": list(map(len, terms)), "rows": rows, "joined": joined}
     found = call(*itertools.chain(*terms), **{name: np.asarray(given, np.int64) for name, given in counts.items()})
     return found if platform == "cpu" else found[0]

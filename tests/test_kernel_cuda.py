@@ -64,7 +64,7 @@ def on_gpu(emulated, monkeypatch):
     monkeypatch.setattr(compat, "platform", lambda: "cuda")
     monkeypatch.setattr(compat, "on_cpu", lambda: False)
     monkeypatch.setattr(kernel, "loaded", lambda: True)
-    monkeypatch.setitem(kernel.HANDLERS, "cuda", {"float32": "Emulated"})
+    monkeypatch.setitem(kernel.HANDLERS, "cuda", {np.dtype("float32"): "Emulated"})
     monkeypatch.setattr(jax, "device_count", lambda: 1)
 
 
@@ -159,7 +159,7 @@ def test_what_it_does_not_take_is_measured_by_xla_as_if_it_were_not_there(on_gpu
 
 
 def test_a_step_divided_over_devices_of_the_cpu_is_watched_beside_a_gpu(on_gpu, library, monkeypatch):
-    monkeypatch.setitem(kernel.HANDLERS, "cuda", {"float32": "StatisticsOnCuda"})
+    monkeypatch.setitem(kernel.HANDLERS, "cuda", {np.dtype("float32"): "StatisticsOnCuda"})
     made = problem(usual("spiral", width=4, depth=1))
     run = Run(made, nodes=None)
     alone = Run(made)
@@ -183,7 +183,7 @@ def test_a_step_reads_what_it_reads_on_the_cpu(on_gpu, monkeypatch, double):
 
 
 def test_what_was_traced_for_it_and_runs_on_the_cpu_is_measured_there(on_gpu, library, monkeypatch):
-    monkeypatch.setitem(kernel.HANDLERS, "cuda", {"float32": "StatisticsOnCuda"})
+    monkeypatch.setitem(kernel.HANDLERS, "cuda", {np.dtype("float32"): "StatisticsOnCuda"})
     tables = [RNG.normal(size=size).astype(np.float32) for size in ((2, 40), (1, 9000), (3, 1))]
     agree(kernel.measure(list(map(jnp.asarray, tables)), [1, 1, 1]), rows(*tables))
 
