@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import secrets
 import time
 from collections import Counter, deque
@@ -16,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from explorer.errors import ExplorerError
+from explorer.lessons.marks import typed
 from explorer.plain import as_json
 
 LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
@@ -151,25 +151,19 @@ class Class:
 
 def histogram(answers: list[str]) -> list[tuple[str, int]]:
     """How often each answer was given: words by how often, numbers by size; many numbers by the span they lie in."""
-    try:
-        written = {_number(answer): answer for answer in reversed(answers)}  # each as whoever came first has written it
-        numbers = sorted(map(_number, answers))
-    except ValueError:
+    read = [(number, answer) for answer in answers if (number := typed(answer)) is not None]
+    if len(read) < len(answers):
         return Counter(answers).most_common(BARS)
+    numbers, written = (
+        sorted(number for number, _ in read),
+        dict(reversed(read)),
+    )  # as whoever came first has written it
     if len(written) <= BARS:
         return [(written[number], count) for number, count in sorted(Counter(numbers).items())]
     low, high = numbers[0], numbers[-1]
     width = (high - low) / BARS
     places = Counter(min(int((number - low) / width), BARS - 1) for number in numbers)
     return [(f"{low + place * width:.3g} to {low + (place + 1) * width:.3g}", places[place]) for place in range(BARS)]
-
-
-def _number(text: str) -> float:
-    """A finite number, with a decimal point or comma, and any minus."""
-    value = float(text.replace(",", ".").replace("−", "-"))
-    if not math.isfinite(value):
-        raise ValueError(text)
-    return value
 
 
 class Classes:
