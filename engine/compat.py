@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.extend.core as jex
 from jax import lax
+from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend import backend
 from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
@@ -216,6 +217,16 @@ def call_jit(eqn: jex.JaxprEqn, fun: Callable[..., Any], args: list[Array], sink
 def _placed(array: Array, sharding: Any) -> Array:
     # Unspecified shardings are an internal type; only a real one constrains anything.
     return lax.with_sharding_constraint(array, sharding) if isinstance(sharding, Sharding) else array
+
+
+def apart(fun: Callable[..., Any]) -> Callable[..., Any]:
+    """A function as a computation of its own within a program for a CPU.
+
+    XLA's executor there gives half of what is ready to another thread as soon as that is more than eight kernels,
+    however short they are, and what follows goes with it. To begin a loop takes a kernel for each of its stacks, and
+    what is watched adds some; in a computation of their own they aren't counted with what else is ready.
+    """
+    return (lambda *args: set_xla_metadata(jax.jit(fun)(*args), inlineable="false")) if on_cpu() else fun
 
 
 def call_remat(eqn: jex.JaxprEqn, fun: Callable[..., Any], args: list[Array], sinks: Any) -> Any:

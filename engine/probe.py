@@ -11,7 +11,7 @@ from engine import compat, exposure, kernel
 from engine.errors import EngineError
 from engine.flow import blocked, downstream, has_gradient, senders, upstream
 from engine.graph import OUTPUT, Graph, Node
-from engine.sources import Handed, Handing, Key, arrived, measured, recorded
+from engine.sources import Handed, Handing, Key, Whole, arrived, measured, recorded
 
 _PARTS = ("value", "grad", "contributions")
 _WAYS = ("full", "stats")
@@ -77,8 +77,8 @@ class Plan:
     """Of statistics: nodes that nothing comes back to, because no way of derivatives leads on to the loss."""
     given: frozenset[str] = frozenset()
     """Nodes that other numbers stand in for, so that what is before them has none of theirs."""
-    handed: tuple[tuple[Key, Handed], ...] = ()
-    """Of statistics: what isn't measured, because an iteration hands it on to the next, where it is."""
+    handed: tuple[tuple[Key, Handed | Whole], ...] = ()
+    """Of statistics: what isn't measured, because an iteration hands it on to the next, where it is, or has a part."""
     cut: frozenset[str] = frozenset()
     """Equations without a derivative whose operands don't depend on such an argument: nothing is sent into them."""
     later: frozenset[str] = frozenset()
@@ -153,19 +153,20 @@ def resolve(
     )
 
 
-def _handed_on(handing: Handing, values: set[str], arrivals: set[str]) -> dict[Key, Handed]:
+def _handed_on(handing: Handing, values: set[str], arrivals: set[str]) -> dict[Key, Handed | Whole]:
     """What follows from other statistics, out of what was to be measured: it is taken away, and the others added."""
-    found: dict[Key, Handed] = {}
+    found: dict[Key, Handed | Whole] = {}
     for what, ids, of in (("value", values, handing.value), ("grad", arrivals, handing.gradient)):
         left = list(filter(None, ids))
         while left:
             id = left.pop()
-            handed = None if _stacks(handing.graph.node(id)) else of(id)
+            node = handing.graph.node(id)
+            handed = of(id) if _runs_once(node) or not _stacks(node) else None
             if handed:
                 found[what, id] = handed
                 ids.discard(id)
-                left += {handed.first, handed.rest} - ids
-                ids |= {handed.first, handed.rest}
+                left += set(handed.of) - ids
+                ids |= set(handed.of)
     return found
 
 

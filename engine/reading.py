@@ -289,8 +289,9 @@ class Reading:
         """Rows of a node that was measured, or whose iterations hand on what was."""
         if (handed := self._sources.handed.get(key)) is None:
             return self._rows.get(key)
-        first, rest = (self._rows_of((key[0], id)) for id in (handed.first, handed.rest))
-        return None if first is None or rest is None else handed.rows(first, rest, self._xp)
+        rows = [self._rows_of((key[0], id)) for id in handed.of]
+        found = [part for part in rows if part is not None]
+        return handed.rows(found, self._xp) if len(found) == len(rows) else None
 
     def _nothing(self, node: Node) -> Array:
         """Rows of statistics of zeros."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property, partial
 from types import ModuleType
 from typing import Any
 
+from engine import stats
 from engine.flow import senders, upstream, ways_back
 from engine.graph import Graph, Literal, Node
 
@@ -88,18 +89,43 @@ class Handed:
     ahead: bool
     """Whether ``first`` stands in front."""
 
-    def rows(self, first: Array, rest: Array, xp: ModuleType) -> Array:
+    @property
+    def of(self) -> tuple[str, ...]:
+        """Whose rows it follows from."""
+        return self.first, self.rest
+
+    def rows(self, found: Sequence[Array], xp: ModuleType) -> Array:
         """What there is for each iteration, ``(..., iterations, n)``, from what there is of the two."""
+        first, rest = found
         ends = first[..., None, :]
         if self.ahead:
             return xp.concatenate([ends, rest], axis=-2)[..., :-1, :]
         return xp.concatenate([rest, ends], axis=-2)[..., 1:, :]
 
 
+@dataclasses.dataclass(frozen=True)
+class Whole:
+    """A node outside a loop that has in all what another has in the iterations."""
+
+    parts: str
+    """The other one."""
+
+    @property
+    def of(self) -> tuple[str, ...]:
+        """Whose rows it follows from."""
+        return (self.parts,)
+
+    def rows(self, found: Sequence[Array], xp: ModuleType) -> Array:
+        """What there is of the whole, ``(..., n)``, from what there is of its parts, ``(..., iterations, n)``."""
+        (parts,) = found
+        return stats.combine(parts, xp=xp)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Handing:
     """What the iterations of a graph's loops hand on to each other: going forward the state that one receives is what
-    the one before made; coming back, what arrives at a state that nothing else uses is what the next one sends.
+    the one before made; coming back, what arrives at a state that nothing else uses is what the next one sends. And
+    what arrives at an array that they share out among them is what arrives at their parts of it.
     """
 
     graph: Graph
@@ -139,8 +165,22 @@ class Handing:
             return None
         return self._handed(carry, first, rest, not self.graph.reverse(id))
 
-    def gradient(self, id: str) -> Handed | None:
-        """The same of the gradient of what an iteration ends with."""
+    def gradient(self, id: str) -> Handed | Whole | None:
+        """The same of the gradient of what an iteration ends with, or of what the iterations share out."""
+        return self._sent(id) or self._shared_out(id)
+
+    def _shared_out(self, id: str) -> Whole | None:
+        ways = ways_back(self.graph, id, self.sending)
+        if len(ways) != 1 or ways[0] not in self.allowed or ways[0] in self.given:
+            return None
+        part = self.graph.node(ways[0])
+        if part.kind != "slice":
+            return None
+        parts = self.graph.node(arrived(self.graph, part, self.allowed, self.sending, self.given))
+        fits = math.prod(parts.shape) == math.prod(part.shape) and parts.dtype == part.dtype
+        return Whole(parts.id) if fits and parts.places == part.places else None
+
+    def _sent(self, id: str) -> Handed | None:
         carries = self._carries.get(id, [])
         if id in self._ends or len(carries) != 1 or len(self.graph.consumers(id)) != 1:
             return None
@@ -170,7 +210,7 @@ class Sources:
     graph: Graph
     kept: frozenset[Key]
     """What was measured."""
-    handed: Mapping[Key, Handed]
+    handed: Mapping[Key, Handed | Whole]
     given: frozenset[str] = frozenset()
     """Nodes that other numbers stood in for."""
     _found: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict, init=False, repr=False)

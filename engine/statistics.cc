@@ -27,6 +27,8 @@ constexpr int kWidth = 7;             // rms, mean, std, min, max, zero fraction
 constexpr int kLanes = 32;            // sums taken side by side, so that they are vectors
 constexpr int64_t kBlock = 4096;      // entries after which sums go on in double precision
 constexpr int64_t kTerms = 4;         // engine.kernel.TERMS
+constexpr int64_t kAtOnce = 3;        // terms that are added as their sum is looked at
+constexpr int64_t kUnrolled = 64;     // entries that are looked at at a time, at most
 constexpr double kLargest = 0x1p50;   // engine.stats.LARGEST
 constexpr double kSteepest = 1024.0;  // engine.stats.STEEPEST
 
@@ -36,15 +38,24 @@ struct Sums {
   double sum = 0, square = 0, zeros = 0, low = kInfinity, high = -kInfinity;  // NaN counts in the sums alone
 };
 
-// Adds what a block of at most kBlock entries has, each multiplied by a number first where it is not 1. Vectors by name:
+// What is added to entries: an array's, from `at` on, and where it is shorter from its start again.
+template <typename T>
+struct Term {
+  const T* x;
+  int64_t length, at;
+};
+
+// Adds what a block of at most kBlock entries has, each multiplied by a number first where it is not 1, or added to others,
+// whose lengths are multiples of kUnrolled where they are shorter. Vectors by name:
 // left to itself the compiler keeps these sums in memory, and takes twice as long. A zero is told by its exponent: as
 // integers any part of the processor compares them, as numbers half of it. (To XLA what is smaller than every normal
 // number is zero too.)
 #define TAKE(Name, kPlace, Count, sum, square, low, high)                                                              \
   {                                                                                                                    \
-    Name##Vector v;                                                                                                    \
+    Name##Vector v, w;                                                                                                 \
     __builtin_memcpy(&v, x + i + kPlace * kLanes, sizeof v);                                                           \
     if (factor != 1) v *= factor;                                                                                      \
+    for (int k = 0; k < kOthers; ++k) __builtin_memcpy(&w, y[k] + at[k] + kPlace * kLanes, sizeof w), v += w;          \
     sum += v, square += v * v, Count(Name, v);                                                                         \
     low = v < low ? v : low, high = v > high ? v : high;                                                               \
   }
@@ -75,10 +86,15 @@ typedef int64_t int64_tPart __attribute__((vector_size(16)));
 #define SUMS_OF(T, Integer, kBits, Name, kBytes, Count, Target)                                                        \
   typedef T Name##Vector __attribute__((vector_size(kBytes)));                                                         \
   typedef Integer Name##Bits __attribute__((vector_size(kBytes)));                                                     \
-  Target static inline __attribute__((always_inline)) void Name##Times(const T* x, int64_t n, T factor, Sums* found) { \
+  template <int kOthers>                                                                                               \
+  Target static inline __attribute__((always_inline)) void Name##With(const T* x, int64_t n, T factor,                 \
+                                                                      const Term<T>* others, Sums* found) {            \
     constexpr int kLanes = kBytes / sizeof(T);                                                                         \
     constexpr Integer kExponent = kBits;                                                                               \
     T least = kInfinity, most = -kInfinity;                                                                            \
+    const T* y[kTerms];                                                                                                \
+    int64_t lengths[kTerms], at[kTerms];                                                                               \
+    for (int k = 0; k < kOthers; ++k) y[k] = others[k].x, lengths[k] = others[k].length, at[k] = others[k].at;         \
     int64_t i = 0, none = 0;                                                                                           \
     if (n >= kLanes) {                                                                                                 \
       Name##Vector low = kInfinity - Name##Vector{}, high = -low, low2 = low, high2 = high;                            \
@@ -89,8 +105,12 @@ typedef int64_t int64_tPart __attribute__((vector_size(16)));
         TAKE(Name, 1, Count, sum2, square2, low2, high2)                                                               \
         TAKE(Name, 2, Count, sum, square3, low, high)                                                                  \
         TAKE(Name, 3, Count, sum2, square4, low2, high2)                                                               \
+        for (int k = 0; k < kOthers; ++k) at[k] += 4 * kLanes, at[k] = at[k] == lengths[k] ? 0 : at[k];                \
       }                                                                                                                \
-      for (; i <= n - kLanes; i += kLanes) TAKE(Name, 0, Count, sum, square, low, high)                                \
+      for (; i <= n - kLanes; i += kLanes) {                                                                           \
+        TAKE(Name, 0, Count, sum, square, low, high)                                                                   \
+        for (int k = 0; k < kOthers; ++k) at[k] += kLanes;                                                             \
+      }                                                                                                                \
       sum += sum2, square += square2, square3 += square4, square += square3;                                           \
       LEAST(low, low2), MOST(high, high2);                                                                             \
       FOLDED(T, sum, PLUS) FOLDED(T, square, PLUS) FOLDED(Integer, zeros, PLUS)                                        \
@@ -101,15 +121,22 @@ typedef int64_t int64_tPart __attribute__((vector_size(16)));
       }                                                                                                                \
     }                                                                                                                  \
     for (; i < n; ++i) {                                                                                               \
-      const T v = x[i] * factor;                                                                                       \
+      T v = x[i] * factor;                                                                                             \
+      for (int k = 0; k < kOthers; ++k) v += y[k][at[k]++];                                                            \
       found->sum += v, found->square += double(v) * v, none += v == 0;                                                 \
       LEAST(least, v), MOST(most, v);                                                                                  \
     }                                                                                                                  \
     found->zeros += none;                                                                                              \
     found->low = std::min(found->low, double(least)), found->high = std::max(found->high, double(most));               \
   }                                                                                                                    \
-  Target static void Name(const T* x, int64_t n, Sums* found) { Name##Times(x, n, T(1), found); }                      \
-  Target static void Name##Scaled(const T* x, int64_t n, T factor, Sums* found) { Name##Times(x, n, factor, found); }
+  Target static void Name##Scaled(const T* x, int64_t n, T factor, Sums* found) {                                      \
+    Name##With<0>(x, n, factor, nullptr, found);                                                                       \
+  }                                                                                                                    \
+  Target static void Name(const T* x, int64_t n, const Term<T>* others, int count, Sums* found) {                      \
+    if (count == 0) Name##With<0>(x, n, T(1), others, found);                                                          \
+    if (count == 1) Name##With<1>(x, n, T(1), others, found);                                                          \
+    if (count == 2) Name##With<2>(x, n, T(1), others, found);                                                          \
+  }
 
 #if defined(__x86_64__) && defined(__GNUC__)
 SUMS_OF(float, int32_t, 0x7f800000, SumsOfFloats512, 64, AS_BITS_32, __attribute__((target("avx512f,popcnt"))))
@@ -124,11 +151,17 @@ static const bool kWide = (__builtin_cpu_init(), __builtin_cpu_supports("avx2") 
 #endif
 SUMS_OF(float, int32_t, 0x7f800000, SumsOfFloats, 16, IN_LANES, )
 SUMS_OF(double, int64_t, 0x7ff0000000000000, SumsOfDoubles, 16, IN_LANES, )
+static void SumsOf(const float* x, int64_t n, const Term<float>* others, int count, Sums* found) {
+  WIDEST_OF(SumsOfFloats, )(x, n, others, count, found);
+}
+static void SumsOf(const double* x, int64_t n, const Term<double>* others, int count, Sums* found) {
+  WIDEST_OF(SumsOfDoubles, )(x, n, others, count, found);
+}
 static void SumsOf(const float* x, int64_t n, float factor, Sums* found) {
-  factor == 1 ? WIDEST_OF(SumsOfFloats, )(x, n, found) : WIDEST_OF(SumsOfFloats, Scaled)(x, n, factor, found);
+  WIDEST_OF(SumsOfFloats, Scaled)(x, n, factor, found);
 }
 static void SumsOf(const double* x, int64_t n, double factor, Sums* found) {
-  factor == 1 ? WIDEST_OF(SumsOfDoubles, )(x, n, found) : WIDEST_OF(SumsOfDoubles, Scaled)(x, n, factor, found);
+  WIDEST_OF(SumsOfDoubles, Scaled)(x, n, factor, found);
 }
 
 // What a sum in single precision can't hold, in double precision: of doubles, scaled by a power of two, in two factors
@@ -230,39 +263,50 @@ static void Carefully(const Whole<T>& whole, const Sums& known, T* row) {
   row[5] = T(known.zeros / n), row[6] = T(nonfinite);
 }
 
-// Whether these sums tell how the entries vary.
-static bool Held(const Sums& sums, int64_t n) {
-  const double mean = sums.sum / n, square = sums.square / n;
-  return std::isfinite(square) && Within(Peak(sums)) && mean * mean <= kSteepest * (square - mean * mean);
+// The row of entries that were multiplied by 1 / unit as they were summed, if the sums tell how they vary.
+template <typename T>
+static bool Told(const Sums& sums, double unit, const Sums& found, int64_t n, T* row) {
+  const double mean = sums.sum / n, square = sums.square / n, variance = square - mean * mean;
+  if (!std::isfinite(square) || !Within(Peak(sums)) || !(mean * mean <= kSteepest * variance)) return false;
+  row[0] = T(std::sqrt(square) * unit), row[1] = T(mean * unit), row[2] = T(std::sqrt(variance) * unit);
+  row[3] = T(found.low), row[4] = T(found.high), row[5] = T(found.zeros / n), row[6] = T(0);
+  return true;
 }
 
 template <typename T>
-static Sums SumsOver(const Whole<T>& whole, T factor) {
-  Sums found;
-  whole.Each([&](const T* x, int64_t n) { SumsOf(x, n, factor, &found); });
-  return found;
+static void SumsOf(const Whole<T>& whole, Sums* found) {
+  const int64_t all = whole.lengths[0];
+  bool at_once = whole.count <= kAtOnce;
+  for (int64_t k = 1; k < whole.count; ++k) at_once &= whole.lengths[k] == all || whole.lengths[k] % kUnrolled == 0;
+  if (!at_once) return whole.Each([&](const T* x, int64_t n) { SumsOf(x, n, nullptr, 0, found); });
+  Term<T> others[kAtOnce];
+  for (int64_t start = 0; start < all; start += kBlock) {
+    for (int64_t k = 1; k < whole.count; ++k) {
+      others[k - 1] = {whole.terms[k], whole.lengths[k], start ? start % whole.lengths[k] : 0};
+    }
+    SumsOf(whole.terms[0] + start, std::min(kBlock, all - start), others, whole.count - 1, found);
+  }
 }
 
 template <typename T>
 static void Measure(const Whole<T>& whole, T* row) {
   const int64_t n = whole.lengths[0];
-  const Sums found = SumsOver(whole, T(1));
+  Sums found;
+  SumsOf(whole, &found);
   if (found.low == found.high && std::isfinite(found.sum)) {  // the same number everywhere: that of a scalar, say
     const T v = T(found.low);
     row[0] = std::fabs(v), row[1] = v, row[2] = 0, row[3] = row[4] = v, row[5] = T(v == 0), row[6] = 0;
     return;
   }
-  Sums sums = found;
-  double unit = 1;
+  if (Told(found, 1, found, n, row)) return;
   if (!Within(Peak(found)) && std::isfinite(Peak(found))) {  // a gradient that has all but vanished, say
     const int exponent = std::ilogb(Peak(found));
     const T factor = std::scalbn(T(1), -exponent);
-    if (std::isnormal(factor)) sums = SumsOver(whole, factor), unit = std::scalbn(1.0, exponent);
+    Sums scaled;
+    if (std::isnormal(factor)) whole.Each([&](const T* x, int64_t n) { SumsOf(x, n, factor, &scaled); });
+    if (std::isnormal(factor) && Told(scaled, std::scalbn(1.0, exponent), found, n, row)) return;
   }
-  if (!Held(sums, n)) return Carefully(whole, found, row);
-  const double mean = sums.sum / n, square = sums.square / n;
-  row[0] = T(std::sqrt(square) * unit), row[1] = T(mean * unit), row[2] = T(std::sqrt(square - mean * mean) * unit);
-  row[3] = T(found.low), row[4] = T(found.high), row[5] = T(found.zeros / n), row[6] = T(0);
+  Carefully(whole, found, row);
 }
 
 // Wholes, each of so many `terms`, cut into `rows` of equal length as it lies in memory, and each row measured into one of

@@ -290,13 +290,16 @@ def _scan(tape: Tape, block: Block, step: Step, args: list[Array], sinks: Sinks,
     parts = compat.scan_parts(step.eqn)
     consts, carry, xs = _cut(args, parts.consts, parts.consts + parts.carry)
 
-    def iterate(carry: list[Array], given: tuple[list[Array], Sinks]) -> tuple[list[Array], Any]:
-        xs, own = given
-        outs, inner = _run(tape, body, [*consts, *carry, *xs], tape.opened(own, body))
-        return outs[: parts.carry], (outs[parts.carry :], _ended(inner))
+    def loop(consts: list[Array], carry: list[Array], given: tuple[list[Array], Sinks]) -> Any:
+        def iterate(carry: list[Array], given: tuple[list[Array], Sinks]) -> tuple[list[Array], Any]:
+            xs, own = given
+            outs, inner = _run(tape, body, [*consts, *carry, *xs], tape.opened(own, body))
+            return outs[: parts.carry], (outs[parts.carry :], _ended(inner))
 
-    given = (xs, tape.inside(sinks, body))
-    carry, (ys, inner) = lax.scan(iterate, carry, given, parts.length, reverse=parts.reverse, unroll=parts.unroll)
+        return lax.scan(iterate, carry, given, parts.length, reverse=parts.reverse, unroll=parts.unroll)
+
+    run = compat.apart(loop) if tape.wants(body) else loop
+    carry, (ys, inner) = run(consts, carry, (xs, tape.inside(sinks, body)))
     _merge(record, inner)
     return [*carry, *ys]
 

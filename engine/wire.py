@@ -29,7 +29,7 @@ from engine.packing import Part, Piece
 from engine.probe import Plan
 from engine.reading import Reading
 from engine.sampling import Sample
-from engine.sources import Handed
+from engine.sources import Handed, Whole
 
 Array = Any
 Header = dict[str, Any]
@@ -38,7 +38,7 @@ COMMANDED = 0
 """In place of how often a loop is looked at: it isn't one of one's own, and all of its steps are known."""
 
 _LENGTHS = struct.Struct("<IQ")
-_TYPES = (Edge, Graph, Handed, Literal, Node, Part, Piece, Place, Plan, Scope)
+_TYPES = (Edge, Graph, Handed, Literal, Node, Part, Piece, Place, Plan, Scope, Whole)
 _KINDS: dict[str, Any] = {kind.__name__: kind for kind in _TYPES}
 _PARTS = ("whole", "branches", "counts", "packed")
 

@@ -143,3 +143,15 @@ def test_effects_are_noticed():
 
 def test_a_program_runs_as_it_is():
     np.testing.assert_array_equal(compat.jaxpr_outputs(jax.make_jaxpr(lambda x: x * X)(X), [2 * X])[0], 2 * X)
+
+
+@pytest.mark.cpu
+def test_a_function_apart_is_a_computation_of_its_own():
+    def apart(x):
+        return compat.apart(lambda x: (jnp.sin(x) * 2, jax.random.key(0)))(x + 1)[0]
+
+    assert " call(" in jax.jit(apart).lower(X).compile().as_text()
+    wanted = np.sin(X + 1) * 2
+    for found in (apart(X), jax.jit(apart)(X), jax.vmap(apart)(X)):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    np.testing.assert_allclose(jax.vjp(apart, X)[1](X)[0], np.cos(X + 1) * 2, rtol=1e-6)

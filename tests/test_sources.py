@@ -14,7 +14,7 @@ import engine
 from engine import kernel
 from engine.grad import Asked
 from engine.probe import FULL, STATS, Probe, resolve
-from engine.sources import Handed
+from engine.sources import Handed, Whole
 from engine.stats import ROW
 from engine.tape import Override
 from engine.trace import program
@@ -88,12 +88,28 @@ def in_a_branch(w, h, xs):
     return lax.cond(jnp.sum(h) > -1e9, lambda: forwards(w, h, xs), lambda: jnp.sum(w))
 
 
+def in_another_branch(w, h, xs):
+    return lax.cond(jnp.sum(h) > 1e9, lambda: forwards(w, h, xs), lambda: jnp.sum(w))
+
+
 def chosen(w, h, xs):
     """A softmax, whose maximum `jnp.max` says twice."""
     return jnp.sum(jax.nn.softmax(h @ w)[:, 0] * jnp.sum(xs))
 
 
-PROGRAMS = [forwards, backwards, stacked, two_states, swapped, counted, thrown_away, nested, in_a_branch, chosen]
+PROGRAMS = [
+    forwards,
+    backwards,
+    stacked,
+    two_states,
+    swapped,
+    counted,
+    thrown_away,
+    nested,
+    in_a_branch,
+    in_another_branch,
+    chosen,
+]
 
 
 @pytest.fixture(autouse=True)
@@ -158,13 +174,22 @@ def test_what_a_difference_hands_back_is_measured_once():
 
 def test_what_comes_back_to_a_state_is_measured_where_it_is_sent():
     graph, plan = planned(forwards)
-    ((_, end),) = (key for key, _ in plan.handed if key[0] == "grad")
+    ((_, end),) = (key for key, found in plan.handed if key[0] == "grad" and isinstance(found, Handed))
     assert graph.node(end).op == "tanh"
     assert end not in plan.grads
 
 
 def test_a_state_that_is_used_elsewhere_has_a_gradient_of_its_own():
-    assert not any(what == "grad" for what, _ in handed(stacked))
+    assert not any(what == "grad" and isinstance(found, Handed) for (what, _), found in handed(stacked).items())
+
+
+def test_what_comes_back_to_an_array_is_measured_where_its_parts_are():
+    graph, plan = planned(forwards)
+    ((_, whole),) = (key for key, found in plan.handed if isinstance(found, Whole))
+    (part,) = graph.consumers(whole)
+    assert graph.node(part).kind == "slice"
+    assert whole not in plan.grads
+    assert dict(plan.handed)["grad", whole].parts in plan.grads
 
 
 def test_states_that_change_places_are_measured():
@@ -202,6 +227,7 @@ def reshaped(w, h, xs):
     [
         (forwards, "carry"),
         (forwards, "tanh"),
+        (forwards, "slice"),
         (forwards, "scan"),
         (backwards, "carry"),
         (reshaped, "reshape"),
@@ -227,15 +253,15 @@ def test_numbers_that_stand_in_for_others_are_not_taken_for_them(fun, op):
 
 def test_rows_move_by_one():
     first, rest = np.array([[0.0]]), np.array([[[1.0], [2.0], [3.0]]])
-    assert Handed("a", "b", ahead=True).rows(first, rest, np).ravel().tolist() == [0, 1, 2]
-    assert Handed("a", "b", ahead=False).rows(first, rest, np).ravel().tolist() == [2, 3, 0]
-    assert Handed("a", "b", ahead=True).rows(first, rest[:, :0], np).shape == (1, 0, 1)
+    assert Handed("a", "b", ahead=True).rows([first, rest], np).ravel().tolist() == [0, 1, 2]
+    assert Handed("a", "b", ahead=False).rows([first, rest], np).ravel().tolist() == [2, 3, 0]
+    assert Handed("a", "b", ahead=True).rows([first, rest[:, :0]], np).shape == (1, 0, 1)
 
 
 def test_an_array_of_a_loop_that_is_kept_whole_is_not_handed_on(monkeypatch):
     monkeypatch.setattr("engine.probe.STACKED", 2**22)
     monkeypatch.setattr(kernel, "available", lambda: False)
-    assert not handed(forwards)
+    assert not any(isinstance(found, Handed) for found in handed(forwards).values())
 
 
 def test_one_reading_of_many_has_rows_for_each():

@@ -184,12 +184,13 @@ def test_terms_that_cannot_be_repeated_are_no_sum():
     assert sums.terms(jax.make_jaxpr(jnp.add)(X, C).eqns[0], [jnp.asarray(X + C)], {}) == ()
 
 
-@pytest.mark.parametrize("length", [1, 7, 64, 4096, 5000])
-def test_the_library_adds_terms_as_numpy_does(length):
-    first, second, short = normal(3, length), normal(3, length), normal(length)
-    whole = kernel.Sum((jnp.asarray(first), jnp.asarray(second), jnp.asarray(short)))
-    found = kernel.measure([whole, jnp.asarray(first)], [0, 1])
-    rows = [engine.stats.measure(table, np, lead=1) for table in (np.reshape(first + second + short, (1, -1)), first)]
+@pytest.mark.parametrize("terms", [2, 3, 4])
+@pytest.mark.parametrize("shape", [(3, 1), (3, 7), (9, 64), (60, 192), (60, 200), (3, 4096), (3, 5000)])
+def test_the_library_adds_terms_as_numpy_does(shape, terms):
+    parts = [normal(*shape), normal(*shape), normal(shape[-1]), normal(*shape)][-terms:]
+    parts.sort(key=np.ndim, reverse=True)  # the first has all the entries
+    found = kernel.measure([kernel.Sum(tuple(map(jnp.asarray, parts))), jnp.asarray(parts[0])], [0, 1])
+    rows = [engine.stats.measure(table, np, lead=1) for table in (np.reshape(sum(parts), (1, -1)), parts[0])]
     np.testing.assert_allclose(found, np.concatenate(rows), rtol=1e-4, atol=1e-6)
 
 
