@@ -204,7 +204,8 @@ class Checker:
     ) -> Checker:
         """The same program as the reading's, with additions in place of taps; all nodes are checked, or these."""
         traced = program(fun, *given)
-        plan = dataclasses.replace(reading.plan, values=frozenset(), uses=frozenset(), how="full")
+        plan = reading.plan  # each is checked by itself
+        plan = dataclasses.replace(plan, values=frozenset(), grads=plan.graded, uses=frozenset(), how="full")
         tape = Tape(traced.block, traced.graph, plan, tap=operator.add)
 
         def loss(arrays: list[Array], sinks: Sinks) -> Array:

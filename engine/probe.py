@@ -11,7 +11,7 @@ from engine import compat, exposure, kernel
 from engine.errors import EngineError
 from engine.flow import blocked, downstream, has_gradient, senders, upstream
 from engine.graph import OUTPUT, Graph, Node
-from engine.sources import Handed, Handing, Key, Whole, arrived, measured, recorded
+from engine.sources import Handed, Handing, Key, Whole, arrived, measured, passed, written
 
 _PARTS = ("value", "grad", "contributions")
 _WAYS = ("full", "stats")
@@ -79,6 +79,8 @@ class Plan:
     """Nodes that other numbers stand in for, so that what is before them has none of theirs."""
     handed: tuple[tuple[Key, Handed | Whole], ...] = ()
     """Of statistics: what isn't measured, because an iteration hands it on to the next, where it is, or has a part."""
+    again: tuple[tuple[Key, str], ...] = ()
+    """Of whole arrays: what has the numbers of another node's, which is recorded, in the same order."""
     cut: frozenset[str] = frozenset()
     """Equations without a derivative whose operands don't depend on such an argument: nothing is sent into them."""
     later: frozenset[str] = frozenset()
@@ -91,9 +93,14 @@ class Plan:
     bare_gradients: frozenset[str] = frozenset()
     """What leaves the step without a copy (:mod:`engine.exposure`)."""
 
+    @property
+    def graded(self) -> frozenset[str]:
+        """Nodes whose gradient is read, or is another's that is."""
+        return self.grads.union(id for (what, id), _ in self.again if what == "grad")
+
     def forward_only(self) -> Plan:
         """The same values, no gradients."""
-        return dataclasses.replace(self, grads=frozenset(), uses=frozenset())
+        return dataclasses.replace(self, grads=frozenset(), uses=frozenset(), again=())
 
 
 def resolve(
@@ -123,15 +130,17 @@ def resolve(
     readable = _unhindered(graph, unread)
     floating = readable & {node.id for node in chosen}
     full = probe.how == "full"
-    source = recorded if full else partial(measured, given=given)
+    source = partial(written, allowed=ids) if full else measured
     live = upstream(graph, graph.outputs[:1])
     sending = senders(graph, live)
-    arrival = _itself if full else partial(arrived, allowed=readable, sending=sending, given=given)
-    values = {source(graph, graph.node(id)) for id in ids} if "value" in probe.what else set()
+    arrival = partial(passed, allowed=floating) if full else partial(arrived, allowed=readable)
+    found = {id: source(graph, graph.node(id), given=given) for id in ids} if "value" in probe.what else {}
+    values = set(found.values())
     told = not full and "value" in probe.what  # a reading of nothing but zeros wouldn't say for how many examples
     still = frozenset() if not told else _filled(graph, floating - live)
     backward = not {"grad", "contributions"}.isdisjoint(probe.what)
-    arrivals = {arrival(graph, graph.node(id)) for id in floating - still} if backward else set()
+    sent = {id: arrival(graph, graph.node(id), sending=sending, given=given) for id in floating - still if backward}
+    arrivals = set(sent.values())
     handed = {} if full else _handed_on(Handing(graph, readable & live, sending, given), values, arrivals)
     shared = frozenset(_shared_uses(graph, floating)) if full else frozenset()
     held = exposure.held_values(graph)
@@ -143,6 +152,7 @@ def resolve(
         active=active,
         given=given,
         handed=tuple(sorted(handed.items())),
+        again=_said_again(graph, found, sent) if full else (),
         still=still if backward else frozenset(),
         cut=cut,
         later=frozenset(node.id for node in graph.nodes if not full and _runs_once(node)),
@@ -170,6 +180,13 @@ def _handed_on(handing: Handing, values: set[str], arrivals: set[str]) -> dict[K
     return found
 
 
+def _said_again(graph: Graph, values: dict[str, str], gradients: dict[str, str]) -> tuple[tuple[Key, str], ...]:
+    """What has another node's numbers. What a loop passes in has those from outside in any case."""
+    passed_in = {id for id in values if graph.node(id).kind in ("shared", "slice")}
+    found = [(("value", id), of) for id, of in values.items() if of not in ("", id) and id not in passed_in]
+    return tuple(sorted(found + [(("grad", id), of) for id, of in gradients.items() if of != id]))
+
+
 def _chosen(graph: Graph, keys: Iterable[str]) -> Iterable[Node]:
     scopes = {scope.id for scope in graph.scopes}
     for key in keys:
@@ -188,10 +205,6 @@ CPU. A GPU takes longer to begin with it once more than to measure them."""
 
 BRANCHED = 2**12
 """The same for what a branch or a while_loop hands out, which is copied on its way."""
-
-
-def _itself(graph: Graph, node: Node) -> str:
-    return node.id
 
 
 def _unhindered(graph: Graph, unread: frozenset[str]) -> frozenset[str]:

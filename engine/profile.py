@@ -199,7 +199,7 @@ def through(reading: Reading) -> tuple[Through, ...]:
     graph = reading.graph
     states: dict[str, list[str]] = {}
     for node in graph.nodes:
-        if node.kind == "carry" and node.id in reading.plan.grads and len(node.iterations) == 1:
+        if node.kind == "carry" and node.id in reading.plan.graded and len(node.iterations) == 1:
             states.setdefault(node.scope, []).append(node.id)
     return tuple(_through(reading, scope, entries) for scope, entries in states.items())
 

@@ -18,7 +18,7 @@ from engine.flow import blocked, has_gradient
 from engine.graph import OUTPUT, Graph, Node, shape_text
 from engine.packing import Layout, unpack
 from engine.probe import Plan, use
-from engine.sources import Key, Sources, recorded
+from engine.sources import Key, Sources, recorded, said_again
 from engine.text import MOST, short, table
 
 Array = Any
@@ -64,7 +64,8 @@ class Reading:
         return self._arrays("use")
 
     def __repr__(self) -> str:
-        values, grads = len(self.plan.values), len(self.plan.grads)
+        grads = len(self.plan.graded)
+        values = len(self.plan.values) + len(self.plan.again) - (grads - len(self.plan.grads))
         return f"Reading({self.graph.name}: {values} values, {grads} gradients, {self.plan.how})"
 
     def _repr_html_(self) -> str:
@@ -185,7 +186,8 @@ class Reading:
     def _arrays(self, what: str) -> dict[str, Array]:
         small = self.layout if self.plan.how == "full" else ()
         found = {id: array for (kind, id), array in self.whole.items() if kind == what}
-        return found | {id: part.cut(self._vectors[part.vector]) for (kind, id), part in small if kind == what}
+        found |= {id: part.cut(self._vectors[part.vector]) for (kind, id), part in small if kind == what}
+        return found | said_again(self.graph, self.plan.again, what, found)
 
     @cached_property
     def _xp(self) -> ModuleType:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from types import ModuleType
 from typing import Any
@@ -32,6 +32,68 @@ def recorded(graph: Graph, node: Node) -> str:
             return ""
         node = graph.node(node.inputs[0])
     return node.id
+
+
+_IN_ORDER = SAME - {"transpose", "rev"} | {"broadcast_in_dim"}
+"""Operations that say the same numbers in the same order, where they say each once."""
+
+
+def _in_order(node: Node) -> bool:
+    """Whether an operation says the numbers of its operand in the order that they have there."""
+    return node.op in _IN_ORDER and not (node.op == "reshape" and node.param("dimensions"))
+
+
+def written(graph: Graph, node: Node, allowed: Collection[str], given: Collection[str] = ()) -> str:
+    """The node whose array has this node's values, one after the other: what it says again, if that is recorded too."""
+    node = graph.node(recorded(graph, node) or node.id)
+    while _in_order(node) and node.id not in given and node.inputs and node.inputs[0] in allowed:
+        source = graph.node(node.inputs[0])
+        if not _as_many(source, node) or source.kind in ("shared", "slice"):
+            break
+        node = source
+    return node.id
+
+
+def passed(
+    graph: Graph, node: Node, allowed: Collection[str], sending: Collection[str], given: Collection[str] = ()
+) -> str:
+    """The same of gradients: the last node that what comes to this one has come through as it is, where nothing else
+    comes to it; or the parts that the iterations of a loop have of it.
+    """
+    while len(ways := ways_back(graph, node.id, sending)) == 1 and ways[0] in allowed and ways[0] not in given:
+        after = graph.node(ways[0])
+        shared_out = after.kind == "slice" and after.places[:-1] == node.places
+        if not (shared_out or _hands_back(after, node)):
+            break
+        node = after
+    return node.id
+
+
+def _hands_back(after: Node, node: Node) -> bool:
+    """Whether an operation hands what comes to it back to this operand as it is."""
+    term = after.op == "add" or (after.op == "sub" and after.operands[0] == node.id)
+    fits = _in_order(after) or (term and after.shape == node.shape)
+    return fits and _as_many(node, after) and after.inputs.count(node.id) == 1
+
+
+def _as_many(first: Node, second: Node) -> bool:
+    """Whether two nodes have as many numbers, of one precision and made equally often."""
+    sizes = {math.prod(node.shape) for node in (first, second)}
+    return len(sizes) == 1 and (first.dtype, first.places) == (second.dtype, second.places)
+
+
+def said_again(
+    graph: Graph, again: Iterable[tuple[Key, str]], what: str, arrays: Mapping[str, Array]
+) -> dict[str, Array]:
+    """The arrays of what has another node's numbers, each in its own shape, behind the axes of ``vmap`` and loops."""
+    found = {}
+    for (kind, id), source in again:
+        if kind == what and source in arrays:
+            array, node, of = arrays[source], graph.node(id), graph.node(source)
+            lead = array.shape[: array.ndim - len(of.iterations) - len(of.shape)]
+            shape = *lead, *node.iterations, *node.shape
+            found[id] = array if array.shape == shape else array.reshape(shape)
+    return found
 
 
 def measured(graph: Graph, node: Node, given: Collection[str] = ()) -> str:

@@ -75,7 +75,7 @@ class Closeup(Looking):
 
     def fetched(self, node: str) -> Reading | None:
         """What was read of a node in whole arrays, if anything was."""
-        whole = (each for each in self._besides if each.plan.how == "full" and node in each.plan.grads)
+        whole = (each for each in self._besides if each.plan.how == "full" and node in each.plan.graded)
         return next(whole, None)
 
     # ---- what a scope costs ---------------------------------------------------------------------------------------

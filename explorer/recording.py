@@ -114,7 +114,7 @@ def _pass(twin: Looking, step: int, grains: tuple[str, ...]) -> dict[str, Any]:
 def sentences(session: Looking, most: int = EXPLAINED) -> dict[str, dict[str, Any]]:
     """For each node that is seen the sentences of its largest entries, by their place."""
     found: dict[str, dict[str, Any]] = {}
-    graded = session.step.reading.plan.grads
+    graded = session.step.reading.plan.graded
     for box in session.folded.boxes:
         if box.shows in graded and (gradient := session.numbers.grad(box.shows)).size:
             places = np.argsort(-np.abs(np.ma.filled(gradient, 0)).reshape(-1), kind="stable")[:most]

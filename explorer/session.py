@@ -353,7 +353,7 @@ class Session(Pair, Closeup, Divided):
     @property
     def _graded(self) -> dict[str, str]:
         """For each box with a gradient the node whose gradient it shows."""
-        known = {node.id for node in self.graph.nodes} if self.room.large else self.step.reading.plan.grads
+        known = {node.id for node in self.graph.nodes} if self.room.large else self.step.reading.plan.graded
         return {box.id: box.shows for box in self.folded.boxes if box.shows in known}
 
     def _scaling(self) -> str:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 
 import engine
 from engine import kernel
@@ -249,6 +250,52 @@ def test_numbers_that_stand_in_for_others_are_not_taken_for_them(fun, op):
             np.testing.assert_allclose(
                 found.stats(each.id)[what]["rms"], wanted["rms"], rtol=1e-4, err_msg=f"{each} {what}"
             )
+
+
+def biased(w, h, xs):
+    """A bias in another shape, a difference, a name, and a sum that is used twice."""
+    y = checkpoint_name(h @ w, "y") + w[0]
+    return jnp.sum(jnp.tanh(y - jnp.reshape(h, (3, 40))) * jnp.reshape(y, (3, 5, 8)).reshape(y.shape)) + jnp.sum(xs)
+
+
+@pytest.mark.parametrize("fun", [*PROGRAMS, biased, reshaped], ids=lambda fun: fun.__name__)
+def test_what_is_recorded_once_is_what_each_would_be_by_itself(fun):
+    found = watched(fun, "full")
+    assert found.plan.again
+    for (what, id), _ in found.plan.again:
+        alone = watched(fun, Probe(nodes=(id,)))
+        assert not alone.plan.again
+        if (ran := found.executed(id)) is not None and not np.all(ran):
+            continue
+        mine, its = getattr(found, what)(id), getattr(alone, what)(id)
+        assert mine.shape == (*found.graph.node(id).iterations, *found.graph.node(id).shape)
+        np.testing.assert_allclose(mine, its, rtol=1e-5, atol=1e-6, err_msg=f"{id} {what}")
+
+
+@pytest.mark.parametrize("op", ["add", "name", "broadcast_in_dim", "sub", "tanh", "reshape"])
+def test_what_is_recorded_once_is_no_other_number_that_stands_in(op):
+    traced = program(biased, (W, H, XS), {})
+    node = next(node for node in traced.graph.nodes if node.op == op)
+    some = np.arange(np.prod(node.shape)).reshape(node.shape) % 3 == 0
+    given = {node.id: Override(jnp.asarray(some), jnp.full(node.shape, 0.25, jnp.float32))}
+
+    def read(probe):
+        return engine.grad.run(traced, (W, H, XS), Asked((0, 1, 2), probe=probe), given)[2]
+
+    found = read(FULL)
+    for (what, id), _ in found.plan.again:
+        np.testing.assert_allclose(
+            getattr(found, what)(id), getattr(read(Probe(nodes=(id,))), what)(id), rtol=1e-5, atol=1e-6, err_msg=id
+        )
+
+
+def test_a_loop_hands_back_whole_what_its_iterations_have():
+    graph, plan = planned(forwards, FULL)
+    (parts,) = (node for node in graph.nodes if node.kind == "slice")
+    assert dict(plan.again)["grad", parts.inputs[0]] in plan.grads
+    found, exact = watched(forwards, "full"), jax.grad(forwards, argnums=2)(W, H, XS)
+    np.testing.assert_allclose(found.grad(parts.inputs[0]), exact, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(found.grad(parts.id), found.grad(parts.inputs[0]))
 
 
 def test_rows_move_by_one():
