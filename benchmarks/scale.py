@@ -112,7 +112,7 @@ def held(graph: Graph) -> float:
 def packed(probe: Any, args: tuple[Any, ...]) -> int:
     """Bytes in which the engine packs the statistics of a step."""
     reading = jax.eval_shape(engine.value_and_grad(loss, probe=probe), *args)[2]
-    return sum(math.prod(array.shape) * array.dtype.itemsize for array in reading.packed.values())
+    return sum(math.prod(array.shape) * array.dtype.itemsize for array in reading.parts["packed"].values())
 
 
 def main() -> None:

@@ -264,7 +264,7 @@ def bandwidth() -> float:
 
 def reading_s(reading: engine.Reading) -> float:
     """CPU seconds in which arrays like those that a reading measures are read once, each by the one-pass library."""
-    nodes = {piece: reading.graph.node(id) for (_, id), piece in reading.layout}
+    nodes = {piece: reading.graph.node(id) for (_, id), piece in reading.outline.layout}
     sizes = [(math.prod(node.iterations), math.prod(node.shape)) for node in nodes.values()]
     tables = [jnp.asarray(np.random.default_rng(0).normal(size=size).astype(np.float32)) for size in sizes]
     calls = [jax.jit(fun) for fun in (_each, lambda tables: tables[0][0, :7])]  # the second only to be called

@@ -18,7 +18,7 @@ from engine.graph import Graph
 from engine.packing import Found, gathered, pack
 from engine.probe import FULL, Plan, Probe, as_probe, resolve
 from engine.program import Block, Step
-from engine.reading import Reading
+from engine.reading import Outline, Reading
 from engine.rows import apart, is_table
 from engine.sources import Key
 from engine.tape import Override, Record, Sinks, Tape, override, untapped
@@ -118,10 +118,10 @@ def _differentiate(
         whole: dict[Key, Any] = {}
         packed, layout = pack(_found(traced.graph, plan, record.values, grads))
     else:
-        parts = {"value": record.values, "grad": grads, "use": uses}
-        whole, packed, layout = gathered({(what, key): array for what in parts for key, array in parts[what].items()})
-    kept = whole, record.branches, record.counts, packed
-    return outs, gradients, Reading(*kept, graph=traced.graph, plan=plan, layout=layout, factor=factor)
+        found = {"value": record.values, "grad": grads, "use": uses}
+        whole, packed, layout = gathered({(what, key): array for what in found for key, array in found[what].items()})
+    parts = {"whole": whole, "branches": record.branches, "counts": record.counts, "packed": packed}
+    return outs, gradients, Reading.of(Outline(traced.graph, plan, layout), factor, **parts)
 
 
 def _undone(key: str, arrived: Any, factor: scaling.Factor) -> Any:

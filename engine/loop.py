@@ -179,7 +179,10 @@ class Loop:
         probe = Probe(self.nodes, ("value", "grad"), "stats")
         watched = value_and_grad(self.problem.fun, tuple(range(len(params))), probe=probe, factor=factor)
         loss, grads, reading = watched(*params, *batch)
-        return loss, grads, dataclasses.replace(reading, factor=None)  # it is in the optimiser's memory
+        parts = {
+            name: part for name, part in reading.parts.items() if name != "factor"
+        }  # the optimiser's memory has it
+        return loss, grads, Reading(reading.outline, parts)
 
     @cached_property
     def _compiled(self) -> Callable[..., Any]:

@@ -225,7 +225,7 @@ class ParallelLoop(Loop):
         probe = Probe(self._names, ("value", "grad"), "stats")
         watched = value_and_grad(self.fun, argnums=tuple(range(len(params))), probe=probe, factor=factor)
         own, (reading,) = self.own(params, batch, watched)
-        return *self.reduced(own), lax.all_gather(dataclasses.replace(reading, factor=None), AXIS)
+        return *self.reduced(own), lax.all_gather(reading.without("factor"), AXIS)
 
     @cached_property
     def _names(self) -> tuple[str, ...] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 from functools import cached_property
 from types import ModuleType
 from typing import Any
@@ -27,7 +26,20 @@ _NOTHING = stats.measure(np.zeros(1), np)
 _ZERO = ("rms", "l2", "mean", "std", "min", "max")
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True)
+class Outline:
+    """What of a reading is no array: the same for every step of a compiled program."""
+
+    graph: Graph
+    plan: Plan
+    layout: Layout = ()
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Whose rows of statistics are a node's."""
+        return Sources(self.graph, frozenset(key for key, _ in self.layout), dict(self.plan.handed), self.plan.given)
+
+
 class Reading:
     """Values and gradients of the nodes of one step (or, out of ``scan`` and ``vmap``, of many: their axes come first).
 
@@ -35,18 +47,42 @@ class Reading:
     ``t`` belonging to ``xs[t]``. A value in a branch that some iterations didn't take is a NumPy masked array.
     """
 
-    whole: dict[Key, Array]
-    """Arrays that left the step by themselves."""
-    branches: dict[str, Array]
-    counts: dict[str, Array]
-    packed: dict[str, Array]
-    """All else, as one array for each precision (:mod:`engine.packing`)."""
-    graph: Graph
-    plan: Plan
-    layout: Layout = ()
-    factor: Array | None = None
-    """What the loss was multiplied by on the way (:mod:`engine.scaling`); all gradients here are divided by it again.
-    """
+    __slots__ = ("__dict__", "outline", "parts")  # few: small nets make 10,000 a second
+
+    def __init__(self, outline: Outline, parts: dict[str, Any]) -> None:
+        """``parts`` are, where there are any, ``whole`` arrays that left the step by themselves, ``branches`` taken,
+        ``counts`` of iterations, what is ``packed`` (:mod:`engine.packing`), and the loss's ``factor``.
+        """
+        self.outline, self.parts = outline, parts
+
+    @classmethod
+    def of(cls, outline: Outline, factor: Array | None = None, **parts: dict[Any, Array]) -> Reading:
+        """A reading of the parts that have arrays."""
+        scaled = {} if factor is None else {"factor": factor}
+        return cls(outline, {name: arrays for name, arrays in parts.items() if arrays} | scaled)
+
+    def over(self, graph: Graph) -> Reading:
+        """The same numbers, of nodes that go by other names."""
+        return Reading(dataclasses.replace(self.outline, graph=graph), self.parts)
+
+    def without(self, *names: str) -> Reading:
+        """The same without some of its parts."""
+        return Reading(self.outline, {name: part for name, part in self.parts.items() if name not in names})
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that was watched."""
+        return self.outline.graph
+
+    @property
+    def plan(self) -> Plan:
+        """What was asked for."""
+        return self.outline.plan
+
+    @property
+    def factor(self) -> Array | None:
+        """What the loss was multiplied by on the way (:mod:`engine.scaling`); gradients are divided by it again."""
+        return self.parts.get("factor")
 
     @cached_property
     def values(self) -> dict[str, Array]:
@@ -64,9 +100,8 @@ class Reading:
         return self._arrays("use")
 
     def __repr__(self) -> str:
-        grads = len(self.plan.graded)
-        values = len(self.plan.values) + len(self.plan.again) - (grads - len(self.plan.grads))
-        return f"Reading({self.graph.name}: {values} values, {grads} gradients, {self.plan.how})"
+        values = len(self.plan.values) + sum(what == "value" for (what, _), _ in self.plan.again)
+        return f"Reading({self.graph.name}: {values} values, {len(self.plan.graded)} gradients, {self.plan.how})"
 
     def _repr_html_(self) -> str:
         """Every node with the size of its value and of its gradient, for a notebook."""
@@ -156,20 +191,20 @@ class Reading:
         for place in node.places:
             ran = None
             if place.kind == "branch":
-                ran = self.branches[place.owner] == place.size
-            elif place.kind == "while" and place.owner in self.counts:
-                ran = self.counts[place.owner] > 0
+                ran = self._part("branches")[place.owner] == place.size
+            elif place.kind == "while" and place.owner in self._part("counts"):
+                ran = self._part("counts")[place.owner] > 0
             if ran is not None:
                 mask = ran if mask is None else _widen(mask, ran.ndim) & _widen(ran, mask.ndim)
         return mask
 
     def branch(self, key: str) -> Array:
         """Index of the branch that a cond took; with one entry for each iteration inside a scan."""
-        return self.branches[self.graph.node(key).equation]
+        return self._part("branches")[self.graph.node(key).equation]
 
     def iterations(self, key: str) -> Array:
         """How many times the body of a while_loop ran."""
-        return self.counts[self.graph.node(key).equation]
+        return self._part("counts")[self.graph.node(key).equation]
 
     def _sizes(self, node: Node) -> list[str]:
         """Root mean square of value and gradient as text; why there is none in a word."""
@@ -183,20 +218,23 @@ class Reading:
 
     # ---- how it is kept -------------------------------------------------------------------------------------------
 
+    def _part(self, name: str) -> dict[Any, Array]:
+        return self.parts.get(name, {})
+
     def _arrays(self, what: str) -> dict[str, Array]:
-        small = self.layout if self.plan.how == "full" else ()
-        found = {id: array for (kind, id), array in self.whole.items() if kind == what}
+        small = self.outline.layout if self.plan.how == "full" else ()
+        found = {id: array for (kind, id), array in self._part("whole").items() if kind == what}
         found |= {id: part.cut(self._vectors[part.vector]) for (kind, id), part in small if kind == what}
         return found | said_again(self.graph, self.plan.again, what, found)
 
     @cached_property
     def _xp(self) -> ModuleType:
         """What its packed arrays are read with."""
-        return jnp if any(isinstance(vector, jax.core.Tracer) for vector in self.packed.values()) else np
+        return jnp if any(isinstance(vector, jax.core.Tracer) for vector in self._part("packed").values()) else np
 
     @cached_property
     def _vectors(self) -> dict[str, Array]:
-        return self.packed if self._xp is jnp else jax.device_get(self.packed)
+        return self._part("packed") if self._xp is jnp else jax.device_get(self._part("packed"))
 
     def _need_full(self, node: Node, what: str) -> None:
         if self.plan.how != "full":
@@ -276,7 +314,7 @@ class Reading:
         if self.plan.how == "stats":
             if what == "grad" and node.id in self.plan.still:
                 return self._nothing(node), node
-            source = self._sources.of(what, node)
+            source = self.outline.sources.of(what, node)
             rows = self._rows_of((what, source))
             return None if rows is None else (rows, self.graph.node(source))
         source = recorded(self.graph, node) if what == "value" else node.id
@@ -289,7 +327,7 @@ class Reading:
 
     def _rows_of(self, key: Key) -> Array | None:
         """Rows of a node that was measured, or whose iterations hand on what was."""
-        if (handed := self._sources.handed.get(key)) is None:
+        if (handed := self.outline.sources.handed.get(key)) is None:
             return self._rows.get(key)
         rows = [self._rows_of((key[0], id)) for id in handed.of]
         found = [part for part in rows if part is not None]
@@ -297,22 +335,18 @@ class Reading:
 
     def _nothing(self, node: Node) -> Array:
         """Rows of statistics of zeros."""
-        one = next(iter(self.packed.values()), np.zeros(0))
+        one = next(iter(self._part("packed").values()), np.zeros(0))
         return self._xp.broadcast_to(_NOTHING, (*one.shape[:-1], *node.iterations, stats.WIDTH))
 
     @cached_property
     def _rows(self) -> dict[Key, Array]:
-        return unpack(self._vectors, self.layout, self._xp)
-
-    @cached_property
-    def _sources(self) -> Sources:
-        return Sources(self.graph, frozenset(key for key, _ in self.layout), dict(self.plan.handed), self.plan.given)
+        return unpack(self._vectors, self.outline.layout, self._xp)
 
     def _stats(self, node: Node, rows: Array, kept: Node) -> dict[str, Any]:
         """Statistics of a node over the loops around it, from rows that are kept for the node ``kept``."""
         xp: ModuleType = jnp if isinstance(rows, jax.core.Tracer) else np
         loops, mask = kept.iterations, self.executed(kept.id)
-        entries, own = map(self._sources.entries, (node, kept))
+        entries, own = map(self.outline.sources.entries, (node, kept))
         if mask is None and not loops:
             whole, ran = (rows if xp is jnp else rows.astype(np.float64)), 1
         else:
@@ -360,41 +394,6 @@ def _widen(mask: Array, ndim: int) -> Array:
     return mask.reshape((*mask.shape, *[1] * (ndim - mask.ndim)))
 
 
-_ARRAYS = ("whole", "branches", "counts", "packed", "factor")
-
-
-@dataclasses.dataclass(frozen=True)
-class _Fixed:
-    """What of a reading is no array: the same for every step of a compiled program."""
-
-    graph: Graph
-    plan: Plan
-    layout: Layout
-    present: tuple[str, ...]
-    """Which fields have arrays."""
-    sources: Sources = dataclasses.field(compare=False)
-
-    @cached_property
-    def fields(self) -> dict[str, Any]:
-        """All fields but those."""
-        empty: dict[str, Any] = {name: None if name == "factor" else {} for name in _ARRAYS}
-        return {**empty, "graph": self.graph, "plan": self.plan, "layout": self.layout, "_sources": self.sources}
-
-
-def _flatten(reading: Reading) -> tuple[tuple[Any, ...], _Fixed]:
-    given = {name: getattr(reading, name) for name in _ARRAYS}
-    present = tuple(name for name, arrays in given.items() if arrays is not None and (name == "factor" or arrays))
-    fixed = _Fixed(reading.graph, reading.plan, reading.layout, present, reading._sources)
-    return tuple(given[name] for name in present), fixed
-
-
-def _unflatten(fixed: _Fixed, arrays: Iterable[Any]) -> Reading:
-    """Past ``__init__``: a step of a small net would spend a tenth of its time in it."""
-    reading = object.__new__(Reading)
-    own = reading.__dict__
-    own.update(fixed.fields)
-    own.update(zip(fixed.present, arrays, strict=True))
-    return reading
-
-
-jax.tree_util.register_pytree_node(Reading, _flatten, _unflatten)
+jax.tree_util.register_pytree_node(
+    Reading, lambda reading: ((reading.parts,), reading.outline), lambda outline, given: Reading(outline, *given)
+)

@@ -27,7 +27,7 @@ from engine.history import measured, rows
 from engine.loop import Records
 from engine.packing import Part, Piece
 from engine.probe import Plan
-from engine.reading import Reading
+from engine.reading import Outline, Reading
 from engine.sampling import Sample
 from engine.sources import Handed, Whole
 
@@ -140,7 +140,8 @@ def _alike(one: Reading, other: Reading) -> bool:
     """Whether two readings are of the same program."""
     if one.plan is other.plan and one.graph is other.graph:
         return True
-    return (hash(one.graph), one.plan, one.layout) == (hash(other.graph), other.plan, other.layout)
+    mine, others = one.outline, other.outline
+    return (hash(mine.graph), mine.plan, mine.layout) == (hash(others.graph), others.plan, others.layout)
 
 
 # ---- readings ------------------------------------------------------------------------------------------------------
@@ -148,13 +149,13 @@ def _alike(one: Reading, other: Reading) -> bool:
 
 def outline(reading: Reading) -> Any:
     """All of a reading but its arrays, of JSON's types; the same for every step of one program."""
-    return _told((reading.graph, reading.plan, reading.layout))
+    return _told((reading.graph, reading.plan, reading.outline.layout))
 
 
 def arrays(reading: Reading) -> dict[str, Array]:
     """The arrays of a reading by name; keys of random numbers stay where they are."""
-    each = {f"whole/{what}/{id}": array for (what, id), array in reading.whole.items()}
-    each |= {f"{part}/{key}": array for part in _PARTS[1:] for key, array in getattr(reading, part).items()}
+    each = {f"whole/{what}/{id}": array for (what, id), array in reading.parts.get("whole", {}).items()}
+    each |= {f"{part}/{key}": array for part in _PARTS[1:] for key, array in reading.parts.get(part, {}).items()}
     return {name: array for name, array in each.items() if not jnp.issubdtype(array.dtype, jax.dtypes.extended)}
 
 
@@ -173,7 +174,7 @@ def assembled(graph: Graph, plan: Plan, layout: Any, arrays: Mapping[str, Array]
     for name, array in arrays.items():
         part, _, key = name.partition("/")
         parts[part][tuple(key.split("/", 1)) if part == "whole" else key] = array
-    return Reading(**parts, graph=graph, plan=plan, layout=layout)
+    return Reading.of(Outline(graph, plan, layout), **parts)
 
 
 def restored(outline: Any) -> tuple[Graph, Plan, Any]:

@@ -71,7 +71,7 @@ def _figures(target: Target, folded: Folded) -> Figures | None:
         _, _, reading = compiled(value_and_grad(target.fun), *target.args)
     except EngineError:
         return None
-    return figures(folded, Numbers(dataclasses.replace(reading, graph=folded.graph)))
+    return figures(folded, Numbers(reading.over(folded.graph)))
 
 
 def as_text(graph: Graph) -> str:

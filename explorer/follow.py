@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -54,7 +53,7 @@ class Follow(Looking):
     @cached_property
     def numbers(self) -> Numbers:
         """Its numbers."""
-        return Numbers(dataclasses.replace(self.step.reading, graph=self.graph))
+        return Numbers(self.step.reading.over(self.graph))
 
     # ---- which step ------------------------------------------------------------------------------------------------
 

@@ -246,7 +246,7 @@ class Session(Pair, Closeup, Divided):
     def numbers(self) -> Numbers:
         """The numbers of that step, on the host, or of what was changed in it."""
         reading = self.edits.ran.after if self.edits.ran else self.step.reading
-        first, *more = (dataclasses.replace(each, graph=self.graph) for each in (reading, *self._besides))
+        first, *more = (each.over(self.graph) for each in (reading, *self._besides))
         return Numbers(first, tuple(more))
 
     def _show(self, step: Step) -> None:
@@ -292,7 +292,7 @@ class Session(Pair, Closeup, Divided):
     def plain_figures(self) -> Figures:
         """The numbers of the pass without the changes, to the last bit what the changed one is compared with."""
         assert self.edits.ran is not None
-        numbers = Numbers(dataclasses.replace(self.edits.ran.before, graph=self.graph))
+        numbers = Numbers(self.edits.ran.before.over(self.graph))
         return figures(self.folded, numbers, self._images, self.plumbing, frozenset())
 
     # ---- how the training goes ------------------------------------------------------------------------------------

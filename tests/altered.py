@@ -14,5 +14,5 @@ def with_arrays(reading: Reading, **parts: Any) -> Reading:
     """The reading with all of its values, gradients or contributions replaced; or its graph."""
     given = {part: parts.get(part, getattr(reading, part)) for part in _KINDS}
     whole = {(what, id): array for part, what in _KINDS.items() for id, array in given[part].items()}
-    others = {name: part for name, part in parts.items() if name not in _KINDS}
-    return dataclasses.replace(reading, whole=whole, packed={}, layout=(), **others)
+    outline = dataclasses.replace(reading.outline, layout=(), graph=parts.get("graph", reading.graph))
+    return Reading(outline, reading.without("packed").parts | {"whole": whole})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from engine import trace, value_and_grad
 from engine.fold import Folded, fold, in_parts, layers, operations
 from engine.graph import Graph
@@ -48,7 +46,7 @@ def drawn(seen: Folded, layouts: Layouts, leaves: tuple[str, ...] = (), directio
 def numbers(seen: Folded, fun, *args, argnums=0) -> Numbers:
     """The full reading of one step, on the graph as it is folded."""
     _, _, reading = value_and_grad(fun, argnums)(*args)
-    return Numbers(dataclasses.replace(reading, graph=seen.graph))
+    return Numbers(reading.over(seen.graph))
 
 
 def box_named(found, name: str):

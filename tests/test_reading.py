@@ -135,8 +135,8 @@ def mixed(w, n, flags, big):
 def test_small_arrays_of_a_type_leave_as_one_and_read_as_they_are():
     args = W, np.array([1, 2, 3]), np.array([True, False, True]), np.ones(5000, np.float32)
     reading = read(mixed, *args)
-    assert set(reading.packed) == {"float32", "int32", "bool", "bfloat16", "complex64"}
-    assert {array.size for array in reading.whole.values()} == {5000}
+    assert set(reading.parts["packed"]) == {"float32", "int32", "bool", "bfloat16", "complex64"}
+    assert {array.size for array in reading.parts["whole"].values()} == {5000}
     for name, array in zip(("w", "n", "flags", "big"), args, strict=True):
         np.testing.assert_array_equal(reading.value(name), array)
         assert isinstance(reading.value(name), jax.Array)
@@ -148,7 +148,7 @@ def test_small_arrays_of_a_type_leave_as_one_and_read_as_they_are():
 def test_with_several_processes_every_array_leaves_by_itself(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     reading = read(lambda w, x: loss(w, x), W, X)
-    assert reading.packed == {}
+    assert "packed" not in reading.parts
     np.testing.assert_array_equal(reading.value("w"), W)
 
 
