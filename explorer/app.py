@@ -25,6 +25,7 @@ from explorer.running import Running
 from explorer.showing import FILES, Showing
 from explorer.teaching import Teaching
 from explorer.turns import TURNS
+from explorer.uploads import Uploads
 
 if TYPE_CHECKING:
     from explorer.lessons.lesson import Lesson
@@ -79,13 +80,15 @@ class Page:
         many = opening.limits is not None
         self._dividing = Dividing(self._known, self._crew.ask, self.shows, self.shows.settings, many)
         self.shows.passed = self._dividing.refresh
+        self._uploads = Uploads(opening.local, lambda path: self._known().choose_text("csv", path), self.shows.busy)
         self._placing: Any = None
         self._teaching = Teaching(self._known, self.shows, self._running, self._push, self.received)
         self._teaching.own = opening.lesson
         views = {"graph": self.shows.graph, "room": self.shows.room, "lesson": self.shows.course}
         self.hosting = Hosting(lambda: self._session, self._crew.ask, self.channel.later, views, opening.local)
         self._parts: Mapping[str, Callable[[Message], None]] = {
-            **dict.fromkeys(("choose", "set"), self._choose),
+            **dict.fromkeys(("choose", "set"), lambda message: self._change(partial(self._choose, message))),
+            "table": lambda message: self._change(partial(self._uploads.received, message)),
             "export": self._export,
             "prove": self._prove,
             "return": lambda message: self._placing.received(message),
@@ -100,6 +103,7 @@ class Page:
     def close(self) -> None:
         """The tab is gone: finish nothing more."""
         self.hosting.close()
+        self._uploads.close()
         self._dividing.close()
         self._crew.close()
         self._running.close()
@@ -188,24 +192,30 @@ class Page:
         late.calm()
         self._resume()
 
-    def _choose(self, message: Message) -> None:
+    def _change(self, change: Callable[[], bool]) -> None:
+        """Change the set-up, if it can be changed so, and show what becomes of it."""
         session, room = self._known(), self._known().room
-        name, value = str(message["name"]), str(message["value"])
         try:
-            if name in FILES and not self._opening.local:
-                raise ExplorerError("Files can be named only on a page that is served to this machine alone.")
-            if name == "devices":
-                session.divide(devices=late.load("explorer.form").count(value))
-            else:
-                session.choose_text(name, value)
+            changed = change()
         except (ExplorerError, late.load("engine.errors").EngineError) as error:
             self.shows.settings(str(error))
             return
-        for text in session.said if name == "run" else ():
-            self.shows.reply(type="told", text=text)
         if session.room is not room:
             self._running.anew()
-        self._push()
+        if changed:
+            self._push()
+
+    def _choose(self, message: Message) -> bool:
+        session, name, value = self._known(), str(message["name"]), str(message["value"])
+        if name in FILES and not self._opening.local:
+            raise ExplorerError("Files can be named only on a page that is served to this machine alone.")
+        if name == "devices":
+            session.divide(devices=late.load("explorer.form").count(value))
+        else:
+            session.choose_text(name, value)
+        for text in session.said if name == "run" else ():
+            self.shows.reply(type="told", text=text)
+        return True
 
     def _export(self, message: Message) -> None:
         lesson = self._teaching.player.lesson if self._teaching.player else None

@@ -10,6 +10,7 @@ from typing import Any
 from engine import devices
 from engine.graph import closest
 from engine.tasks.settings import CHOICES, LIMITS, TASKS, Settings, SettingsError, brought
+from explorer.uploads import shown
 
 LABELS = {
     "csv": "Or a table of your own, a CSV file",
@@ -110,7 +111,7 @@ def _field(name: str, settings: Settings, highest: Mapping[str, int]) -> dict[st
     if name in CHOICES:
         return {**found, "options": [(key, key.replace("_", " ")) for key in _fitting(name, settings)]}
     if isinstance(value, str):
-        return {**found, "text": True}
+        return {**found, "value": shown(value), "text": True}
     low, high = LIMITS[name]
     return {**found, "low": low, "high": highest.get(name, high), "step": "any" if isinstance(value, float) else 1}
 

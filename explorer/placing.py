@@ -13,6 +13,7 @@ from explorer.pace import Pace
 from explorer.place import Place, write
 from explorer.room import DIALS
 from explorer.showing import Showing
+from explorer.uploads import passing
 
 if TYPE_CHECKING:
     from explorer.session import Session
@@ -44,6 +45,8 @@ def place_of(session: Session) -> Place:
 
 def missing(session: Session) -> str:
     """Why a link can't lead back to what is shown, in a sentence; or nothing."""
+    if passing(session.settings.csv):
+        return "A link can't hold a table from your own machine; it is here until this page is closed."
     if len(session.room.run.events) > 1:
         return "A link can't hold what was changed by hand while it trained; save the run to keep it."
     if session.other is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from explorer import uploads
 from explorer.channel import Channel
 from explorer.drawn import Drawn
 from explorer.lessons.course import entries
@@ -130,16 +131,19 @@ class Showing(Drawn):
         self.told["charts"] = list(lesson.charts)
 
     def form(self) -> dict[str, Any]:
-        """The settings as a form; files can be named on this machine only, and a lesson has its own choice."""
+        """The settings as a form; a lesson has its own choice."""
         form = self._known().form()
-        kept = [one for one in form["fields"] if one["name"] not in self._hidden and self._free(one["name"])]
-        return form | {"fields": kept}
+        fields = (self._here(field) for field in form["fields"] if field["name"] not in self._hidden)
+        return form | {"fields": [field for field in fields if field]}
 
-    def _free(self, name: str) -> bool:
-        """Whether a field can be turned here, and in the lesson that is on."""
-        if name in FILES and not self.told["local"]:
-            return False
-        return self._turned is None or name in self._turned
+    def _here(self, field: dict[str, Any]) -> dict[str, Any]:
+        """A field as it can be turned here, and in the lesson that is on: files are named on this machine only."""
+        name, local = field["name"], self.told["local"]
+        if self._turned is not None and name not in self._turned:
+            return {}
+        if name == "csv":
+            return field | {"text": local, "most": uploads.most_bytes(local)}
+        return field if local or name not in FILES else {}
 
     def status(self) -> dict[str, Any]:
         """The same, and the link to this page."""

@@ -21,7 +21,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     if not _folder:
         _folder = tempfile.mkdtemp(prefix="backprop-explorer-tests-")
         atexit.register(shutil.rmtree, _folder, ignore_errors=True)
-    os.environ["XDG_CACHE_HOME"] = _folder
+    os.environ["XDG_CACHE_HOME"] = os.environ["XDG_DATA_HOME"] = _folder
     os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(_folder, "jax")
     os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "true"
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"

@@ -8,7 +8,7 @@ import threading
 import pytest
 from bokeh.document import Document
 
-from explorer import app
+from explorer import app, uploads
 from explorer.app import Opening, Page
 from explorer.dot_process import engine
 from explorer.hosting import MESSAGES as OF_CLASS
@@ -63,14 +63,17 @@ def names(form):
 
 
 def test_files_are_named_on_this_machine_only(make):
-    assert {"csv", "run"} <= names(make(local=True).shows.form())
-    assert names(make(local=False).shows.form()).isdisjoint({"csv", "run"})
+    here, elsewhere = (make(local).shows.form() for local in (True, False))
+    assert {"csv", "run"} <= names(here)
+    assert "run" not in names(elsewhere)
+    (table,) = (field for field in elsewhere["fields"] if field["name"] == "csv")
+    assert (table["text"], table["most"]) == (False, uploads.LARGEST_SHARED)
 
 
 @pytest.mark.parametrize("name", ["csv", "run"])
 def test_a_file_that_is_named_all_the_same_is_refused(make, said, session, name):
     before = session.room
-    make(local=False)._choose({"name": name, "value": "/etc/passwd"})
+    make(local=False)._parts["choose"]({"type": "choose", "name": name, "value": "/etc/passwd"})
     assert "served to this machine alone" in said[-1]["form"]["error"]
     assert session.room is before
 

@@ -53,7 +53,8 @@ explorer.steps explorer.scene explorer.figures explorer.svg explorer.drawing
 explorer.lessons explorer.lessons.vocabulary explorer.lessons.lesson explorer.lessons.table explorer.lessons.load
 explorer.lessons.course
 explorer.seen explorer.room explorer.problems explorer.pace explorer.frames explorer.extras explorer.pair
-explorer.limits explorer.form explorer.proof explorer.sheet explorer.looking explorer.closeup explorer.slices
+explorer.limits explorer.uploads explorer.form explorer.proof explorer.sheet explorer.looking explorer.closeup
+explorer.slices
 explorer.keeping explorer.edits explorer.checking explorer.divided explorer.session explorer.place
 explorer.followed explorer.follow
 explorer.lessons.marks explorer.lessons.costs explorer.lessons.readings explorer.lessons.play

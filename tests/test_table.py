@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -154,6 +155,27 @@ TOLD = {
     b"\xff\xfe1\x00,\x002\x00": "{path} is no UTF-8 text; save it as a CSV file in UTF-8.",
     'a,b,label\n1,2,"' + "x" * 200_000: "{path} is no CSV file: field larger than field limit (131072).",
 }
+
+
+def test_all_that_has_to_be_mended_is_told_at_once(write):
+    rows = [
+        f"{i},{'' if i % 3 else i},{'red' if i == 7 else i},{'no' if i % 2 else '?'}" for i in range(3 * module.CHUNK)
+    ]
+    with pytest.raises(SettingsError) as caught:
+        table(write(lines("a,b,c,label", *rows)))
+    whole = 3 * module.CHUNK
+    assert str(caught.value) == (
+        "Row 2 has a gap in column 'label'; fill it in, or leave the row out. "
+        f"Altogether {whole * 2 // 3 + whole // 2 + 1:,} cells are like that: "
+        f"'b' ({whole * 2 // 3:,}), 'label' ({whole // 2}), 'c' (1)."
+    )
+
+
+def test_of_many_columns_those_with_the_most_are_named(write):
+    names = [f"c{i}" for i in range(9)]
+    rows = [",".join([*("" if place >= row else "1" for place in range(9)), "x"]) for row in range(9)]
+    with pytest.raises(SettingsError, match=re.escape("'c8' (9), 'c7' (8), 'c6' (7), 'c5' (6), ….")):
+        table(write(lines(",".join([*names, "label"]), *rows)))
 
 
 @pytest.mark.parametrize("text", TOLD, ids=lambda text: repr(text[-20:]))

@@ -24,7 +24,7 @@ engine.explain engine.differences engine.tasks.settings engine.tasks.problem eng
 engine.health.broken engine.health.units engine.health.scale engine.health.motion engine.health.remedies
 engine.health.reach explorer.follow explorer.live
 explorer.limits explorer.form explorer.app explorer.running explorer.place explorer.placing explorer.edits
-explorer.figures explorer.slices explorer.layout
+explorer.figures explorer.slices explorer.layout explorer.uploads
 """
 """Modules whose sentences are shown on the page."""
 

@@ -11,6 +11,7 @@ import csv
 import dataclasses
 import itertools
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, TextIO
@@ -28,6 +29,8 @@ CLASSES = 20
 """Whole numbers are classes if no more than this many are different."""
 TEXTS = 100
 """As many different texts, at most, can be classes."""
+COLUMNS = 4
+"""So many columns with cells that can't be learned from are named."""
 CHUNK = 500
 """Rows that are taken in at a time: of a long file, little more than its numbers is in memory, and still at hand."""
 
@@ -45,6 +48,28 @@ class Head:
     """Which column is the answer."""
     first: int
     """Number of the first row that holds an example, counted from 1."""
+
+
+@dataclasses.dataclass
+class Faults:
+    """Cells that nothing can be learned from: what is wrong with the first, and how many each column has."""
+
+    first: str = ""
+    columns: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    def note(self, sentence: str, name: str, count: int) -> None:
+        """That a column has so many of them, of which the sentence is about the first."""
+        self.first = self.first or sentence
+        self.columns[name] += count
+
+    def sentence(self) -> str:
+        """All of it, for who has to mend the file."""
+        count = self.columns.total()
+        if count == 1:
+            return self.first
+        shown = [f"{name!r} ({there:,})" for name, there in self.columns.most_common(COLUMNS)]
+        shown += ["…"] * (len(self.columns) > COLUMNS)
+        return f"{self.first} Altogether {count:,} cells are like that: {', '.join(shown)}."
 
 
 def table(path: str) -> Data:
@@ -90,11 +115,13 @@ def _read(file: TextIO, path: str) -> tuple[Array, Answers, Head]:
         raise SettingsError(f"{path} is empty; it needs a row for each example.")
     head = _head(top, path)
     features = [name for place, name in enumerate(head.names) if place != head.answer]
-    parts, codes, texts = [], [], dict[str, int]()
+    parts, codes, texts, faults = [], [], dict[str, int](), Faults()
     for number, chunk in _chunks(reader if head.first > 1 else itertools.chain([top], reader), head.first):
         columns = _columns(chunk, number, len(head.names))
-        codes.append(_coded(columns.pop(head.answer), texts, number, head.names[head.answer]))
-        parts.append(_numbers(columns, number, features))
+        codes.append(_coded(columns.pop(head.answer), texts, number, head.names[head.answer], faults))
+        parts.append(_numbers(columns, number, features, faults))
+    if faults.first:
+        raise SettingsError(faults.sentence())
     if sum(map(len, parts)) < FIFTH:
         raise SettingsError(f"{path} has {sum(map(len, parts))} examples; it needs at least {FIFTH}.")
     return np.concatenate(parts), (np.concatenate(codes), tuple(texts)), head
@@ -129,29 +156,25 @@ def _columns(chunk: list[Row], number: int, width: int) -> list[Sequence[str]]:
     return list(zip(*chunk, strict=True))
 
 
-def _coded(answers: Sequence[str], texts: dict[str, int], number: int, name: str) -> Array:
+def _coded(answers: Sequence[str], texts: dict[str, int], number: int, name: str, faults: Faults) -> Array:
     """For each answer its place among the different ones, to which new ones are added."""
-    before = len(texts)
-    found = np.fromiter((texts.setdefault(answer, len(texts)) for answer in answers), int, len(answers))
-    for answer in itertools.islice(texts, before, None):
-        if answer.strip().lower() in GAPS:
-            raise SettingsError(_gap(number + answers.index(answer), name))
-    return found
+    gaps = [index for index, answer in enumerate(answers) if answer.strip().lower() in GAPS]
+    if gaps:
+        faults.note(_gap(number + gaps[0], name), name, len(gaps))
+    return np.fromiter((texts.setdefault(answer, len(texts)) for answer in answers), int, len(answers))
 
 
-def _numbers(columns: Sequence[Sequence[str]], number: int, names: Sequence[str]) -> Array:
+def _numbers(columns: Sequence[Sequence[str]], number: int, names: Sequence[str], faults: Faults) -> Array:
     """Columns of text as numbers ``(rows, columns)``."""
     made = np.empty((len(columns[0]), len(columns)))
     for place, (column, name) in enumerate(zip(columns, names, strict=True)):
         try:
             made[:, place] = np.fromiter(map(float, column), float, len(column))
         except ValueError:
-            index = next(index for index, cell in enumerate(column) if not _is_number(cell))
-            raise SettingsError(_wrong(column[index], number + index, name)) from None
-        beyond = ~(np.abs(made[:, place]) <= LARGEST)
-        if beyond.any():
-            index = int(np.argmax(beyond))
-            raise SettingsError(_wrong(column[index], number + index, name))
+            made[:, place] = [float(cell) if _is_number(cell) else np.nan for cell in column]
+        beyond = np.flatnonzero(~(np.abs(made[:, place]) <= LARGEST))
+        if len(beyond):
+            faults.note(_wrong(column[beyond[0]], number + int(beyond[0]), name), name, len(beyond))
     return made
 
 

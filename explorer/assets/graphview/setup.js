@@ -3,6 +3,18 @@
 import { t, translated } from "../texts.js";
 import { make } from "./dom.js";
 
+const PIECE = 180 * 1024; // bytes of a file that are sent at once; a server for many takes messages of 256 KiB
+
+/** Part of a file in base 64. */
+function encoded(part) {
+  return new Promise((done, failed) => {
+    const reader = new FileReader();
+    reader.onload = () => done(reader.result.split(",")[1] ?? "");
+    reader.onerror = () => failed(reader.error);
+    reader.readAsDataURL(part);
+  });
+}
+
 /** Panel's entry. */
 export function render({ model }) {
   const root = make("form", { class: "setup", "aria-label": t("Set-up"), onsubmit: (event) => event.preventDefault() });
@@ -14,13 +26,31 @@ export function render({ model }) {
     model.send_msg({ type: "choose", name, value });
   }
 
+  /** Send a table, piece by piece, unless another is chosen meanwhile; of one that is too large the first, to be told so. */
+  async function upload(file, most) {
+    const mine = { name: "csv", value: file.name };
+    asked = mine;
+    for (let at = 0; asked === mine && (at === 0 || (at < file.size && file.size <= most)); at += PIECE) {
+      const data = await encoded(file.slice(at, at + PIECE));
+      if (asked === mine) model.send_msg({ type: "table", name: file.name, size: file.size, at, data });
+    }
+  }
+
+  /** A field for a file: its path where it can be typed, its name where it can't, and the browser's own choice. */
+  function chooser(field, named) {
+    const files = make("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv", hidden: true, onchange: () => upload(files.files[0], field.most) });
+    const choose = make("button", { type: "button", onclick: () => files.click() }, t("Choose a file…"));
+    return make("div", { class: "file" }, named, choose, files);
+  }
+
   /** A file that can't be opened stays as it was typed, marked, with what is wrong beneath it. */
   function control(field, refused) {
     if (field.options) {
       const options = field.options.map(([value, text]) => make("option", { value, selected: value === field.value }, translated(text)));
       return make("select", { id: field.name, onchange: (event) => send(field.name, event.target.value) }, ...options);
     }
-    return make("input", {
+    if (field.most && !field.text) return chooser(field, field.value && make("span", { id: field.name }, field.value));
+    const input = make("input", {
       id: field.name,
       type: field.text ? "text" : "number",
       min: field.low,
@@ -30,6 +60,7 @@ export function render({ model }) {
       ...(refused && { "aria-invalid": "true", "aria-describedby": problem.id }),
       onchange: (event) => send(field.name, event.target.value),
     });
+    return field.most ? chooser(field, input) : input;
   }
 
   function show() {
