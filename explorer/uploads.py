@@ -23,6 +23,8 @@ MESSAGES = frozenset({"table"})
 
 LARGEST, LARGEST_SHARED = 200_000_000, 5_000_000
 """Bytes of a table that is chosen on a page of this machine, where a larger one can be named; and elsewhere."""
+AT_ONCE = 3
+"""Tables of one page that are kept, where they are not for longer than it is open."""
 
 _PREFIX = "backprop-tables-"
 _ODD = re.compile(r"[^\w .()+-]")
@@ -69,20 +71,17 @@ class Uploads:
         """Take a piece, and choose the table once it is whole; whether it was.
 
         Raises:
-            ExplorerError: it is too large, pieces of it are missing, or it can't be learned from.
+            ExplorerError: it is too large, pieces of it are missing, it can't be kept, or not be learned from.
         """
-        name, size, at = _named(str(message["name"])), int(message["size"]), int(message["at"])
-        if at == 0:
-            self._begin(name, size)
-        if self._arriving is None:  # it was refused, and the rest of it was on its way
-            return False
-        if not self._arriving.take(at, str(message["data"])):
+        name = _named(str(message["name"]))
+        try:
+            kept = self._taken(name, int(message["size"]), int(message["at"]), str(message["data"]))
+        except OSError as error:  # a disk that is full, say
             self._forget()
-            raise ExplorerError(f"{name} didn't arrive whole; choose it again.")
-        if not self._arriving.whole:
+            raise ExplorerError(f"{name} can't be kept: {(error.strerror or str(error)).lower()}.") from None
+        if kept is None:
             return False
-        arrived, self._arriving = self._arriving, None
-        path, new = arrived.kept()
+        path, new = kept
         try:
             self._choose(str(path))
         except late.load("engine.errors").EngineError as error:
@@ -91,7 +90,25 @@ class Uploads:
             raise ExplorerError(str(error).replace(f"{path.parent}{os.sep}", "")) from None
         finally:
             self._busy("")
+        if self._passing:  # whoever goes on choosing doesn't fill the disk of others
+            for older in sorted(self._passing.iterdir(), key=lambda each: each.stat().st_mtime)[:-AT_ONCE]:
+                shutil.rmtree(older)
         return True
+
+    def _taken(self, name: str, size: int, at: int, data: str) -> tuple[Path, bool] | None:
+        """Take a piece; of the last one, where the table is and whether it is new there."""
+        if at == 0:
+            self._begin(name, size)
+        if self._arriving is None:  # it was refused, and the rest of it was on its way
+            return None
+        if not self._arriving.take(at, data):
+            self._forget()
+            raise ExplorerError(f"{name} didn't arrive whole; choose it again.")
+        if not self._arriving.whole:
+            return None
+        kept = self._arriving.kept()
+        self._arriving = None
+        return kept
 
     def _begin(self, name: str, size: int) -> None:
         self._forget()
@@ -159,6 +176,7 @@ class _Arriving:
         new = not path.parent.exists()
         path.parent.mkdir(exist_ok=True)
         os.replace(self._file.name, path)
+        os.utime(path.parent)
         return path, new
 
     def forget(self) -> None:

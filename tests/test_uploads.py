@@ -152,3 +152,23 @@ def test_an_empty_file_is_whole_at_once(make, chosen):
 @pytest.mark.parametrize("path", ["", "iris.csv", "/home/me/tables/2026/iris.csv", "tables/1/iris.csv"])
 def test_a_path_that_was_typed_is_shown_as_it_is(path):
     assert (uploads.shown(path), uploads.passing(path)) == (path, False)
+
+
+def test_who_goes_on_choosing_does_not_fill_the_disk_of_others(make, chosen):
+    page = make(local=False)
+    for number in (*range(9), 7):
+        page.received(piece(TEXT + b"9,%d\n" % number))
+    there = [path for path in dict.fromkeys(chosen) if Path(path).exists()]
+    assert there == chosen[-4:-1]
+    assert chosen[-1] in there
+
+
+def test_a_full_disk_is_told(make, chosen, busy, kept, monkeypatch):
+    def full(path, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(uploads.os, "replace", full)
+    with pytest.raises(ExplorerError, match=r"my table\.csv can't be kept: no space left on device\."):
+        make().received(piece())
+    assert (chosen, busy[-1]) == ([], "")
+    monkeypatch.undo()
