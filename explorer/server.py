@@ -19,6 +19,7 @@ from bokeh.document import Document
 from bokeh.server.urls import per_app_patterns
 from panel.io.server import WSHandler
 from tornado.ioloop import PeriodicCallback
+from tornado.websocket import WebSocketClosedError
 
 from explorer import assets, joining, late
 from explorer.addresses import CONNECT_SECONDS, free_port
@@ -114,8 +115,17 @@ def start(opening: Opening, port: int, address: str = "127.0.0.1", more: Sequenc
         **{"unused_session_lifetime_milliseconds": _LIFETIME_MS, **options},
     )
     server.start()  # without it no session of a closed tab would end
+    server.io_loop.asyncio_loop.set_exception_handler(unless_closed)
     server.io_loop.add_callback(_begin_with_nobody)
     return server
+
+
+def unless_closed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Tell what nobody has caught, unless a tab was closed while something was on its way to it: Panel, which sent it,
+    forgets what it waits for together with the page.
+    """
+    if not isinstance(context.get("exception"), WebSocketClosedError):
+        loop.default_exception_handler(context)
 
 
 def _begin_with_nobody() -> None:

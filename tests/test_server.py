@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.ioloop import IOLoop
-from tornado.websocket import websocket_connect
+from tornado.websocket import WebSocketClosedError, websocket_connect
 
 from explorer import server
 from explorer.app import Opening
@@ -196,3 +196,21 @@ def test_an_interruption_does_not_wait_for_a_page_at_work(tmp_path):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, "Traceback" in err) == (0, "Stopped.\n", False)
+
+
+@pytest.mark.parametrize(("error", "told"), [(WebSocketClosedError, False), (RuntimeError, True)])
+@pytest.mark.usefixtures("_loop")
+def test_what_was_on_its_way_to_a_closed_tab_is_not_told_anything_else_is(error, told, caplog):
+    running = start(Opening(), 0)
+
+    async def fail():
+        raise error
+
+    async def forget():
+        asyncio.get_running_loop().call_soon(lambda: asyncio.ensure_future(fail()))  # which nobody waits for
+        await asyncio.sleep(0.01)
+        gc.collect()
+
+    running.io_loop.asyncio_loop.run_until_complete(forget())
+    running.stop()
+    assert ("never retrieved" in caplog.text) == told
