@@ -20,7 +20,7 @@ def downstream(graph: Graph, starts: Iterable[str]) -> frozenset[str]:
     while before < len(reached):  # the carry of a scan leads back to nodes already passed
         before = len(reached)
         for node in graph.nodes:
-            if passes(node) and not reached.isdisjoint(graph.sources(node.id)):
+            if passes(node) and not reached.isdisjoint(_sources(graph, node)):
                 reached.add(node.id)
     return frozenset(reached)
 
@@ -33,8 +33,15 @@ def upstream(graph: Graph, ends: Iterable[str]) -> frozenset[str]:
         before = len(reached)
         for node in reversed(graph.nodes):
             if node.id in reached and passes(node):
-                reached.update(source for source in graph.sources(node.id) if has_gradient(graph.node(source)))
+                reached.update(source for source in _sources(graph, node) if has_gradient(graph.node(source)))
     return frozenset(reached)
+
+
+def _sources(graph: Graph, node: Node) -> tuple[str, ...]:
+    """What a node is made of. A scan over nothing returns the carry that it began with."""
+    carry = graph.carried(node.id) if node.kind == "loop" else None
+    never = carry is not None and graph.node(carry).iterations[-1] == 0
+    return (*graph.sources(node.id), carry) if carry and never else graph.sources(node.id)
 
 
 def passes(node: Node) -> bool:
@@ -52,13 +59,15 @@ def blocked(graph: Graph, cut: Collection[str]) -> frozenset[str]:
 
 
 def senders(graph: Graph, live: Iterable[str]) -> frozenset[str]:
-    """Equations that send on what comes back to them; by their ids, as consumers are.
+    """What sends on what comes back to it, by the ids that consumers have: of equations, and of what leaves a loop or a
+    branch.
 
     Args:
         graph: the traced function.
         live: what something comes back to from the loss (:func:`upstream`).
     """
-    return frozenset(node.equation for node in map(graph.node, live) if passes(node))
+    sending = [node for node in map(graph.node, live) if passes(node)]
+    return frozenset(node.equation for node in sending).union(node.id for node in sending)
 
 
 def ways_back(graph: Graph, id: str, sending: Collection[str]) -> list[str]:

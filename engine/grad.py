@@ -178,7 +178,8 @@ def _refuses(within: Any, step: Step, plan: Plan) -> bool:
 
     def send_back(args: list[Any]) -> Any:
         outs, pull = jax.vjp(lambda args: compat.evaluate(step.eqn, within, untapped(step, args, plan.active)), args)
-        return pull([jnp.ones(out.shape, out.dtype) if compat.has_gradient(out) else _none(out) for out in outs])
+        told = [(out, compat.has_gradient(jax.typeof(out))) for out in outs]
+        return pull([jnp.ones(out.shape, out.dtype) if sends else _none(out) for out, sends in told])
 
     try:
         jax.eval_shape(send_back, [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals])

@@ -50,9 +50,7 @@ class Reading:
     __slots__ = ("__dict__", "outline", "parts")  # few: small nets make 10,000 a second
 
     def __init__(self, outline: Outline, parts: dict[str, Any]) -> None:
-        """``parts`` are, where there are any, ``whole`` arrays that left the step by themselves, ``branches`` taken,
-        ``counts`` of iterations, what is ``packed`` (:mod:`engine.packing`), and the loss's ``factor``.
-        """
+        """``parts``: what left ``whole`` or ``packed``, ``branches`` taken, ``counts`` of iterations, a ``factor``."""
         self.outline, self.parts = outline, parts
 
     @classmethod
@@ -347,6 +345,8 @@ class Reading:
         xp: ModuleType = jnp if isinstance(rows, jax.core.Tracer) else np
         loops, mask = kept.iterations, self.executed(kept.id)
         entries, own = map(self.outline.sources.entries, (node, kept))
+        if own and not entries:  # a loop that never runs shares it among no iterations
+            return dict(stats.named(stats.measure(np.zeros(0, np.float32), np), 0))
         if mask is None and not loops:
             whole, ran = (rows if xp is jnp else rows.astype(np.float64)), 1
         else:

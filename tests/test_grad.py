@@ -315,6 +315,17 @@ def test_what_stands_off_the_way_is_gone_round():
     )
 
 
+def test_what_stands_beside_it_off_the_way_is_read_all_the_same():
+    def beside(x, y):
+        host = jax.pure_callback(lambda v: np.asarray(v), jax.ShapeDtypeStruct((3,), np.float32), y)
+        return jnp.sum(x * host * (y * 2 + 1))
+
+    _, _, reading = agrees(beside, X, X)
+    (callback,) = (node.id for node in reading.graph.nodes if node.op == "pure_callback")
+    assert reading.plan.cut == {callback}
+    np.testing.assert_allclose(reading.grad("add"), X * X)
+
+
 def test_an_error_while_tracing_is_a_trace_error():
     with pytest.raises(engine.TraceError) as caught:
         engine.value_and_grad(lambda x: jnp.sum(x @ jnp.ones(4)))(X)

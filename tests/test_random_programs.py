@@ -33,6 +33,13 @@ UNARY: dict[str, Callable[[Any], Any]] = {
     "remat": jax.checkpoint(lambda a: jnp.cos(a) * a),
     "scan": lambda a: lax.scan(lambda c, x: (jnp.tanh(c + x), c * x), jnp.zeros(COLUMNS), a)[1] + a,
     "cond": lambda a: lax.cond(a.sum() > 0, lambda a: jnp.sin(a), lambda a: a * 0.5, a),
+    "scan of what it uses": lambda a: sum(
+        lax.scan(lambda c, x: (jnp.tanh((z := c * x) + 1), z), jnp.ones(COLUMNS), a), jnp.zeros_like(a)
+    ),
+    "cond of two": lambda a: sum(
+        lax.cond(a.sum() > 0, lambda a: (jnp.sin(b := a * 2), b), lambda a: (a, a * 0.5), a), jnp.zeros_like(a)
+    ),
+    "scan over nothing": lambda a: lax.scan(lambda c, x: (x + jnp.zeros_like(c), None), a, a[:0])[0] * a,
     "stopped": lambda a: lax.stop_gradient(jnp.cos(a)) * a,
 }
 BINARY: dict[str, Callable[[Any, Any], Any]] = {

@@ -13,6 +13,7 @@ from jax.ad_checkpoint import checkpoint_name
 
 import engine
 from engine import kernel
+from engine.flow import has_gradient
 from engine.grad import Asked
 from engine.probe import FULL, STATS, Probe, resolve
 from engine.sources import Handed, Whole
@@ -93,6 +94,43 @@ def in_another_branch(w, h, xs):
     return lax.cond(jnp.sum(h) > 1e9, lambda: forwards(w, h, xs), lambda: jnp.sum(w))
 
 
+def stacked_too(w, h, xs):
+    """What becomes the next state is returned of each iteration as well, behind the last state."""
+
+    def step(h, x):
+        z = h @ w + x
+        return jnp.tanh(z + 1.0), (h, z)
+
+    last, (states, all) = lax.scan(step, h, xs)
+    return jnp.sum(last) + jnp.sum(all) + jnp.sum(states**2)
+
+
+def shared_out_and_stacked(w, h, xs):
+    """What an inner loop shares out leaves the outer one, too."""
+
+    def outer(h, x):
+        u = x + jnp.sum(h)
+        return lax.scan(lambda h, row: (jnp.tanh(h @ w + row), None), h, u)[0], u
+
+    last, all = lax.scan(outer, h, xs)
+    return jnp.sum(last) + jnp.sum(all**3)
+
+
+def two_from_a_branch(w, h, xs):
+    def taken():
+        c = h @ w
+        return jnp.reshape(c, -1) * 3, c
+
+    a, b = lax.cond(jnp.sum(h) > -1e9, taken, lambda: (jnp.zeros(120), h))
+    return jnp.sum(a) + jnp.sum(b**2) + jnp.sum(xs)
+
+
+def over_nothing(w, h, xs):
+    """Iterations that there are none of, and that would forget the state."""
+    last, _ = lax.scan(lambda h, x: (x @ w, None), h, xs[:0])
+    return jnp.sum((h + 1) ** 2) + jnp.sum(last * xs[0])
+
+
 def chosen(w, h, xs):
     """A softmax, whose maximum `jnp.max` says twice."""
     return jnp.sum(jax.nn.softmax(h @ w)[:, 0] * jnp.sum(xs))
@@ -109,6 +147,10 @@ PROGRAMS = [
     nested,
     in_a_branch,
     in_another_branch,
+    stacked_too,
+    shared_out_and_stacked,
+    two_from_a_branch,
+    over_nothing,
     chosen,
 ]
 
@@ -270,6 +312,26 @@ def test_what_is_recorded_once_is_what_each_would_be_by_itself(fun):
         mine, its = getattr(found, what)(id), getattr(alone, what)(id)
         assert mine.shape == (*found.graph.node(id).iterations, *found.graph.node(id).shape)
         np.testing.assert_allclose(mine, its, rtol=1e-5, atol=1e-6, err_msg=f"{id} {what}")
+
+
+@pytest.mark.parametrize("fun", [*PROGRAMS, biased, reshaped], ids=lambda fun: fun.__name__)
+def test_a_gradient_is_all_that_the_consumers_send(fun):
+    found, few = watched(fun, "full"), watched(fun, "stats")
+    for node in found.graph.nodes:
+        if not has_gradient(node) or node.note:
+            continue
+        try:
+            parts = found.contributions(node.id)
+        except engine.NotExecutedError:
+            continue
+        if not parts:
+            continue
+        total = np.sum([np.asarray(part, np.float64) for part in parts.values()], axis=0)
+        close = {"rtol": 1e-4, "atol": 1e-4, "err_msg": str(node)}
+        np.testing.assert_allclose(found.grad(node.id), total, **close)
+        if total.size:
+            rms = np.sqrt(np.mean(total**2))
+            np.testing.assert_allclose(few.stats(node.id)["grad"]["rms"], rms, **close)
 
 
 @pytest.mark.parametrize("op", ["add", "name", "broadcast_in_dim", "sub", "tanh", "reshape"])
