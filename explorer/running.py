@@ -207,7 +207,10 @@ class Running:
     def _save(self, message: Message) -> None:
         if self._shows.told["local"]:
             folder = self._known().keeper.save(self._known().room)
-            self._shows.reply(type="told", text=f"Saved in {folder}; name that folder in Set-up to open it again.")
+            text = f"Saved in {folder}; name that folder in Set-up to open it again."
+            self._shows.reply(type="told", text=text)
+            self._shows.told["saved"] = {"text": text, "step": self._shows.status()["step"]}
+            self._shows.running()
 
     def _survey(self, message: Message) -> None:
         # the same again is an answer too

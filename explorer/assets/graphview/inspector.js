@@ -199,6 +199,7 @@ export function createInspector(store, look, actions) {
         t("Update"),
         status && status.rate ? t("rate {rate}", { rate: status.rate }) : "",
         follows() ? null : make("p", { class: "formula" }, t("w ← w − rate · ∂L/∂w")),
+        store.state.whatif ? make("p", { class: "words" }, t("Of the real step: what if trains nothing.")) : null,
         ...moved.map(([name, id]) => make("p", { class: "computed" }, make("b", {}, name), `  ${translated(status.updates[id])}`)),
         follows() || isLarge() ? null : closer.moves(box),
       ),

@@ -2,6 +2,7 @@
 
 import { icon, iconButton, make } from "../graphview/dom.js";
 import { t, translated } from "../texts.js";
+import { nameOf } from "./findings.js";
 import { grouped, told } from "./scales.js";
 import { showsNext, stepOf } from "./state.js";
 import { createStepper } from "./stepper.js";
@@ -15,6 +16,7 @@ export function createBar(room) {
   const more = [10, 100].map((count) => make("button", { type: "button", class: "more", "aria-label": t("Train {count} steps", { count }), title: t("Train {count} steps", { count }), onclick: () => room.send({ type: "steps", count }) }, `+${count}`));
   const text = make("p", { class: "told", role: "status" });
   const aside = make("p", { class: "aside" });
+  const trouble = make("button", { type: "button", class: "trouble", hidden: true, onclick: toTrouble });
   const calm = make("p", { class: "calm" });
   const stepper = createStepper(room);
   const knobs = make("div", { class: "knobs" });
@@ -25,6 +27,7 @@ export function createBar(room) {
     make("div", { class: "buttons" }, play, one, save, reset),
     text,
     aside,
+    trouble,
     make("div", { class: "stepping" }, stepper.element, ...more),
     knobs,
     calm,
@@ -68,9 +71,20 @@ export function createBar(room) {
   }
 
   function showCalm({ status, run, findings, judged }) {
-    const words = translated(status.busy) || (findings.length || !judged || !status.title ? "" : calmWords(run, status));
-    write(calm, words);
+    const words = findings.length || !judged || !status.title ? "" : calmWords(run, status);
+    const saved = status.saved && status.saved.step === status.step ? translated(status.saved.text) : ""; // until it trains on
+    write(calm, translated(status.busy) || saved || words);
     calm.classList.toggle("busy", Boolean(status.busy));
+    trouble.hidden = !findings.length || !status.title;
+    write(trouble, t("Found: {names}", { names: findings.map(({ kind }) => nameOf(kind)).join(", ") }));
+  }
+
+  /** The findings lie below, out of sight on most screens. */
+  function toTrouble() {
+    const first = element.getRootNode().querySelector(".finding");
+    if (!first) return;
+    first.scrollIntoView({ block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    first.querySelector("button, summary, a")?.focus({ preventScroll: true });
   }
 
   room.subscribe((changed, state) => {
@@ -109,7 +123,7 @@ function accuracyOf(state, run) {
   if (of < 0) return "";
   const train = told(run.series("accuracy").last[of]);
   const words = ofTest < 0 ? t("accuracy {train}", { train }) : t("accuracy {train} (test {test})", { train, test: told(run.series("test_accuracy").last[ofTest]) });
-  return of === now ? words : `${words} (${t("of step {step}", { step: grouped(run.ends[of]) })})`;
+  return of === now ? words : `${words} (${t("last measured at step {step}", { step: grouped(run.ends[of]) })})`;
 }
 
 function calmWords(run, status) {

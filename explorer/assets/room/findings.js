@@ -16,6 +16,9 @@ const NAMES = {
   update_too_large: t("Updates too large"),
   cut: t("Gradient cut off"),
 };
+/** What a kind of finding is called. */
+export const nameOf = (kind) => NAMES[kind] || kind;
+
 const MEANING = t("How much of the gradient each layer passes on to the one before it: the factors, their product, and what was measured on this run.");
 const PLAIN = new Set(["norm", "residual", "time", "other", "alignment"]); // told where they make a difference
 const FACTORS = [
@@ -77,7 +80,7 @@ function line(finding, index, room, offers, open) {
   return make(
     "li",
     { class: "card finding" },
-    make("p", { class: "sentence" }, make("b", { class: "kind" }, NAMES[finding.kind] || finding.kind), " ", translated(finding.sentence)),
+    make("p", { class: "sentence" }, make("b", { class: "kind" }, nameOf(finding.kind)), " ", translated(finding.sentence)),
     effectsOf(finding),
     make("div", { class: "does" }, ...remedies.map((remedy, j) => remedyOf(remedy, `${key} ${j}`, () => room.send({ type: "remedy", finding: index, remedy: j })))),
     factorsOf(finding, key, open),

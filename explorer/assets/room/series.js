@@ -230,13 +230,14 @@ function spokenSeries(state, lines, measure) {
   const parts = lines
     .filter(({ kind, part }) => kind === part)
     .map((line) => {
-      const values = lines.filter(({ part }) => part === line.part).map((own) => told(lastOf(own, at(own))[0]) + (same ? "" : ageOf(own, at(own))));
+      const values = lines.filter(({ part }) => part === line.part).map((own) => told(lastOf(own, at(own))[0]) + (same ? "" : aside(ageOf(own, at(own)))));
       return `${several ? PARTS[line.part] : measure} ${values.join(" vs ")}`;
     });
   if (lines.every((line) => line.run === run)) parts[0] += extent(lines[0], column);
-  if (same) parts[parts.length - 1] += ages[0];
   const events = run.events.filter(([when]) => when >= run.starts[column] && when <= run.ends[column]).map(([, what]) => translated(what));
-  return [t("step {step}", { step: stepsOf(run, column) }), ...parts, ...(state.hover === null ? [] : events)].join(" · ");
+  const when = same && ages[0] ? t("last measured at step {step}", { step: ages[0] }) : "";
+  const measured = when ? [`${when}: ${parts.join(", ")}`] : parts;
+  return [t("step {step}", { step: stepsOf(run, column) }), ...measured, ...(state.hover === null ? [] : events)].join(" · ");
 }
 
 /** What a column of several steps went through, in brackets. */
@@ -255,5 +256,7 @@ function lastOf({ values }, column) {
 /** Of which step a value is, where it isn't of its column's own. */
 function ageOf(line, column) {
   const [value, i] = lastOf(line, column);
-  return i === column || Number.isNaN(value) ? "" : ` (${t("of step {step}", { step: stepsOf(line.run, i) })})`;
+  return i === column || Number.isNaN(value) ? "" : stepsOf(line.run, i);
 }
+
+const aside = (step) => (step ? ` (${t("of step {step}", { step })})` : "");

@@ -36,6 +36,7 @@ export function createStepper(room) {
     Escape: () => room.set({ hover: null }),
   };
   slider.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && room.state.hover === null) return slider.blur(); // from here on arrows move the playhead
     if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     event.stopPropagation(); // these keys move the playhead elsewhere
