@@ -71,6 +71,14 @@ def log_of_zero(params, x):
     return jnp.mean(surprise)
 
 
+def test_a_loss_that_never_was_finite_is_not_put_down_to_the_rate():
+    params, losses = {"w": net(3, 2)[0]["w"]}, (np.nan, np.nan)
+    told = [remedy.label for remedy in diagnosis(log_of_zero, params, X, rate=0.1, losses=losses).remedies]
+    assert told == ["Keep the operand of log away from where it has no value"]
+    later = diagnosis(log_of_zero, params, X, rate=0.1, losses=(1.0, np.nan)).remedies
+    assert later[-1].label.startswith("Learn more slowly")
+
+
 def test_the_first_operation_and_its_line_are_named_forward():
     found = diagnosis(log_of_zero, {"w": net(3, 2)[0]["w"]}, X)
     assert found.kind == "nonfinite"

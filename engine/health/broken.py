@@ -135,11 +135,11 @@ def _grown(evidence: Evidence) -> bool:
 
 
 def _slower(evidence: Evidence) -> tuple[Remedy, ...]:
-    """A run that breaks at its first step began too large; one that breaks later stepped too far."""
+    """A run that breaks at its first step began too large, whatever the rate; one that breaks later stepped too far."""
     slower, begun = remedies.lower_rate(evidence), remedies.fresh(evidence)
     at_once = bool(evidence.losses) and not math.isfinite(evidence.losses[0])
     if evidence.settings is None:
-        return (slower,) if evidence.before else ()
+        return (slower,) if evidence.before and not at_once else ()
     order = (begun, remedies.norm(evidence), slower) if at_once else (slower, remedies.clip())
     further = (remedies.bfloat16(),) if evidence.narrowest == "float16" else ()
     return remedies.effective(evidence, *further, *order)
