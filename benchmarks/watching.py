@@ -4,9 +4,9 @@ Run: ``nice python -m benchmarks.watching [workload …]``. Bare is ``jax.value_
 ``jax.jit``. Costs are CPU time of the whole process, all its threads (of the clock where an accelerator computes), in
 blocks of steps that take turns; each figure is the median over the rounds of its quotient with the bare block of the
 same round. How a program's memory comes to
-lie differs each time that it is compiled, and makes a small step up to a tenth slower: the bare step and the one that
-reads all are compiled :data:`TWINS` times, and a block's time is the mean of all of them. The control is the first of
-the bare ones beside the others.
+lie differs each time that it is compiled, and makes a small step up to a tenth slower: each step is compiled
+:data:`TWINS` times, and its time is the mean of all of them. The control is the first of the bare ones beside the
+others.
 
 Memory that a step gives back stays with the process: whether the C library returns it to the system, to be cleared page
 by page at the next step, hangs on a few kilobytes more or less, and would be measured in place of the statistics.
@@ -48,8 +48,8 @@ from engine import devices, kernel, sampling
 
 ROUNDS = 15
 TWINS = 3
-BLOCK_S = 0.15
-"""CPU seconds of bare steps in a block."""
+BLOCK_S = 0.1
+"""CPU seconds of bare steps in a block, of which each twin has one."""
 READINGS_A_SECOND = 10
 TENTH = 10
 """Every so many-th step is read by a watcher, at most."""
@@ -192,58 +192,56 @@ STEPS: dict[str, Callable[[Workload], Callable[..., Any]]] = {
     "all": lambda workload: watched(workload, None),
     "full": lambda workload: watched(workload, None, "full"),
 }
-TWINNED = ("bare", "all")
 
 
-def compiled(workload: Workload) -> dict[str, Any]:
-    """The steps to compare; twins have a number behind their name."""
-    runners = {name: Runner(workload, make(workload)) for name, make in STEPS.items()}
-    runners |= {twin: Runner(workload, STEPS[name](workload)) for name in TWINNED for twin in twins(name)[1:]}
-    runners["scan"] = Scan(workload, scanned(workload))
-    for runner in runners.values():
-        runner.steps(SCANNED if isinstance(runner, Scan) else 2)
+def compiled(workload: Workload) -> dict[str, list[Any]]:
+    """The steps to compare, each with its twins."""
+    runners: dict[str, list[Any]] = {
+        name: [Runner(workload, make(workload)) for _ in range(TWINS)] for name, make in STEPS.items()
+    }
+    runners["scan"] = [Scan(workload, scanned(workload)) for _ in range(TWINS)]
+    for name, twins in runners.items():
+        for runner in twins:
+            runner.steps(SCANNED if name == "scan" else 2)
     return runners
-
-
-def twins(name: str) -> list[str]:
-    """What a step and its twins are called."""
-    return [name, *(f"{name} {number}" for number in range(2, TWINS + 1))]
 
 
 def measured(workload: Workload) -> dict[str, Any]:
     """The figures of a row."""
     runners = compiled(workload)
-    alone = statistics.median(seconds(runners["bare"], 2, time.perf_counter) / 2 for _ in range(20))
+    alone = statistics.median(seconds(runners["bare"][0], 2, time.perf_counter) / 2 for _ in range(20))
     pages = {
         "page": math.ceil(1 / READINGS_A_SECOND / alone),
         "watch": max(TENTH, math.ceil(1 / sampling.A_SECOND / alone)),
     }
-    contestants = runners | {name: Page(runners["bare 2"], runners["all"], k) for name, k in pages.items()}
+    pairs = list(zip(runners["bare"], runners["all"], strict=True))
+    contestants = runners | {name: [Page(*pair, k) for pair in pairs] for name, k in pages.items()}
     units = pages | {"scan": SCANNED}
     counts = {name: units.get(name, 1) * math.ceil(BLOCK_S / alone / units.get(name, 1)) for name in contestants}
     rounds = []
     for number in range(ROUNDS):
         order = sorted(contestants, key=lambda name: hash((name, number)))
-        rounds.append(together({name: seconds(contestants[name], counts[name]) / counts[name] for name in order}))
-    found = {name: statistics.median(one[name] / one["bare"] for one in rounds) for name in rounds[0]}
-    bare_s = statistics.median(one["bare"] for one in rounds)
-    written = sum(leaf.nbytes for leaf in jax.tree.leaves(runners["full"].advance()[-1]))
-    compile_s = {name: statistics.mean(runners[twin].compile_s for twin in twins(name)) for name in TWINNED}
+        rounds.append(
+            {name: [seconds(twin, counts[name]) / counts[name] for twin in contestants[name]] for name in order}
+        )
+    bare = [statistics.mean(one["bare"]) for one in rounds]
+    found = {
+        name: statistics.median(statistics.mean(one[name]) / own for one, own in zip(rounds, bare, strict=True))
+        for name in contestants
+    }
+    bare_s = statistics.median(bare)
+    last = {name: runners[name][0].advance()[-1] for name in ("all", "full")}
+    written = sum(leaf.nbytes for leaf in jax.tree.leaves(last["full"]))
+    compile_s = {name: statistics.mean(twin.compile_s for twin in runners[name]) for name in ("bare", "all")}
     return found | {
         "ms": bare_s * 1e3,
+        "control": statistics.median(one["bare"][0] / statistics.mean(one["bare"][1:]) for one in rounds),
         "floor": 1 + written / bandwidth() / bare_s if on_cpu() else math.nan,
-        "least": found["data"] + reading_s(runners["all"].advance()[-1]) / bare_s if on_cpu() else math.nan,
+        "least": found["data"] + reading_s(last["all"]) / bare_s if on_cpu() else math.nan,
         "compile": compile_s["all"] / compile_s["bare"],
         "every": pages["page"],
-        "kernels": [runners[name].kernels for name in TWINNED],
+        "kernels": [runners[name][0].kernels for name in ("bare", "all")],
     }
-
-
-def together(one: dict[str, float]) -> dict[str, float]:
-    """A round, its twins as one."""
-    first, *others = (one[twin] for twin in twins("bare"))
-    means = {name: statistics.mean(one[twin] for twin in twins(name)) for name in TWINNED}
-    return one | means | {"control": first / statistics.mean(others) * means["bare"]}
 
 
 def _each(tables: list[Array]) -> Array:
