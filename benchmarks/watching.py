@@ -5,8 +5,8 @@ Run: ``nice python -m benchmarks.watching [workload …]``. Bare is ``jax.value_
 blocks of steps that take turns; each figure is the median over the rounds of its quotient with the bare block of the
 same round. How a program's memory comes to
 lie differs each time that it is compiled, and makes a small step up to a tenth slower: each step is compiled
-:data:`TWINS` times, and its time is the mean of all of them. The control is the first of the bare ones beside the
-others.
+:data:`TWINS` times, a short one :data:`MANY` times, and its time is the mean of all of them. The control is the first
+of the bare ones beside the others.
 
 Memory that a step gives back stays with the process: whether the C library returns it to the system, to be cleared page
 by page at the next step, hangs on a few kilobytes more or less, and would be measured in place of the statistics.
@@ -47,9 +47,10 @@ from benchmarks.workloads import WORKLOADS, Workload
 from engine import devices, kernel, sampling
 
 ROUNDS = 15
-TWINS = 3
-BLOCK_S = 0.1
-"""CPU seconds of bare steps in a block, of which each twin has one."""
+TWINS, MANY = 3, 7
+SHORT_S = 1e-3
+BLOCK_S = 0.15
+"""CPU seconds of bare steps in a block; the twins share it."""
 READINGS_A_SECOND = 10
 TENTH = 10
 """Every so many-th step is read by a watcher, at most."""
@@ -185,6 +186,11 @@ def seconds(runner: Any, count: int, clock: Callable[[], float] | None = None) -
     return clock() - start
 
 
+def alone(runner: Runner) -> float:
+    """What a step takes, by the clock."""
+    return statistics.median(seconds(runner, 2, time.perf_counter) / 2 for _ in range(20))
+
+
 STEPS: dict[str, Callable[[Workload], Callable[..., Any]]] = {
     "bare": bare,
     "layers": lambda workload: watched(workload, workload.layers),
@@ -196,10 +202,11 @@ STEPS: dict[str, Callable[[Workload], Callable[..., Any]]] = {
 
 def compiled(workload: Workload) -> dict[str, list[Any]]:
     """The steps to compare, each with its twins."""
+    count = MANY if alone(Runner(workload, bare(workload))) < SHORT_S else TWINS
     runners: dict[str, list[Any]] = {
-        name: [Runner(workload, make(workload)) for _ in range(TWINS)] for name, make in STEPS.items()
+        name: [Runner(workload, make(workload)) for _ in range(count)] for name, make in STEPS.items()
     }
-    runners["scan"] = [Scan(workload, scanned(workload)) for _ in range(TWINS)]
+    runners["scan"] = [Scan(workload, scanned(workload)) for _ in range(count)]
     for name, twins in runners.items():
         for runner in twins:
             runner.steps(SCANNED if name == "scan" else 2)
@@ -209,15 +216,16 @@ def compiled(workload: Workload) -> dict[str, list[Any]]:
 def measured(workload: Workload) -> dict[str, Any]:
     """The figures of a row."""
     runners = compiled(workload)
-    alone = statistics.median(seconds(runners["bare"][0], 2, time.perf_counter) / 2 for _ in range(20))
+    each = alone(runners["bare"][0])
     pages = {
-        "page": math.ceil(1 / READINGS_A_SECOND / alone),
-        "watch": max(TENTH, math.ceil(1 / sampling.A_SECOND / alone)),
+        "page": math.ceil(1 / READINGS_A_SECOND / each),
+        "watch": max(TENTH, math.ceil(1 / sampling.A_SECOND / each)),
     }
     pairs = list(zip(runners["bare"], runners["all"], strict=True))
     contestants = runners | {name: [Page(*pair, k) for pair in pairs] for name, k in pages.items()}
     units = pages | {"scan": SCANNED}
-    counts = {name: units.get(name, 1) * math.ceil(BLOCK_S / alone / units.get(name, 1)) for name in contestants}
+    block = BLOCK_S / len(pairs) / each
+    counts = {name: units.get(name, 1) * math.ceil(block / units.get(name, 1)) for name in contestants}
     rounds = []
     for number in range(ROUNDS):
         order = sorted(contestants, key=lambda name: hash((name, number)))

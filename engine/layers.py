@@ -332,7 +332,8 @@ def _named(graph: Graph, found: Sequence[Layer]) -> Iterator[Layer]:
         path = graph.node(layer.weights[-1]).name.partition(".")[2] or graph.node(layer.weights[-1]).name
         label = graph.scope(home).label if home else ""
         if not home:
-            name = path.rpartition(".")[0] or path
+            owner = path.rpartition(".")[0] or path
+            name = f"layer {owner}" if owner.isdecimal() else owner  # of a list of layers
         elif crowd[home] > 1:
             name = f"{label.partition(' · ')[0]} · {path}"
         else:

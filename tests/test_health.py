@@ -164,7 +164,7 @@ def test_what_cuts_the_gradient_is_named(loss, op):
     found = diagnosis(loss, net(3, 4, 1), X)
     assert found.kind == "cut"
     assert found.cause == f"{op} has no derivative"
-    assert [place.name for place in found.where[1:]] == ["0"]
+    assert [place.name for place in found.where[1:]] == ["layer 0"]
 
 
 def test_the_line_that_cuts_is_named():
@@ -199,7 +199,7 @@ def test_equal_units_with_equal_gradients_are_one():
     params[0]["w"] = np.tile(params[0]["w"][:, :1], 4)
     params[1]["w"] = np.full((4, 1), 0.3, np.float32)
     found = diagnosis(loss_with(jnp.tanh), params, X)
-    assert (found.kind, [place.name for place in found.where]) == ("symmetry", ["0"])
+    assert (found.kind, [place.name for place in found.where]) == ("symmetry", ["layer 0"])
 
 
 def test_a_last_layer_of_zeros_is_healthy():
@@ -223,7 +223,7 @@ def test_a_layer_that_is_off_for_the_whole_batch_is_dead():
     params = net(3, 8, 8, 1)
     params[1]["b"][:] = -50
     found = diagnosis(loss_with(jax.nn.relu), params, X)
-    assert (found.kind, [place.name for place in found.where]) == ("dead", ["1"])
+    assert (found.kind, [place.name for place in found.where]) == ("dead", ["layer 1"])
     assert "100 % of the units" in found.sentence
 
 

@@ -140,7 +140,7 @@ function drawNames(context, { names, standing, step, cell, origins }, ink) {
   names.forEach((_, i) => {
     if (i % every) return;
     const [x, y] = origins[i];
-    if (standing) context.fillText(String(i + 1), x + cell / 2, y - 5);
-    else context.fillText(t("layer {count}", { count: i + 1 }), 0, y + cell / 2);
+    if (standing) context.fillText(String(i), x + cell / 2, y - 5);
+    else context.fillText(t("layer {count}", { count: i }), 0, y + cell / 2);
   });
 }
