@@ -2,11 +2,11 @@
 
 Run: ``nice python -m benchmarks.watching [workload …]``. Bare is ``jax.value_and_grad`` and the Optax update under one
 ``jax.jit``. Costs are CPU time of the whole process, all its threads (of the clock where an accelerator computes), in
-blocks of steps that take turns; each figure is the median over the rounds of its quotient with the bare block of the
-same round. How a program's memory comes to
-lie differs each time that it is compiled, and makes a small step up to a tenth slower: each step is compiled
-:data:`TWINS` times, a short one :data:`MANY` times, and its time is the mean of all of them. The control is the first
-of the bare ones beside the others.
+blocks of steps that take turns; each figure is the median over the rounds of its quotient with blocks as long of the
+bare step, each right before it, for a machine's speed changes within seconds. How a program's memory comes to lie
+differs each time that it is compiled, and makes a small step up to a tenth slower: each step is compiled :data:`TWINS`
+times, a short one :data:`MANY` times, and its time is the mean of all of them. The control is the bare step beside
+itself.
 
 Memory that a step gives back stays with the process: whether the C library returns it to the system, to be cleared page
 by page at the next step, hangs on a few kilobytes more or less, and would be measured in place of the statistics.
@@ -229,27 +229,27 @@ def measured(workload: Workload) -> dict[str, Any]:
     rounds = []
     for number in range(ROUNDS):
         order = sorted(contestants, key=lambda name: hash((name, number)))
-        rounds.append(
-            {name: [seconds(twin, counts[name]) / counts[name] for twin in contestants[name]] for name in order}
-        )
-    bare = [statistics.mean(one["bare"]) for one in rounds]
-    found = {
-        name: statistics.median(statistics.mean(one[name]) / own for one, own in zip(rounds, bare, strict=True))
-        for name in contestants
-    }
-    bare_s = statistics.median(bare)
+        rounds.append({name: beside(runners["bare"], contestants[name], counts[name]) for name in order})
+    found = {name: statistics.median(own / bare for own, bare in (one[name] for one in rounds)) for name in contestants}
+    bare_s = statistics.median(bare for one in rounds for _, bare in one.values())
     last = {name: runners[name][0].advance()[-1] for name in ("all", "full")}
     written = sum(leaf.nbytes for leaf in jax.tree.leaves(last["full"]))
     compile_s = {name: statistics.mean(twin.compile_s for twin in runners[name]) for name in ("bare", "all")}
     return found | {
         "ms": bare_s * 1e3,
-        "control": statistics.median(one["bare"][0] / statistics.mean(one["bare"][1:]) for one in rounds),
+        "control": found["bare"],
         "floor": 1 + written / bandwidth() / bare_s if on_cpu() else math.nan,
         "least": found["data"] + reading_s(last["all"]) / bare_s if on_cpu() else math.nan,
         "compile": compile_s["all"] / compile_s["bare"],
         "every": pages["page"],
         "kernels": [runners[name][0].kernels for name in ("bare", "all")],
     }
+
+
+def beside(bare: list[Any], twins: list[Any], count: int) -> tuple[float, float]:
+    """What a step takes on the mean of its twins, and a bare one, each measured right before."""
+    pairs = [(seconds(one, count) / count, seconds(own, count) / count) for one, own in zip(bare, twins, strict=True)]
+    return statistics.mean(own for _, own in pairs), statistics.mean(one for one, _ in pairs)
 
 
 def _each(tables: list[Array]) -> Array:
