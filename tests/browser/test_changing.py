@@ -136,23 +136,24 @@ def test_a_file_that_cannot_be_opened_stays_as_it_was_typed(folded: Page, tmp_pa
     expect(setup(folded).get_by_label("Task")).to_have_value("digits")
 
 
-def test_a_table_is_chosen_in_the_browser(folded: Page, tmp_path: Path) -> None:
+def test_a_table_is_chosen_in_the_browser(open_page: Opener, url: str, tmp_path: Path) -> None:
+    page = open_page(url)
     table = tmp_path / "my flowers.csv"
     lines = [f"{i % 7}.{i},{i % 5},{i},{'a' if i % 3 else 'b'}" for i in range(9000)]  # more than one piece
     table.write_text("\n".join(["width,length,height,label", *lines, "1,,2,a"]))
-    choosing = folded.locator("input[type=file]")
+    choosing = page.locator("input[type=file]")
     choosing.set_input_files(table)
-    alert = setup(folded).locator(".row").filter(has_text="a CSV file").get_by_role("alert")
+    alert = setup(page).locator(".row").filter(has_text="a CSV file").get_by_role("alert")
     expect(alert).to_have_text("Row 9002 has a gap in column 'length'; fill it in, or leave the row out.")
-    expect(setup(folded).get_by_label("a CSV file")).to_have_value("my flowers.csv")
+    expect(setup(page).get_by_label("a CSV file")).to_have_value("my flowers.csv")
     table.write_text("\n".join(["width,length,height,label", *lines]))
     choosing.set_input_files(table)
-    expect(setup(folded).get_by_label("a CSV file")).to_have_value("my flowers.csv")
-    expect(setup(folded).get_by_label("Task")).to_have_value("csv")
-    expect(setup(folded).get_by_role("alert")).to_have_count(0)
-    folded.keyboard.press("Escape")
-    folded.keyboard.press("End")
-    assert {name: shape for name, _, shape, *_ in rows(folded)}["x"] == "float32 32×3"
+    expect(setup(page).get_by_label("a CSV file")).to_have_value("my flowers.csv")
+    expect(setup(page).get_by_label("Task")).to_have_value("csv")
+    expect(setup(page).get_by_role("alert")).to_have_count(0)
+    page.keyboard.press("Escape")
+    page.keyboard.press("End")
+    assert {name: shape for name, _, shape, *_ in rows(page)}["x"] == "float32 32×3"
 
 
 def test_the_spirals_can_be_chosen(open_page: Opener, url: str) -> None:
