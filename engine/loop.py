@@ -179,10 +179,7 @@ class Loop:
         probe = Probe(self.nodes, ("value", "grad"), "stats")
         watched = value_and_grad(self.problem.fun, tuple(range(len(params))), probe=probe, factor=factor)
         loss, grads, reading = watched(*params, *batch)
-        parts = {
-            name: part for name, part in reading.parts.items() if name != "factor"
-        }  # the optimiser's memory has it
-        return loss, grads, Reading(reading.outline, parts)
+        return loss, grads, reading.without("factor")  # it is in the optimiser's memory
 
     @cached_property
     def _compiled(self) -> Callable[..., Any]:

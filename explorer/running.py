@@ -82,6 +82,7 @@ class Running:
     def anew(self) -> None:
         """Another run is shown: forget what was said of the one before."""
         self.stop()
+        self._shows.told.pop("saved", None)
         self._shows.judged(None)
         self._shows.surface({})
 

@@ -18,9 +18,6 @@ from explorer.errors import ExplorerError
 
 Message = dict[str, Any]
 
-MESSAGES = frozenset({"table"})
-"""Types of the messages that are this part's."""
-
 LARGEST, LARGEST_SHARED = 200_000_000, 5_000_000
 """Bytes of a table that is chosen on a page of this machine, where a larger one can be named; and elsewhere."""
 AT_ONCE = 3

@@ -84,6 +84,18 @@ def test_nothing_is_written_for_others(make, said, tmp_path, monkeypatch):
     assert (said, list(tmp_path.iterdir())) == ([], [])
 
 
+def test_where_a_run_was_saved_is_told_until_another_is_shown(make, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = make(local=True)
+    monkeypatch.setattr(page.channel, "newest", lambda key, does, **given: said.append(given))
+    page._running.received({"type": "save"})
+    (folder,) = (tmp_path / "runs").iterdir()
+    saved = said[-1]["status"]["saved"]
+    assert saved == {"text": f"Saved in runs/{folder.name}; name that folder in Set-up to open it again.", "step": 0}
+    page._running.anew()
+    assert "saved" not in page.shows.status()
+
+
 def test_whatever_a_script_sends_is_understood(make):
     sent = {
         kind for text in sources.assets().values() for kind in re.findall(r'\bsend(?:_msg)?\(\{ type: "(\w+)"', text)

@@ -187,6 +187,17 @@ def test_the_slider_goes_back_when_enter_is_pressed(room: Page) -> None:
     assert heard(room, 1) == [{"type": "rewind", "step": STEPS - 3}]
 
 
+def test_escape_leaves_the_chosen_step_and_then_the_slider(room: Page) -> None:
+    slider = step_slider(room)
+    slider.focus()
+    slider.press("ArrowLeft")
+    slider.press("Escape")
+    expect(slider).to_have_attribute("aria-valuenow", str(STEPS - 1))
+    expect(slider).to_be_focused()
+    slider.press("Escape")
+    expect(slider).not_to_be_focused()
+
+
 def test_a_loss_that_is_not_finite_is_said(room: Page) -> None:
     expect(chart(room, "Loss")).to_have_accessible_name(f"Loss. step {STEPS - 1} · loss NaN")
 
@@ -208,6 +219,15 @@ def test_a_finding_says_its_cause_in_factors(room: Page) -> None:
     rows = item.get_by_role("table").get_by_role("row")
     expect(rows.nth(0)).to_have_text("LayerActivation slopeWeight gainProductMeasured")
     expect(rows.nth(1)).to_have_text("first×0.2×0.6×0.12×0.125")
+
+
+def test_what_was_found_is_named_beside_the_buttons_and_leads_there(room: Page) -> None:
+    room.set_viewport_size({"width": 1060, "height": 300})
+    remedy = room.get_by_role("button", name="Use ReLU")
+    expect(remedy).not_to_be_in_viewport()
+    room.locator(".bar").get_by_role("button", name="Found: Vanishing gradient").click()
+    expect(remedy).to_be_focused()
+    expect(remedy).to_be_in_viewport()
 
 
 def test_a_remedy_is_asked_for_and_drawn_beside_the_run(room: Page) -> None:
