@@ -10,6 +10,7 @@ from typing import Any
 from engine import devices
 from engine.graph import closest
 from engine.tasks.settings import CHOICES, LIMITS, TASKS, Settings, SettingsError, brought
+from explorer.room import DIALS
 from explorer.uploads import shown
 
 LABELS = {
@@ -64,7 +65,7 @@ def fields(
     tasks += [(name, other.title) for name, other in TASKS.items() if name in (settings.task, *_READY)]
     chosen = "own" if own else settings.task
     found: list[dict[str, Any]] = [{"name": "task", "label": "Task", "value": chosen, "options": tasks}]
-    found += [_field(name, settings, highest) for name in (("rate",) if own else ("csv", *task.uses))]
+    found += [_field(name, settings, highest) for name in (DIALS if own else ("csv", *task.uses))]
     if task.models and not own and not highest:  # on a page for many, nobody has several devices
         found += [{"name": "devices", "label": "Devices", "value": str(divided), "options": _DEVICES}]
     found += [{"name": "run", "label": "Open a saved run, its folder", "value": "", "text": True}]

@@ -41,12 +41,13 @@ from engine.grad import value_and_grad
 from engine.history import TESTS
 from engine.loop import Records
 from engine.numbers import short
+from engine.optimisers import controls
 from engine.probe import Probe
-from engine.tasks import Settings, problem
+from engine.tasks import problem
 from explorer.errors import ExplorerError
 from explorer.keeping import reopened
 from explorer.options import only_dials, settings
-from explorer.room import Room, own_problem
+from explorer.room import OWN, Room, own_problem
 from explorer.saves import Saves
 from explorer.target import load
 
@@ -126,12 +127,10 @@ def begin(order: Order) -> tuple[Room, tuple[str, ...]]:
 
 def _own(order: Order) -> Room:
     dials = only_dials(order.chosen, _OWN)
-    own = own_problem(load(order.target), dataclasses.replace(Settings(), **dials).rate)
+    own = own_problem(load(order.target))
     watched = value_and_grad(own.fun, probe=Probe((), ("grad",), "stats"))  # its sentence about what is no loss
     jax.eval_shape(lambda params: watched(params, *own.batch(0))[0], *own.params)
-    room = Room(own)
-    room.change(**dials)
-    return room
+    return Room(own, first=controls(dataclasses.replace(OWN, **dials)))
 
 
 def _opened(order: Order) -> tuple[Room, tuple[str, ...]]:

@@ -51,7 +51,7 @@ def reopened(folder: str, target: Target | None = None, **dials: object) -> tupl
         target: the function, for a run of one's own.
         **dials: controls that change from here on.
     """
-    own = own_problem(target, Settings().rate) if target else None
+    own = own_problem(target) if target else None
     opened = saving.open_run(folder, own)
     run = opened.run
     if dials:

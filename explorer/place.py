@@ -14,6 +14,7 @@ from engine.graph import closest
 from engine.tasks.settings import Settings, SettingsError, usual
 from explorer.errors import ExplorerError
 from explorer.form import SWITCH, count, typed
+from explorer.room import OWN
 from explorer.steps import PHASES
 
 LONGEST = 8000
@@ -93,7 +94,7 @@ def _written(place: Place) -> Iterator[tuple[str, str]]:
 def _unusual(place: Place) -> list[tuple[str, Any]]:
     """The settings that one doesn't get by coming to the task, the model first: it brings others."""
     chosen = place.settings
-    first = Settings() if place.function else usual(chosen.task)
+    first = OWN if place.function else usual(chosen.task)
     base = first if first.model == chosen.model else _with_model(first, chosen.model)
     brings = [("model", chosen.model)] if base is not first else []
     names = [field.name for field in dataclasses.fields(Settings) if field.name not in ("task", "model")]
@@ -159,7 +160,7 @@ def _settings(given: dict[str, list[str]], own: str, said: list[str]) -> Setting
     texts = {name: given.pop(name)[0] for name in _SETTINGS if name in given}
     if texts.get("csv"):
         texts.setdefault("task", "csv")
-    found = _tried(Settings(), "task", texts.pop("task", ""), said) if not own else Settings()
+    found = _tried(Settings(), "task", texts.pop("task", ""), said) if not own else OWN
     for name in sorted(texts, key=lambda name: name != "model"):
         found = _tried(found, name, texts[name], said)
     return found

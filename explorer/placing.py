@@ -11,7 +11,7 @@ from engine.errors import EngineError
 from engine.tasks.settings import TASKS, Settings
 from explorer.pace import Pace
 from explorer.place import Place, write
-from explorer.room import DIALS
+from explorer.room import DIALS, OWN
 from explorer.showing import Showing
 from explorer.uploads import passing
 
@@ -80,8 +80,8 @@ def _divided_as(session: Session, place: Place) -> list[str]:
 def _mattering(settings: Settings, own: bool) -> Settings:
     """The settings that matter to the task, the others as usual."""
     task = TASKS[settings.task]
-    names = {"rate"} if own else {"task", *task.uses, *DIALS, *(["csv"] if settings.task == "csv" else [])}
-    return Settings(**{name: getattr(settings, name) for name in names})
+    names = DIALS if own else {"task", *task.uses, *DIALS, *(["csv"] if settings.task == "csv" else [])}
+    return dataclasses.replace(OWN if own else Settings(), **{name: getattr(settings, name) for name in names})
 
 
 class Placing:

@@ -34,7 +34,7 @@ class Problems:
         """
         chosen = settings.checked()
         if target:
-            self._own = self._shared((target, chosen.rate), lambda: own_problem(target, chosen.rate))
+            self._own = self._shared(target, lambda: own_problem(target))
             return self._own
         if chosen.csv:  # the file may be another one by now
             return problem(chosen)

@@ -21,7 +21,7 @@ from engine.optimisers import Controls, controls
 from engine.probe import STATS, Probe
 from engine.reading import Reading
 from engine.runs import Event, Run
-from engine.tasks import Problem
+from engine.tasks import Problem, Settings
 from engine.trace import trace
 from engine.training import Step, Trainer, trainer
 from explorer.seen import Seen
@@ -36,16 +36,20 @@ OPENING = 5
 DIALS = ("optimizer", "rate", "schedule", "clip", "clip_at", "decay", "scaling")
 """Settings that can change while training runs."""
 
+OWN = Settings(rate=Controls().rate)
+"""Settings of a function of one's own, of which only the dials matter."""
+
 
 class Room(Seen):
     """A problem, its run, and the passes that were looked at. Not for several threads at a time."""
 
-    def __init__(self, problem: Problem, settings: Any = None) -> None:
+    def __init__(self, problem: Problem, settings: Settings | None = None, first: Controls | None = None) -> None:
         """Begin at step 0.
 
         Args:
             problem: what is trained.
             settings: what it was made of; ``None`` for a function of one's own.
+            first: of the optimiser at the first step, if not as the settings are.
         """
         super().__init__()
         self.problem = problem
@@ -55,8 +59,7 @@ class Room(Seen):
         self.seen: tuple[str, ...] = ()
         """Of a large graph the nodes that are seen at first."""
         self.more: More = problem.once("more", lambda: More(problem))
-        first = Controls(rate=problem.rate) if settings is None else controls(settings)
-        self.run = Run(problem, first, nodes=self.watched)
+        self.run = Run(problem, first or controls(settings or OWN), nodes=self.watched)
         self.broken: int | None = None
         """The first step whose loss is not finite."""
         self._opened = False
@@ -224,7 +227,8 @@ class Room(Seen):
             latest = self._breaking()
         readings = [self.first.reading] if latest.before.step else []
         of = latest.before.params, latest.after.params
-        now = self.settings and dataclasses.replace(self.settings, **self.dials(latest.before.step))
+        dials = self.dials(latest.before.step)
+        now = dataclasses.replace(self.settings, **dials) if self.settings else dials
         evidence = health.gather([*readings, latest.reading], *of, self._losses(), now, self.step)
         skipped = optimisers.skipped(self.run.state.optimiser)
         return health.diagnose(dataclasses.replace(evidence, wide=self._wide(latest), skipped=skipped))
@@ -246,8 +250,8 @@ class Room(Seen):
         return self.pass_at(self.broken - 1) if spoilt and self.broken else here
 
 
-def own_problem(target: Target, rate: float) -> Problem:
+def own_problem(target: Target) -> Problem:
     """The problem of training a function of one's own on its example arguments."""
     first, *rest = target.args
     params = jax.tree.map(settled, first)  # as the loop takes them: another type would be another graph
-    return Problem(target.name, target.fun, (params,), tuple(rest), rate=rate, note="its example arguments")
+    return Problem(target.name, target.fun, (params,), tuple(rest), rate=OWN.rate, note="its example arguments")

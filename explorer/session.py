@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 from typing import Any
 
-from engine import optimisers
 from engine.graph import Graph
 from engine.more import BYTES, nbytes
 from engine.numbers import Numbers, short
+from engine.optimisers import controls, skipped
 from engine.tasks import Problem, Settings
 from engine.text import amount
 from engine.training import Step, Trainer
@@ -28,7 +28,7 @@ from explorer.limits import NONE, Limits
 from explorer.pair import Pair
 from explorer.problems import PROBLEMS, alone
 from explorer.proof import MOST, Proofs
-from explorer.room import DIALS, Room
+from explorer.room import DIALS, OWN, Room
 from explorer.seen import told
 from explorer.slices import Slices, way
 from explorer.target import Target
@@ -57,7 +57,7 @@ class Session(Pair, Closeup, Divided):
         self.keeper = Keeper()
         self.said: tuple[str, ...] = ()
         """What one should know of the run that was opened."""
-        chosen = limits.checked(settings or Settings())
+        chosen = limits.checked(settings or (OWN if target else Settings()))
         self._start(PROBLEMS.find(chosen, target), chosen, target)
 
     # ---- what is trained ------------------------------------------------------------------------------------------
@@ -91,7 +91,8 @@ class Session(Pair, Closeup, Divided):
             self.choose(**form.typed(name, value))
         elif value:
             room, self.said = self.keeper.open(value, self.target)
-            self._start(room.problem, room.settings or self.settings, None if room.settings else self.target, room)
+            now = room.settings or dataclasses.replace(self.settings, **room.dials(room.step))
+            self._start(room.problem, now, None if room.settings else self.target, room)
 
     def form(self) -> dict[str, Any]:
         """The settings as fields of a form: those that matter to the task."""
@@ -188,7 +189,7 @@ class Session(Pair, Closeup, Divided):
             SettingsError: they can't be.
         """
         settings = self._limits.checked(dataclasses.replace(self.settings, **change).checked())
-        self.other = Room(PROBLEMS.find(settings, self.target), None if self.target else settings)
+        self.other = Room(PROBLEMS.find(settings, self.target), None if self.target else settings, controls(settings))
         self._others: list[dict[str, Any]] | None = None
         self.compared = settings, title
 
@@ -201,7 +202,7 @@ class Session(Pair, Closeup, Divided):
     def _start(self, chosen: Problem, settings: Settings, target: Target | None, room: Room | None = None) -> None:
         """Begin with a problem, or go on with a run of it."""
         self.problem, self.settings, self.target = chosen, settings, target
-        self.room = room or Room(chosen, None if target else settings)
+        self.room = room or Room(chosen, None if target else settings, controls(settings))
         self.other = None
         self.compared = settings, ""
         self.trained, self._back = False, None
@@ -358,7 +359,7 @@ class Session(Pair, Closeup, Divided):
 
     def _scaling(self) -> str:
         """What the loss is multiplied by in the pass that is shown, and what became of its update; or nothing."""
-        factor, left = self.step.reading.factor, optimisers.skipped(self.step.before.optimiser)
+        factor, left = self.step.reading.factor, skipped(self.step.before.optimiser)
         if factor is None:
             return ""
         if self.trained and self.step.skipped:

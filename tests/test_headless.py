@@ -102,7 +102,7 @@ def test_the_losses_are_those_of_a_loop_written_by_hand():
 
 def test_a_function_of_ones_own_is_trained_with_the_dials_from_the_first_step(model):
     found = printed(Order(20, {"optimizer": "adam", "rate": 0.02}, target=f"{model}:loss"))
-    given = room.own_problem(headless.load(f"{model}:loss"), 0.02)
+    given = room.own_problem(headless.load(f"{model}:loss"))
     np.testing.assert_allclose(found["loss"], by_hand(given, optax.adam(0.02), 20), rtol=1e-5)
     assert (found["title"], found["settings"]) == ("loss", {})
 

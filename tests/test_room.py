@@ -187,7 +187,7 @@ def test_ones_own_function_is_a_room_as_well():
         return jnp.mean((jnp.tanh(x @ params["w"]) - 1) ** 2)
 
     given = {"w": np.full((3, 2), 0.1, np.float32)}, np.ones((4, 3), np.float32)
-    room = Room(own_problem(Target("loss", loss, given), 0.5))
+    room = Room(own_problem(Target("loss", loss, given)))
     room.advance(20)
     assert room.run.history.loss().last[-1] < room.run.history.loss().last[0]
     assert [layer.weights for layer in room.layers] == [room.parameters]

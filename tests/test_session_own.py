@@ -9,6 +9,7 @@ import pytest
 from engine.tasks import Settings
 from explorer.dot_process import engine
 from explorer.errors import ExplorerError, LayoutTimeout
+from explorer.room import DIALS
 from explorer.session import Session
 from tests.test_session import PRODUCT, of, plain_sgd
 
@@ -99,7 +100,7 @@ def test_ones_own_function_is_shown(mine):
     form = mine.form()
     assert form["fields"][0]["value"] == "own"
     assert form["fields"][0]["options"][0] == ("own", "own")
-    assert [field["name"] for field in form["fields"]] == ["task", "rate", "run"]
+    assert [field["name"] for field in form["fields"]] == ["task", *DIALS, "run"]
 
 
 def test_ones_own_function_is_trained_in_its_first_argument(mine):
@@ -107,6 +108,27 @@ def test_ones_own_function_is_trained_in_its_first_argument(mine):
     mine.train()
     expected = plain_sgd(mine.problem, 2)
     assert (float(mine.step.loss), float(mine.step.loss_after)) == pytest.approx(expected[1], rel=1e-5)
+
+
+def test_a_remedy_trains_ones_own_function_anew_with_what_it_changes(running):
+    def own(w, x):
+        return jnp.mean((x @ w) ** 2)
+
+    session = of(own, np.ones(3, np.float32), np.full((4, 3), 5, np.float32), running=running)
+    session.choose(rate=1.0)
+    session.advance(60)
+    session.catch_up()
+    (found,) = session.room.findings(session.step)
+    changes = [dict(remedy.change) for remedy in found.remedies]
+    assert [set(change) for change in changes] == [{"rate"}, {"clip", "clip_at"}]
+    for change in changes:
+        session.compare(change, "")
+        controls = session.other.run.controls
+        assert {name: getattr(controls, name) for name in change} == change
+        session.other.advance(60)
+    assert session.other.broken is None, "clipped, it steps by 1 at most"
+    session.keep(new=True)
+    assert (session.graph.name, session.settings.clip) == ("own", "norm")
 
 
 def test_ones_own_function_stays_when_the_rate_is_changed(mine):

@@ -131,16 +131,16 @@ def _made(evidence: Evidence, node: Node, way: str, told: str, what: str) -> Fin
 
 def _grown(evidence: Evidence) -> bool:
     """Whether the run was finite before: then what has grown since is the cause, whatever it made infinite first."""
-    return evidence.settings is not None or len(evidence.readings) > 1
+    return not evidence.own or len(evidence.readings) > 1
 
 
 def _slower(evidence: Evidence) -> tuple[Remedy, ...]:
     """A run that breaks at its first step began too large, whatever the rate; one that breaks later stepped too far."""
     slower, begun = remedies.lower_rate(evidence), remedies.fresh(evidence)
     at_once = bool(evidence.losses) and not math.isfinite(evidence.losses[0])
-    if evidence.settings is None:
-        return (slower,) if evidence.before and not at_once else ()
-    order = (begun, remedies.norm(evidence), slower) if at_once else (slower, remedies.clip())
+    if evidence.own and (at_once or not evidence.before):
+        return ()
+    order = (begun, remedies.norm(), slower) if at_once else (slower, remedies.clip())
     further = (remedies.bfloat16(),) if evidence.narrowest == "float16" else ()
     return remedies.effective(evidence, *further, *order)
 

@@ -134,7 +134,7 @@ class Evidence:
     steps: int = 0
     """How many steps were taken, if more than there are losses."""
     settings: Any = None
-    """The run's settings, as attributes or items; ``None`` for a function of one's own."""
+    """The run's settings, as attributes or items; of a function of one's own those of its optimiser, or ``None``."""
     wide: Reading | None = None
     """The gradients of the latest reading's step in float32, where that was taken in mixed precision."""
     skipped: int = 0
@@ -204,6 +204,11 @@ class Evidence:
         pairs = [(self.latest.value(weight), self.latest.grad(weight)) for weight in layer.weights]
         return any(not np.any(value) and np.any(gradient) for value, gradient in pairs)
 
+    @property
+    def own(self) -> bool:
+        """Whether the function is one's own: what it is made of is no setting, and can only be advised."""
+        return self.setting("model") is None
+
     def setting(self, name: str, default: Any = None) -> Any:
         """One of the run's settings; the default where there are none."""
         if isinstance(self.settings, Mapping):
@@ -226,7 +231,7 @@ def gather(
         before: those arguments (pytrees) before the latest reading's update.
         after: and after it, if known.
         losses: one for each step, or fewer of a long run.
-        settings: the run's settings; none for a function of one's own.
+        settings: the run's settings; of a function of one's own those of its optimiser, if known.
         steps: how many steps were taken, if more than that.
     """
     graph = readings[-1].graph

@@ -103,8 +103,8 @@ def plateau(evidence: Evidence) -> Finding | None:
     bent = Remedy("Two hidden layers of tanh", {"depth": 2, "activation": "tanh"})
     adam = Remedy("Adam at rate 0.01", {"optimizer": "adam", "rate": 0.01})
     given = [bent] if straight else [adam, bent]
-    if evidence.settings is None:
-        given = [Remedy("Try Adam, or a wider model", {})]
+    if evidence.own:
+        given = [adam, Remedy("A wider model", {})]
     brief = (
         f"loss {short(course.now)} in the last {course.lately:,} of {course.steps:,} steps (median), "
         f"{short(course.start)} in the first {course.began} (mean)"

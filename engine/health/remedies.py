@@ -93,7 +93,7 @@ def float32() -> Remedy:
 
 def init(evidence: Evidence) -> Remedy:
     """The initialiser that fits the activation."""
-    if evidence.settings is None:
+    if evidence.own:
         return Remedy("Draw each weight at random with variance 2/(n + m); 2/n before a ReLU", {})
     return Remedy(*_init(str(evidence.setting("activation", "tanh"))))
 
@@ -104,21 +104,20 @@ def _init(activation: str) -> tuple[str, dict[str, Any]]:
     return f"{title} initialisation", {"init": name}
 
 
-def norm(evidence: Evidence) -> Remedy:
+def norm() -> Remedy:
     """Layer normalisation."""
-    return Remedy("Normalise each layer", {"norm": "layer"} if evidence.settings is not None else {})
+    return Remedy("Normalise each layer", {"norm": "layer"})
 
 
-def residual(evidence: Evidence) -> Remedy:
+def residual() -> Remedy:
     """Residual connections."""
-    words = "Add residual connections"
-    return Remedy(words, {"residual": True} if evidence.settings is not None else {})
+    return Remedy("Add residual connections", {"residual": True})
 
 
 def activation(evidence: Evidence, name: str) -> Remedy:
     """Another activation, with the initialisation made for it; in deep nets with normalisation."""
     title = {"relu": "ReLU", "leaky_relu": "leaky ReLU"}.get(name, name)
-    if evidence.settings is None:
+    if evidence.own:
         return Remedy(f"Use {title} with the initialisation made for it", {})
     _, change = _init(name)
     return Remedy(f"{title} with {_init(name)[0]}", {"activation": name, **change})
@@ -135,7 +134,7 @@ def fresh(evidence: Evidence, bent: str = "") -> Remedy:
         bent: another activation, where the present one is the cause.
     """
     if len(evidence.structure.trunk) > DEEP:
-        around = together(activation(evidence, "tanh"), residual(evidence), norm(evidence))
+        around = together(activation(evidence, "tanh"), residual(), norm())
         shared = _shared_rate(evidence)
         slower = f", and learn at rate {short(shared['rate'])}" if shared else ""
         return Remedy(around.label + slower, {**around.change, **shared})
@@ -164,9 +163,13 @@ def together(*remedies: Remedy) -> Remedy:
 
 
 def effective(evidence: Evidence, *remedies: Remedy) -> tuple[Remedy, ...]:
-    """Without those that ask for what the settings are already, nor the same twice."""
+    """Without those that ask for what the settings are already, nor the same twice. What changes what is no setting of
+    this run, but somebody's own code, is advice.
+    """
     kept: list[Remedy] = []
     for remedy in remedies:
+        if any(evidence.setting(name) is None for name in remedy.change):
+            remedy = Remedy(remedy.label, {})
         same = remedy.change and all(evidence.setting(name) == value for name, value in remedy.change.items())
         if not same and remedy.change not in [other.change for other in kept if other.change]:
             kept.append(remedy)

@@ -27,6 +27,8 @@ ROUNDING = 1e-6
 """The same through time while the loss falls. Gradients of all steps are added up in float32: what is smaller than this
 beside the others is lost in rounding, so that no training can tell it from nothing."""
 
+_ORTHOGONAL = Remedy("Orthogonal recurrent weights", {"init": "orthogonal"})
+
 
 @dataclasses.dataclass(frozen=True)
 class _Size:
@@ -146,32 +148,28 @@ def _told(size: _Size, verb: str) -> str:
 
 def _exploding(evidence: Evidence, size: _Size) -> Finding:
     early = len(evidence.readings) == 1
-    begun = [remedies.fresh(evidence), remedies.norm(evidence)]
+    begun = [remedies.fresh(evidence), remedies.norm()]
     slower = [remedies.lower_rate(evidence), remedies.clip()]
     cause = "initialisation too large" if early else "learning rate too large"
     given: Iterable[Remedy] = [*begun, remedies.clip()] if early else slower
     if size.time:
         cause = "recurrent weights too large"
-        given = [remedies.clip(), Remedy("Orthogonal recurrent weights", {"init": "orthogonal"})]
+        given = [remedies.clip(), _ORTHOGONAL]
     return _finding(evidence, "exploding", cause, size, given)
 
 
 def _vanishing(evidence: Evidence, size: _Size) -> Finding:
     if size.time:
-        gated = Remedy("A memory with gates: LSTM", {"model": "lstm"} if evidence.settings is not None else {})
-        return _finding(evidence, "vanishing", "recurrent gain below 1", size, [gated, _orthogonal(evidence)])
+        gated = Remedy("A memory with gates: LSTM", {"model": "lstm"})
+        return _finding(evidence, "vanishing", "recurrent gain below 1", size, [gated, _ORTHOGONAL])
     flat = bool(size.factors) and size.mean("activation_slope") < 0.5
     weak = bool(size.factors) and size.mean("weight_gain") < 0.9
     cause = " and ".join(
         [*(["saturating activation"] if flat else []), *(["initialisation too small"] if weak or not flat else [])]
     )
     fresh = remedies.fresh(evidence, bent="relu" if flat else "")
-    given = [fresh, remedies.residual(evidence), remedies.norm(evidence)]
+    given = [fresh, remedies.residual(), remedies.norm()]
     return _finding(evidence, "vanishing", cause, size, given)
-
-
-def _orthogonal(evidence: Evidence) -> Remedy:
-    return Remedy("Orthogonal recurrent weights", {"init": "orthogonal"} if evidence.settings is not None else {})
 
 
 def _finding(evidence: Evidence, kind: str, cause: str, size: _Size, given: Iterable[Remedy]) -> Finding:

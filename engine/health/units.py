@@ -105,7 +105,7 @@ def dead(evidence: Evidence) -> Finding | None:
         f"no gradient passes them, and none will bring them back. So in {_layers(len(found))}."
     )
     leaky = remedies.activation(evidence, "leaky_relu")
-    given = (remedies.lower_rate(evidence), leaky) if grown else (leaky, remedies.norm(evidence))
+    given = (remedies.lower_rate(evidence), leaky) if grown else (leaky, remedies.norm())
     cause = "learning rate too large" if grown else "units are zero from the start"
     places = tuple(Place(row.layer.output, row.layer.name) for row in found)
     brief = f"dead units in {_layers(len(found))}"
@@ -147,7 +147,7 @@ def saturated(evidence: Evidence) -> Finding | None:
     )
     begun = remedies.init(evidence)
     slower = remedies.lower_rate(evidence)
-    given = (slower, remedies.norm(evidence)) if grown else (begun, remedies.norm(evidence))
+    given = (slower, remedies.norm()) if grown else (begun, remedies.norm())
     cause = "learning rate too large" if grown else "initialisation too large"
     places = tuple(Place(row.layer.output, row.layer.name) for row in found)
     brief = f"saturated activations in {_layers(len(found))}"
