@@ -83,7 +83,7 @@ def test_a_loss_that_never_was_finite_is_not_put_down_to_the_rate():
 def test_the_first_operation_and_its_line_are_named_forward():
     found = diagnosis(log_of_zero, {"w": net(3, 2)[0]["w"]}, X)
     assert found.kind == "nonfinite"
-    assert f"log ({line_of(log_of_zero, 'jnp.log')}) made an infinite number of 0" in found.sentence
+    assert f"log ({line_of(log_of_zero, 'jnp.log')}) made an infinite number out of 0" in found.sentence
     assert (found.where[0].name, found.cause) == ("log", "an infinite number from log, forward")
 
 

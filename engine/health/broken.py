@@ -87,9 +87,9 @@ def _entry(value: Array, operands: Sequence[Array]) -> str:
     shape = np.shape(value)
     if any(np.shape(each) not in ((), shape) for each in operands):
         largest = max(float(np.max(np.abs(each), initial=0.0)) for each in operands if each.dtype.kind in "fc")
-        return f" of operands up to {short(largest)}"
+        return f" out of operands up to {short(largest)}"
     entries = [short(each[tuple(bad[0])].item() if each.shape else each.item()) for each in operands]
-    return f" of {' and '.join(entries)}" if entries else ""
+    return f" out of {' and '.join(entries)}" if entries else ""
 
 
 def _backward(evidence: Evidence, numbers: Numbers) -> Finding | None:

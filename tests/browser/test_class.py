@@ -82,6 +82,15 @@ def test_an_answer_is_in_the_teachers_histogram(teacher: Page, student: Page) ->
     expect(answers.get_by_role("rowheader")).to_have_text("it should grow")
 
 
+def test_a_teacher_with_followers_is_asked_before_the_page_goes(teacher: Page, student: Page) -> None:
+    with teacher.expect_event("dialog") as asked:
+        teacher.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
+    expect(teacher.get_by_role("button", name="Class · ")).to_be_visible()
+    expect(student.get_by_text("The teacher's page is closed")).to_have_count(0)
+
+
 def test_the_class_ends_with_the_teachers_page(teacher: Page, student: Page) -> None:
     teacher.close()
     expect(student.get_by_text("The teacher's page is closed, and with it the class.")).to_be_visible()

@@ -53,10 +53,20 @@ export function render({ model }) {
     answers.replaceChildren(make("h2", {}, total === 1 ? t("1 answer") : t("{count} answers", { count: total })), away, make("table", {}, make("tbody", {}, ...rows)));
   }
 
+  /** The class ends with this page: where people follow, the browser asks before it goes. */
+  function leaving(event) {
+    const { code, followers } = model.told || {};
+    if (code && followers) event.preventDefault();
+  }
+
   const themed = new MutationObserver(() => (root.dataset.theme = themeOf()));
   themed.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  window.addEventListener("beforeunload", leaving);
   model.on("told", show);
-  model.on("remove", () => themed.disconnect());
+  model.on("remove", () => {
+    themed.disconnect();
+    window.removeEventListener("beforeunload", leaving);
+  });
   show();
   return root;
 }

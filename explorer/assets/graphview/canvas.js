@@ -321,8 +321,9 @@ export function createCanvas(host, store, look) {
     paintAll();
   }
 
-  /** Keep a box in sight, and out from under what lies over the graph. */
+  /** Keep a box in sight, if there is one, and out from under what lies over the graph. */
   function follow(box) {
+    if (!box) return false;
     const x = view.x + box.x * view.scale;
     const y = view.y + box.y * view.scale;
     const [w, h] = [box.w * view.scale, box.h * view.scale];

@@ -224,7 +224,7 @@ export function mount(root, look, send, wholePage) {
       if (!box || canvas.view.scale <= canvas.view.fitted * 1.05 || !canvas.follow(box)) canvas.paintStep(painted, state.position);
       minimap.paint();
       canvas.march();
-    } else if (changed.has("selected")) canvas.paintOver();
+    } else if (changed.has("selected") && !canvas.follow(selectedBox())) canvas.paintOver();
     if (changed.has("ways")) sayWays();
     painted = state.position;
     const told = state.scene.notes.map(translated).join(" ");

@@ -12,7 +12,7 @@ export function createBar(room) {
   const play = make("button", { type: "button", class: "play", onclick: () => room.send({ type: room.state.status.playing ? "pause" : "play" }) });
   const one = make("button", { type: "button", class: "train", onclick: () => room.send({ type: "train" }) }, t("Train one step"));
   const reset = iconButton("reset", t("Reset"), () => room.send({ type: "reset" }));
-  const save = iconButton("save", t("Save the run"), () => room.send({ type: "save" }));
+  const save = iconButton("disk", t("Save the run"), () => room.send({ type: "save" }));
   const more = [10, 100].map((count) => make("button", { type: "button", class: "more", "aria-label": t("Train {count} steps", { count }), title: t("Train {count} steps", { count }), onclick: () => room.send({ type: "steps", count }) }, `+${count}`));
   const text = make("p", { class: "told", role: "status" });
   const aside = make("p", { class: "aside" });
