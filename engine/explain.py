@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from engine import ops
 from engine.errors import EngineError
 from engine.graph import OUTPUT, Graph, Literal, Node
 from engine.numbers import Numbers, short
-from engine.rules import COMPOSITES, RULES
+from engine.rules import COMPOSITES, POINTWISE, RULES
 from engine.use import Factor, Index, Product, Use, within
 
 Array = Any
@@ -289,20 +289,23 @@ def compute(numbers: Numbers, key: str, index: Index | None = None) -> str:
     here, rest = index[:lead], index[lead:]
     try:
         entries = [np.asarray(numbers.operand(source, here)) for source in node.operands]
-        text = _forward(node, entries, rest)
+        text = _forward(numbers.graph, node, entries, rest)
     except (IndexError, ValueError, EngineError):
         return ""
     return f"{short(value[index].item())} = {text}" if text else ""
 
 
-def _forward(node: Node, entries: list[Array], index: Index) -> str:
+def _forward(graph: Graph, node: Node, entries: list[Array], index: Index) -> str:
     if node.op == "dot_general":
         return _dot(node, entries, index)
-    if any(entry.ndim and np.broadcast_shapes(entry.shape, node.shape) != node.shape for entry in entries):
+    if all(entry.size == 1 for entry in entries) and math.prod(node.shape) == 1:
+        shown = [short(entry.item()) for entry in entries]
+    elif node.op in _VIEWS:
+        shown = [short(entries[0][_VIEWS[node.op](node, entries[0].shape, index)].item())]
+    elif _pointwise(graph, node):
+        shown = [short(entry[within(entry, index)].item()) for entry in entries]
+    else:
         return ""
-    if any(entry.size == 1 and entry.ndim < len(node.shape) and entry.ndim for entry in entries):
-        return ""
-    shown = [short(entry[within(entry, index)].item()) for entry in entries]
     symbol = ops.describe(rule_name(node)).symbol
     if node.op in ("add", "add_any", "sub", "mul", "div"):
         return f" {symbol} ".join(f"({text})" if text.startswith("−") and i else text for i, text in enumerate(shown))
@@ -311,6 +314,41 @@ def _forward(node: Node, entries: list[Array], index: Index) -> str:
         return f"({shown[0]})^{exponent}"
     name = node.label if node.kind == "custom" else node.op.replace("_", " ")
     return f"{name}({', '.join(shown)})"
+
+
+def _pointwise(graph: Graph, node: Node) -> bool:
+    """Whether an entry is computed from those of the operands at its place; of a custom rule its body says so."""
+    if node.kind != "custom":
+        return node.op in POINTWISE
+    body = [each for each in graph.nodes if each.id.startswith(f"{node.id}/")]
+    return all(each.op in POINTWISE and each.shape in ((), node.shape) for each in body if each.inputs)
+
+
+def _repeated(node: Node, shape: Index, index: Index) -> Index:
+    axes = node.param("broadcast_dimensions")
+    return tuple(0 if size == 1 else index[axis] for size, axis in zip(shape, axes, strict=True))
+
+
+def _in_order(node: Node, shape: Index, index: Index) -> Index:
+    return tuple(map(int, np.unravel_index(int(np.ravel_multi_index(index, node.shape)), shape)))
+
+
+def _turned(node: Node, shape: Index, index: Index) -> Index:
+    return tuple(index[node.param("permutation").index(axis)] for axis in range(len(shape)))
+
+
+def _backwards(node: Node, shape: Index, index: Index) -> Index:
+    turned = node.param("dimensions")
+    return tuple(size - 1 - i if axis in turned else i for axis, (size, i) in enumerate(zip(shape, index, strict=True)))
+
+
+_VIEWS: dict[str, Callable[[Node, Index, Index], Index]] = {
+    "broadcast_in_dim": _repeated,
+    **dict.fromkeys(("reshape", "squeeze", "expand_dims"), _in_order),
+    "transpose": _turned,
+    "rev": _backwards,
+}
+"""Operations that only move numbers: which entry of the operand, of that shape, is at an entry of the result."""
 
 
 def _dot(node: Node, entries: list[Array], index: Index) -> str:

@@ -157,6 +157,29 @@ RULES: dict[str, Rule] = {
     "clamp": spread(_clamp),
 }
 
+POINTWISE = (RULES.keys() - MOVES.keys() - {"dot_general", "cond"}) | {
+    *(
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "and",
+        "or",
+        "xor",
+        "not",
+        "is_finite",
+        "sign",
+        "floor",
+        "ceil",
+        "round",
+        "rem",
+    ),
+    *("stop_gradient", "real", "imag", "conj", "complex", "atan2", "erf_inv", "lgamma", "digamma", "nextafter"),
+}
+"""Operations each of whose entries is computed from its operands' entries at the same place, or from single numbers."""
+
 
 def _line(use: Use) -> Any:
     return (*use.index[:-1], slice(None))

@@ -13,7 +13,7 @@ from explorer.geometry import Docks, Level
 POINTS = 72.0
 
 
-def level_text(level: Level, direction: str) -> str:
+def level_text(level: Level, direction: str, scale: float = 1.0) -> str:
     """DOT for one level: what lies directly in one open scope.
 
     It holds nothing but sizes and who is wired to whom: equal blocks have equal texts, so one layout serves them all,
@@ -22,15 +22,18 @@ def level_text(level: Level, direction: str) -> str:
     Args:
         level: boxes with their sizes, wires, and the ports where wires enter and leave.
         direction: ``LR`` or ``TB``.
+        scale: of everything: what is too long for Graphviz is laid out smaller.
     """
     sides = {"i": "w", "o": "e"} if direction == "LR" else {"i": "n", "o": "s"}
     lines = [
         "digraph {",
-        f"rankdir={direction}; nodesep=0.26; ranksep=0.36; splines=spline; margin=0;",
+        f"rankdir={direction}; nodesep={0.26 * scale:.4g}; ranksep={0.36 * scale:.4g}; splines=spline; margin=0;",
         'node [shape=box, fixedsize=true, label=""]; edge [arrowhead=none, label=""];',
     ]
-    for index, ((width, height), docks) in enumerate(zip(level.sizes, level.docks, strict=True)):
+    for index, (size, docks) in enumerate(zip(level.sizes, level.docks, strict=True)):
+        width, height = (length * scale for length in size)
         if docks.entries or docks.exits:
+            docks = docks.scaled(scale)
             lines.append(
                 f"b{index} [shape=plain, fixedsize=false, label=<{_docked(width, height, docks, direction)}>];"
             )

@@ -14,6 +14,10 @@ class Docks:
     entries: tuple[int, ...] = ()
     exits: tuple[int, ...] = ()
 
+    def scaled(self, by: float) -> Docks:
+        """The same of a scope of another size."""
+        return Docks(*(tuple(round(place * by) for place in places) for places in (self.entries, self.exits)))
+
 
 @dataclasses.dataclass(frozen=True)
 class Level:

@@ -45,6 +45,22 @@ class Placed:
     curves: Mapping[int, Curve]
     """By the number of the wire in the level."""
 
+    def scaled(self, by: float) -> Placed:
+        """The same, larger."""
+        if by == 1:
+            return self
+        centres = {name: _times(point, by) for name, point in self.centres.items()}
+        curves = {id: Curve(tuple(_times(point, by) for point in curve.points)) for id, curve in self.curves.items()}
+        return Placed(_times(self.size, by), centres, curves)
+
+
+def _times(point: Point, by: float) -> Point:
+    return point[0] * by, point[1] * by
+
+
+LONGEST = 30_000.0
+"""How long a box may be that Graphviz is asked about: it holds the size of a box, and how far two that are side by side
+lie apart, in sixteen bits. A level with a longer one is laid out smaller."""
 
 KEPT = 1000
 """Levels that are remembered; of more, those go that were laid out first."""
@@ -65,16 +81,18 @@ class Layouts:
         Raises:
             TooLarge: Graphviz needed longer than the limit.
         """
-        text = dot.level_text(level, direction)
+        longest = max((max(size) for size in level.sizes), default=0.0)
+        smaller = max(1.0, longest / LONGEST)
+        text = dot.level_text(level, direction, 1 / smaller)
         found = self._known.get(text)
         if found is None:
             with self._lock:  # a class that opens the page asks for the same, all at once
-                found = self._known.get(text) or self._asked(text, scope)
+                found = self._known.get(text) or self._asked(text, scope, smaller)
         return found
 
-    def _asked(self, text: str, scope: str) -> Placed:
+    def _asked(self, text: str, scope: str, smaller: float) -> Placed:
         try:
-            found = read(self._engine.lay_out(text, self._limit))
+            found = read(self._engine.lay_out(text, self._limit)).scaled(smaller)
         except LayoutTimeout:
             raise TooLarge(scope, self._limit) from None
         while len(self._known) >= KEPT:

@@ -196,13 +196,48 @@ def test_the_strongest_entry():
         (jnp.tanh, (H,), "0.462 = tanh(0.5)"),
         (lambda x: x**3, (H,), "0.125 = (0.5)^3"),
         (jax.nn.relu, (H,), "0.5 = relu(0.5)"),
-        (lambda w, x: (w @ x)[1], (M, V), ""),
+        (lambda w, x: (w @ x)[1], (M, V), "−2.5 = squeeze(−2.5)"),
         (jnp.sum, (X,), ""),
     ],
 )
 def test_how_a_value_was_computed(fun, args, text):
     found = numbers(fun, *args)
     assert compute(found, found.graph.outputs[0]) == text
+
+
+A = np.arange(9, dtype=np.float32).reshape(3, 3)
+
+
+@pytest.mark.parametrize(
+    ("fun", "name", "index", "text"),
+    [
+        (lambda a: jnp.broadcast_to(a[0], (2, 3)), "broadcast_in_dim", (1, 2), "2 = broadcast in dim(2)"),
+        (lambda a: jnp.broadcast_to(a[:, :1], (3, 2)), "broadcast_in_dim", (2, 1), "6 = broadcast in dim(6)"),
+        (lambda a: a.T, "transpose", (0, 2), "6 = transpose(6)"),
+        (lambda a: lax.rev(a, (0,)), "rev", (0, 1), "7 = rev(7)"),
+        (lambda a: a.reshape(1, 9), "reshape", (0, 5), "5 = reshape(5)"),
+        (lambda a: lax.cumsum(a), "cumsum", (1, 1), ""),
+        (lambda a: lax.sort(-a), "sort", (1, 1), ""),
+        (lambda a: bent(a), "bent", (1, 1), "4 = bent(4)"),
+        (lambda a: turned(a), "turned", (1, 0), ""),
+    ],
+)
+def test_where_a_number_came_from_is_told_only_where_it_did(fun, name, index, text):
+    assert compute(numbers(lambda a: jnp.sum(fun(a)), A), name, index) == text
+
+
+@jax.custom_jvp
+def bent(x):
+    return jnp.maximum(x, 0.0)
+
+
+@jax.custom_jvp
+def turned(x):
+    return jnp.maximum(x, 0.0).T
+
+
+for rule in (bent, turned):
+    rule.defjvp(lambda primals, tangents: (primals[0], tangents[0]))
 
 
 def test_how_a_matrix_product_was_computed():

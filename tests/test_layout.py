@@ -13,7 +13,8 @@ from engine import trace
 from explorer.dot_process import engine
 from explorer.errors import LayoutTimeout
 from explorer.geometry import Layout, Rect
-from explorer.layout import Layouts, TooLarge, fitting, read
+from explorer.layout import LONGEST, Layouts, TooLarge, fitting, lay_out, read
+from explorer.scene import sizes
 from tests.programs import CASES
 from tests.sheets import folded, laid_out, sheet
 
@@ -65,13 +66,13 @@ def test_every_program_is_laid_out_soundly(graph, granularity, direction, layout
     assert outside(seen, layout) == []
 
 
-def unattached(layout: Layout) -> list:
+def unattached(layout: Layout, tolerance: float = HALF_A_LINE) -> list:
     """Wires that don't start on the border of their source or don't end on that of their target."""
     ends = {key: (curve.points[0], curve.points[-1]) for key, curve in layout.wires.items()}
     return [
         (key, away)
         for key, (start, end) in ends.items()
-        if (away := max(distance(start, layout.boxes[key[0]]), distance(end, layout.boxes[key[1]]))) > HALF_A_LINE
+        if (away := max(distance(start, layout.boxes[key[0]]), distance(end, layout.boxes[key[1]]))) > tolerance
     ]
 
 
@@ -125,6 +126,18 @@ def outer(x):
 
 
 SEEN = {name: sheet(outer, np.float32(1.0), granularity=name) for name in ("none", "operation")}
+
+
+@pytest.mark.parametrize("direction", ["LR", "TB"])
+def test_a_scope_longer_than_graphviz_can_count_is_laid_out_soundly(direction, layouts):
+    seen = SEEN["operation"]
+    long = {id: (w * 600, h * 600) for id, (w, h) in sizes(seen).items()}
+    layout = lay_out(seen, long, layouts, direction)
+    assert max(max(rect.w, rect.h) for rect in layout.clusters.values()) > 65_535
+    smaller = max(max(rect.w, rect.h) for rect in layout.clusters.values()) / LONGEST
+    assert unattached(layout, 2 * smaller) == []
+    assert overlapping(seen, layout) == []
+    assert outside(seen, layout) == []
 
 
 def test_a_layout_goes_the_way_that_is_asked(layouts):
