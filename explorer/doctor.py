@@ -27,6 +27,7 @@ EXTRAS = {
     "anywidget": ("notebook", "the view in a notebook"),
     "pyarrow": ("parquet", "export as Parquet"),
     "tensorboard": ("tensorboard", "event files"),
+    "orbax": ("cluster", "runs of several processes that are saved"),
 }
 """Libraries that may be missing, each with the extra that brings it and what it is for."""
 

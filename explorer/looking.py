@@ -156,6 +156,9 @@ def _moved(moved: float, size: float) -> str:
     return f"‖Δw‖ = {short(moved)}{share}"
 
 
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def _paths(count: int) -> str:
     text = f"{count:,}"
-    return text if len(text) < 12 else f"10^{len(str(count)) - 1}"
+    return text if len(text) < 12 else f"10{str(len(str(count)) - 1).translate(_RAISED)}"

@@ -256,7 +256,7 @@ export function createCanvas(host, store, look) {
   function open() {
     fit();
     const { scene } = store.state;
-    if (scene && scene.boxes.length && view.fitted < LEAST && scene.boxes.length < 400) read();
+    if (scene && scene.boxes.length && view.fitted < LEAST) read();
   }
 
   /** The box that is selected, else where data come in, at a readable size; what is in sight with it stands half-way up. */
