@@ -12,6 +12,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from engine.graph import closest
@@ -48,12 +49,14 @@ def load(text: str) -> Target:
 
 
 def _module(name: str) -> Any:
-    here = os.getcwd()
+    here, dotted = os.getcwd(), os.path.normpath(name).removesuffix(".py").replace(os.sep, ".")
+    if dotted.startswith("."):  # a file of another folder: its module is at home there
+        file = Path(name).with_suffix(".py")
+        if not file.is_file():
+            raise TargetError(f"There is no file {str(file)!r}.")
+        here, dotted = str(file.parent.resolve()), file.stem
     if here not in sys.path:
         sys.path.insert(0, here)
-    dotted = os.path.normpath(name).removesuffix(".py").replace(os.sep, ".")
-    if dotted.startswith("."):
-        raise TargetError(f"{name!r} is a path. Go to that folder and write {dotted.rpartition('.')[2]}:FUNCTION.")
     try:
         return importlib.import_module(dotted)
     except ModuleNotFoundError as error:

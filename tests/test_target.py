@@ -73,9 +73,19 @@ def test_a_module_that_there_is_not(here, tmp_path):
     )
 
 
-@pytest.mark.parametrize("text", ["../elsewhere/my_model.py:loss", "/srv/models/my_model.py:loss", "../my_model:loss"])
-def test_a_path_that_leads_elsewhere(text, here):
-    assert refusal(text) == f"{text.partition(':')[0]!r} is a path. Go to that folder and write my_model:FUNCTION."
+@pytest.mark.parametrize(
+    "path", ["../elsewhere/far_model.py", "{above}/elsewhere/far_model.py", "../elsewhere/far_model"]
+)
+def test_a_path_may_lead_to_another_folder(path, here, tmp_path):
+    here(f"{LOSS}loss_args = (2.0, 3.0)\n", "../elsewhere/far_model.py")
+    target = load(f"{path.format(above=tmp_path.parent)}:loss")
+    assert (target.name, target.fun(*target.args)) == ("loss", 6.0)
+
+
+@pytest.mark.parametrize("text", ["../nowhere/my_model.py:loss", "/srv/nowhere/my_model:loss"])
+def test_a_path_that_leads_nowhere(text, here):
+    file = text.partition(":")[0].removesuffix(".py") + ".py"
+    assert refusal(text) == f"There is no file {file!r}."
 
 
 @pytest.mark.parametrize("missing", ["no_such_package", "my", "my_mod"])

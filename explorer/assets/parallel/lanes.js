@@ -74,6 +74,7 @@ function proofOf({ proof, step, lost, memory, split, history }) {
   if (history.length > 1) found.push(t("Devices so far: {changes}. Training goes on as if nothing had changed.", { changes: changes.join(", ") }));
   if (!memory[1]) found.push(t("Plain SGD remembers nothing from step to step: choose momentum or Adam to divide its memory."));
   else found.push(split.sharded ? t("Of the optimiser's memory, {all} bytes, each device keeps {own}: it updates its slice of the parameters and gets the others' slices.", { all: grouped(memory[1]), own: grouped(memory[0]) }) : t("Each device keeps all {all} bytes of the optimiser's memory.", { all: grouped(memory[1]) }));
+  if (memory[1] && split.sharded) found.push(t("A device that is dropped here hands its slice on first; one that died would take it along, and training would go on from the last save."));
   return found;
 }
 
