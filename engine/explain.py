@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from engine import ops
 from engine.errors import EngineError
 from engine.graph import OUTPUT, Graph, Literal, Node
+from engine.moves import ORIGINS
 from engine.numbers import Numbers, short
 from engine.rules import COMPOSITES, POINTWISE, RULES
 from engine.use import Factor, Index, Product, Use, within
@@ -300,8 +301,8 @@ def _forward(graph: Graph, node: Node, entries: list[Array], index: Index) -> st
         return _dot(node, entries, index)
     if all(entry.size == 1 for entry in entries) and math.prod(node.shape) == 1:
         shown = [short(entry.item()) for entry in entries]
-    elif node.op in _VIEWS:
-        shown = [short(entries[0][_VIEWS[node.op](node, entries[0].shape, index)].item())]
+    elif node.op in ORIGINS:
+        shown = [short(entries[0][ORIGINS[node.op](node, entries[0].shape, index)].item())]
     elif _pointwise(graph, node):
         shown = [short(entry[within(entry, index)].item()) for entry in entries]
     else:
@@ -322,33 +323,6 @@ def _pointwise(graph: Graph, node: Node) -> bool:
         return node.op in POINTWISE
     body = [each for each in graph.nodes if each.id.startswith(f"{node.id}/")]
     return all(each.op in POINTWISE and each.shape in ((), node.shape) for each in body if each.inputs)
-
-
-def _repeated(node: Node, shape: Index, index: Index) -> Index:
-    axes = node.param("broadcast_dimensions")
-    return tuple(0 if size == 1 else index[axis] for size, axis in zip(shape, axes, strict=True))
-
-
-def _in_order(node: Node, shape: Index, index: Index) -> Index:
-    return tuple(map(int, np.unravel_index(int(np.ravel_multi_index(index, node.shape)), shape)))
-
-
-def _turned(node: Node, shape: Index, index: Index) -> Index:
-    return tuple(index[node.param("permutation").index(axis)] for axis in range(len(shape)))
-
-
-def _backwards(node: Node, shape: Index, index: Index) -> Index:
-    turned = node.param("dimensions")
-    return tuple(size - 1 - i if axis in turned else i for axis, (size, i) in enumerate(zip(shape, index, strict=True)))
-
-
-_VIEWS: dict[str, Callable[[Node, Index, Index], Index]] = {
-    "broadcast_in_dim": _repeated,
-    **dict.fromkeys(("reshape", "squeeze", "expand_dims"), _in_order),
-    "transpose": _turned,
-    "rev": _backwards,
-}
-"""Operations that only move numbers: which entry of the operand, of that shape, is at an entry of the result."""
 
 
 def _dot(node: Node, entries: list[Array], index: Index) -> str:

@@ -1,9 +1,12 @@
-"""Derivative rules of what moves, copies and sums numbers: which entries of the result an operand's entry reached."""
+"""What moves, copies and sums numbers: which entries of the result an entry of the operand reached; whence one came."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from engine.graph import Node
 from engine.use import ONE, ZERO, Factor, Index, Product, Rule, Use, pick
 
 
@@ -149,3 +152,33 @@ MOVES: dict[str, Rule] = {
     "cumsum": _cumsum,
     "gather": _gather,
 }
+
+
+# ---- forward -------------------------------------------------------------------------------------------------------
+
+
+def _repeated(node: Node, shape: Index, index: Index) -> Index:
+    axes = node.param("broadcast_dimensions")
+    return tuple(0 if size == 1 else index[axis] for size, axis in zip(shape, axes, strict=True))
+
+
+def _in_order(node: Node, shape: Index, index: Index) -> Index:
+    return tuple(map(int, np.unravel_index(int(np.ravel_multi_index(index, node.shape)), shape)))
+
+
+def _turned(node: Node, shape: Index, index: Index) -> Index:
+    return tuple(index[node.param("permutation").index(axis)] for axis in range(len(shape)))
+
+
+def _backwards(node: Node, shape: Index, index: Index) -> Index:
+    turned = node.param("dimensions")
+    return tuple(size - 1 - i if axis in turned else i for axis, (size, i) in enumerate(zip(shape, index, strict=True)))
+
+
+ORIGINS: dict[str, Callable[[Node, Index, Index], Index]] = {
+    "broadcast_in_dim": _repeated,
+    **dict.fromkeys(("reshape", "squeeze", "expand_dims"), _in_order),
+    "transpose": _turned,
+    "rev": _backwards,
+}
+"""Operations that only move numbers: which entry of the operand, of that shape, is at an entry of the result."""
