@@ -157,27 +157,11 @@ RULES: dict[str, Rule] = {
     "clamp": spread(_clamp),
 }
 
-POINTWISE = (RULES.keys() - MOVES.keys() - {"dot_general", "cond"}) | {
-    *(
-        "eq",
-        "ne",
-        "lt",
-        "le",
-        "gt",
-        "ge",
-        "and",
-        "or",
-        "xor",
-        "not",
-        "is_finite",
-        "sign",
-        "floor",
-        "ceil",
-        "round",
-        "rem",
-    ),
-    *("stop_gradient", "real", "imag", "conj", "complex", "atan2", "erf_inv", "lgamma", "digamma", "nextafter"),
-}
+POINTWISE = (RULES.keys() - MOVES.keys() - {"dot_general", "cond"}).union(
+    ("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "not", "is_finite", "stop_gradient"),
+    ("sign", "floor", "ceil", "round", "rem", "real", "imag", "conj", "complex"),
+    ("atan2", "erf_inv", "lgamma", "digamma", "nextafter"),
+)
 """Operations each of whose entries is computed from its operands' entries at the same place, or from single numbers."""
 
 

@@ -87,12 +87,12 @@ class Layouts:
         found = self._known.get(text)
         if found is None:
             with self._lock:  # a class that opens the page asks for the same, all at once
-                found = self._known.get(text) or self._asked(text, scope, smaller)
-        return found
+                found = self._known.get(text) or self._asked(text, scope)
+        return found.scaled(smaller)
 
-    def _asked(self, text: str, scope: str, smaller: float) -> Placed:
+    def _asked(self, text: str, scope: str) -> Placed:
         try:
-            found = read(self._engine.lay_out(text, self._limit)).scaled(smaller)
+            found = read(self._engine.lay_out(text, self._limit))
         except LayoutTimeout:
             raise TooLarge(scope, self._limit) from None
         while len(self._known) >= KEPT:
