@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from engine import fusing
 from engine.tasks.problem import Problem
 from engine.trace import fill, is_array
 
@@ -32,7 +34,7 @@ def evaluator(problem: Problem) -> Callable[[Any], Array]:
     sets = [_first(problem.examples, whole), _first(problem.held_out, whole) if problem.held_out else None]
     arrays = [[jnp.asarray(leaf) for leaf in jax.tree.leaves(given) if is_array(leaf)] for given in sets]
 
-    @jax.jit
+    @partial(fusing.jit, graph=problem.graph)
     def evaluated(params: Any, arrays: Any) -> Array:
         filled = [fill(given, own) if given is not None else None for given, own in zip(sets, arrays, strict=True)]
         found = [_loss(problem, params, given) for given in filled] + [

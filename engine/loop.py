@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from engine import convolutions, magnitudes, optimisers, scaling
+from engine import convolutions, fusing, magnitudes, optimisers, scaling
 from engine.flat import Packed
 from engine.grad import value_and_grad
 from engine.names import leaves
@@ -183,7 +183,7 @@ class Loop:
 
     @cached_property
     def _compiled(self) -> Callable[..., Any]:
-        return jax.jit(self._chunk, static_argnums=0)
+        return fusing.jit(self._chunk, self.problem.graph, static_argnums=0)
 
     def _chunk(self, method: Any, state: Any, dials: Any, where: Any, rows: Array, arrays: list[Array]) -> Any:
         start, count, every = where

@@ -12,11 +12,12 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import jax
 
-from engine import ops, optimisers
+from engine import fusing, ops, optimisers
 from engine.flow import has_gradient
 from engine.grad import value_and_grad
 from engine.graph import OUTPUT, Graph
@@ -117,7 +118,7 @@ class More:
         problem = self._problem
         argnums = tuple(range(len(problem.params)))
 
-        @jax.jit
+        @partial(fusing.jit, graph=problem.graph)
         def read(params: Any, factor: Factor, arrays: list[Any]) -> Reading:
             watched = value_and_grad(problem.fun, argnums=argnums, probe=probe, factor=factor)
             return watched(*params, *self._batch.filled(arrays))[2]

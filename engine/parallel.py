@@ -43,7 +43,6 @@ from engine.probe import Probe
 from engine.reading import Reading
 from engine.scaling import Factor
 from engine.shares import AXIS, WHOLE, Shares, Split, check_divisible, mesh, placed, shares
-from engine.trace import trace
 
 Array = Any
 
@@ -230,8 +229,8 @@ class ParallelLoop(Loop):
     @cached_property
     def _names(self) -> tuple[str, ...] | None:
         """What is watched, by name: the loss of a part may have other ids."""
-        named = self._graph.node
-        return self.nodes and tuple(named(key).name if key in self._graph else key for key in self.nodes)
+        named = self.problem.graph.node
+        return self.nodes and tuple(named(key).name if key in self.problem.graph else key for key in self.nodes)
 
     def moved(self, method: Any, dials: Any, step: Array, state: Any, grads: Any) -> Any:
         """The state after an update, in the program."""
@@ -274,11 +273,7 @@ class ParallelLoop(Loop):
         records = super()._records(*given)
         if not isinstance(records.reading, Reading):
             return records
-        return dataclasses.replace(records, reading=Merged(records.reading, self._graph, self.shares))
-
-    @cached_property
-    def _graph(self) -> Graph:
-        return trace(self.problem.fun, *self.problem.params, *self.problem.batch(0))
+        return dataclasses.replace(records, reading=Merged(records.reading, self.problem.graph, self.shares))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

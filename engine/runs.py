@@ -21,7 +21,6 @@ from engine.parallel import ParallelLoop
 from engine.shares import WHOLE, Split, fitting, mesh
 from engine.snapshots import Snapshots
 from engine.tasks.problem import Problem
-from engine.trace import trace
 
 Array = Any
 
@@ -91,9 +90,7 @@ class Run:
     def _ids(self) -> tuple[str, ...]:
         if self.loop.nodes == ():
             return ()
-        problem, nodes = self.problem, self.loop.nodes
-        graph = problem.once("graph", lambda: trace(problem.fun, *problem.params, *problem.batch(0)))
-        return watched(graph, nodes)
+        return watched(self.problem.graph, self.loop.nodes)
 
     @property
     def problem(self) -> Problem:

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import optax
 
-from engine import optimisers, scaling
+from engine import fusing, optimisers, scaling
 from engine.grad import value_and_grad
 from engine.loop import TrainState, parameter_names
 from engine.magnitudes import on_host
@@ -106,13 +106,13 @@ def trainer(
     names = parameter_names(problem)
     batch = Batch(problem.batch(0))
 
-    @partial(jax.jit, static_argnums=0)
+    @partial(fusing.jit, graph=problem.graph, static_argnums=0)
     def compiled(method: Any, dials: Any, step: Any, state: Any, arrays: list[Array]) -> Any:
         watched = value_and_grad(problem.fun, argnums=argnums, probe=probe, factor=optimisers.factor(state[1]))
         loss, grads, reading = watched(*state[0], *batch.filled(arrays))
         return loss, grads, reading, *optimisers.update(method, dials, step, state, grads)
 
-    @jax.jit
+    @partial(fusing.jit, graph=problem.graph)
     def evaluated(params: Any, arrays: list[Array]) -> Array:
         return problem.fun(*params, *batch.filled(arrays))
 
@@ -124,7 +124,7 @@ def trainer(
         after = TrainState(params, memory, state.step + 1)
         return Step(state, after, loss, grads, reading, lambda state: evaluated(state.params, arrays))
 
-    @jax.jit
+    @partial(fusing.jit, graph=problem.graph)
     def alone(params: Any, factor: scaling.Factor, arrays: list[Array]) -> Any:
         return scaling.value_and_grad(problem.fun, argnums, factor)(*params, *batch.filled(arrays))
 

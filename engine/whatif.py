@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from engine import fusing
 from engine.check import largest
 from engine.errors import EngineError, NoGradientError, NotExecutedError, UnknownNodeError
 from engine.grad import Asked, run
@@ -167,7 +169,7 @@ def editor(
     chosen = tuple(editable(graph, key) for key in ([nodes] if isinstance(nodes, str) else nodes))
     asked = Asked(argnums, has_aux, as_probe(probe))
 
-    @jax.jit
+    @partial(fusing.jit, graph=graph)
     def compiled(arrays: list[Array], overrides: dict[str, Override], factor: Factor) -> tuple[Any, Any, Reading]:
         places = {id: position for position, id in enumerate(graph.inputs)}
         inner = {id: change for id, change in overrides.items() if id not in places}

@@ -22,7 +22,6 @@ from engine.probe import STATS, Probe
 from engine.reading import Reading
 from engine.runs import Event, Run
 from engine.tasks import Problem, Settings
-from engine.trace import trace
 from engine.training import Step, Trainer, trainer
 from explorer.seen import Seen
 from explorer.target import Target
@@ -54,7 +53,7 @@ class Room(Seen):
         super().__init__()
         self.problem = problem
         self.settings = settings
-        self.graph: Graph = problem.once("graph", lambda: trace(problem.fun, *problem.params, *problem.batch(0)))
+        self.graph: Graph = problem.graph
         self.large = is_large(self.graph)
         self.seen: tuple[str, ...] = ()
         """Of a large graph the nodes that are seen at first."""

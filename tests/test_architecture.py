@@ -29,7 +29,7 @@ engine.sources engine.probe
 engine.convolutions engine.packing engine.sums engine.rows engine.scaling engine.reading engine.tape engine.grad
 engine.numbers engine.differences engine.check
 engine.operations engine.expansion engine.residuals engine.cost engine.timing
-engine.fold engine.ways engine.use engine.moves engine.rules engine.explain
+engine.fold engine.ways engine.use engine.moves engine.rules engine.explain engine.fusing
 engine.layers engine.slopes engine.factors engine.profile
 engine.tasks.activations engine.tasks.initialisers engine.tasks.norms engine.tasks.losses
 engine.tasks.parts engine.tasks.mlp engine.tasks.conv engine.tasks.recurrent engine.tasks.transformer

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import jax.numpy as jnp
 import numpy as np
 
+from engine.graph import Graph
 from engine.tasks.activations import ACTIVATIONS
 from engine.tasks.data import Data
 from engine.tasks.initialisers import INITIALISERS
@@ -19,6 +20,7 @@ from engine.tasks.models import MODELS, Model
 from engine.tasks.parts import Design, Params, PartKey, step_key
 from engine.tasks.precision import PRECISIONS, cast, cast_back
 from engine.tasks.settings import Settings, SettingsError
+from engine.trace import trace
 
 Array = Any
 Made = TypeVar("Made")
@@ -78,6 +80,11 @@ class Problem:
                 self._made[key] = make()
             found: Made = self._made[key]
             return found
+
+    @property
+    def graph(self) -> Graph:
+        """That of the loss on the examples of a step."""
+        return self.once("graph", lambda: trace(self.fun, *self.params, *self.batch(0)))
 
     def batch(self, step: int) -> tuple[Any, ...]:
         """What the loss is called on, besides its parameters, at this step (counted from 0)."""
