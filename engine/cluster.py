@@ -12,6 +12,8 @@ begins anew.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import socket
 from typing import Any
 
 import jax
@@ -31,6 +33,9 @@ MEETING_SECONDS = 300
 
 LEAVING_SECONDS = 60
 """How long one that is at its end waits for the others."""
+
+_NAME = 64
+"""Bytes that a machine's name may take, as the system limits it."""
 
 LOOPBACK = ("127.0.0.1", "localhost")
 
@@ -81,6 +86,7 @@ def meet(place: Place) -> None:
     try:
         # what connects CPUs gives the first exchange 30 seconds, and those that follow all the time they need
         agreed(0)
+        hosts()
     except RuntimeError as error:
         if "initialize backend" not in str(error):
             raise
@@ -120,6 +126,17 @@ def agreed(*values: int) -> tuple[int, ...]:
     if not several():
         return values
     return tuple(int(value) for value in multihost_utils.broadcast_one_to_all(np.asarray(values, np.int32)))
+
+
+@functools.cache
+def hosts() -> tuple[str, ...]:
+    """Name of the machine that each process runs on; all of them ask for the first time together."""
+    own = socket.gethostname()
+    if not several():
+        return (own,)
+    text = own.encode()[:_NAME].ljust(_NAME, b"\0")
+    every = multihost_utils.process_allgather(np.frombuffer(text, np.uint8))
+    return tuple(bytes(name).rstrip(b"\0").decode(errors="replace") for name in np.asarray(every))
 
 
 def lost(error: Exception) -> bool:

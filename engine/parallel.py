@@ -229,8 +229,9 @@ class ParallelLoop(Loop):
     @cached_property
     def _names(self) -> tuple[str, ...] | None:
         """What is watched, by name: the loss of a part may have other ids."""
-        named = self.problem.graph.node
-        return self.nodes and tuple(named(key).name if key in self.problem.graph else key for key in self.nodes)
+        graph = self.problem.graph
+        loss = graph.node(graph.outputs[0]).name  # each device has its own
+        return self.nodes and (loss, *(graph.node(key).name if key in graph else key for key in self.nodes))
 
     def moved(self, method: Any, dials: Any, step: Array, state: Any, grads: Any) -> Any:
         """The state after an update, in the program."""
@@ -300,16 +301,31 @@ class Merged:
         own = self.pieces.graph.node(node.name)
         if own.shape == node.shape and self.shares.size != self.shares.whole:
             raise UnknownNodeError(f"{node.name} has no row for each example: no device knows statistics of all of it.")
-        found = self.pieces.stats(own.id)
-        entries = math.prod((*node.iterations, *node.shape))
-        return {what: stats.named(self._row(numbers, what), entries) for what, numbers in found.items()}
+        entries, found = math.prod((*node.iterations, *node.shape)), {}
+        for what, numbers in self.pieces.stats(own.id).items():
+            rows, counts = self._rows(numbers, what)
+            together = stats.combine(rows.reshape(len(rows), -1, stats.WIDTH), counts.reshape(len(rows), -1))
+            found[what] = stats.named(together, entries)
+        return found
 
-    def _row(self, numbers: Mapping[str, Any], what: str) -> Array:
+    def apart(self, key: str) -> dict[str, Array]:
+        """What each device has of a node: statistics of its own examples, ``(steps, devices, 7)``.
+
+        A gradient is that of the loss on the whole batch, so the whole's mean square is the mean of theirs, each
+        weighted by its examples. Of the loss itself, each has that on its own examples.
+
+        Raises:
+            UnknownNodeError: it wasn't watched.
+        """
+        found = self.pieces.stats(self.pieces.graph.node(self.graph.node(key).name).id)
+        return {what: stats.combine(*self._rows(numbers, what)) for what, numbers in found.items()}
+
+    def _rows(self, numbers: Mapping[str, Any], what: str) -> tuple[Array, Array]:
+        """Those of each piece, and whether it counts: ``(steps, devices, pieces, 7)``."""
         rows = np.stack(np.broadcast_arrays(*(numbers[name] for name in stats.ROW)), axis=-1).astype(np.float64)
         if what == "grad":  # the loss of a piece is a mean over fewer examples
             rows = rows * np.where(_SIZES, self.shares.size / self.shares.whole, 1.0)
-        weights = np.broadcast_to(self.shares.weight > 0, rows.shape[:-1])
-        return stats.combine(rows.reshape(len(rows), -1, stats.WIDTH), weights.reshape(len(rows), -1))
+        return rows, np.broadcast_to(self.shares.weight > 0, rows.shape[:-1])
 
 
 def _spoilt_together(grads: Any) -> Any:

@@ -18,6 +18,7 @@ from engine.history import History, history
 from engine.loop import Records, TrainState
 from engine.reading import Reading
 from engine.training import Step
+from explorer import members
 from explorer.extras import spreads
 from explorer.seen import Seen
 
@@ -170,6 +171,8 @@ class Feed:
         """
         self.lock = threading.RLock()
         self.followed: Followed | None = None
+        self.members: dict[str, Any] = {}
+        """What each device had of the last step that was read (:func:`explorer.members.plain`); empty if it has all."""
         self.ended = False
         """Whether nothing more will come."""
         self.listeners: list[Callable[[], None]] = []
@@ -202,6 +205,9 @@ class Feed:
     def _take(self, header: dict[str, Any], arrays: Arrays) -> None:
         if header["kind"] == "outline":
             self._outlines[header["id"]] = (*wire.restored(header["outline"]), header)
+            return
+        if header["kind"] == members.KIND:
+            self.members = members.plain(header, arrays)
             return
         if header["kind"] == "columns":
             with self.lock:

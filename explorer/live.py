@@ -78,12 +78,17 @@ class LivePage(Page):
         self._news.clear()
         if self._session is None:
             return
-        self._pace.show("frame", self.shows.running)
+        self._pace.show("frame", self._run)
         self._pace.show("pass", self._catch_up)
         if self._feed.ended:
             self._settle()
         else:
             self._pace.show("judge", self._judge)
+
+    def _run(self) -> None:
+        self.shows.running()
+        if self._feed.members:
+            self.shows.divided({"members": self._feed.members})
 
     def _catch_up(self) -> None:
         if self._follow().renew():
@@ -92,7 +97,7 @@ class LivePage(Page):
 
     def _settle(self) -> None:
         self._catch_up()
-        self.shows.running()
+        self._run()
         self._judge()
 
     def _judge(self) -> None:

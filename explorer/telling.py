@@ -17,6 +17,7 @@ from engine import cluster, wire
 from engine.loop import Records, TrainState
 from engine.optimisers import Controls
 from engine.sampling import Sample
+from explorer import members
 from explorer.link import Link, Pieces
 from explorer.room import Room
 
@@ -78,7 +79,7 @@ class Teller:
 
     def _columns(self, records: Records) -> Pieces:
         nodes = dict.fromkeys([*self._room.watched, *self._room.parameters])
-        return wire.columns(records, tuple(nodes), MOST)
+        return [*wire.columns(records, tuple(nodes), MOST), *members.message(self._room, records)]
 
     def _pass(self, look: _Look) -> Iterable[bytes | memoryview]:
         step = self._room.trainer.advance(look.state, look.controls)

@@ -56,7 +56,7 @@ explorer.seen explorer.room explorer.problems explorer.pace explorer.frames expl
 explorer.limits explorer.uploads explorer.form explorer.proof explorer.sheet explorer.looking explorer.closeup
 explorer.slices
 explorer.keeping explorer.edits explorer.checking explorer.divided explorer.session explorer.place
-explorer.followed explorer.follow
+explorer.members explorer.followed explorer.follow
 explorer.lessons.marks explorer.lessons.costs explorer.lessons.readings explorer.lessons.play
 explorer.folding explorer.inspecting explorer.crew explorer.turns
 explorer.options explorer.opening explorer.fleet explorer.fleet_worker explorer.fleet_process explorer.channel

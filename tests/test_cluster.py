@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -12,6 +14,10 @@ from engine import cluster
 def test_alone_one_agrees_with_oneself():
     assert cluster.agreed(3, True) == (3, True)
     assert (cluster.first(), cluster.several()) == (True, False)
+
+
+def test_alone_there_is_one_host():
+    assert cluster.hosts() == (socket.gethostname(),)
 
 
 def test_alone_nothing_is_divided():

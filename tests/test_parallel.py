@@ -169,6 +169,22 @@ def test_of_a_parameter_no_device_knows_statistics():
         reading.stats("params.layers.1.w")
 
 
+@pytest.mark.parametrize("split", [Split(3), Split(2, pieces=3)])
+def test_each_device_is_told_apart(split):
+    given = problem(PLAIN)
+    hidden = nodes(given)[0]
+    loop, chosen = ParallelLoop(given, (hidden,), split), controls(PLAIN)
+    state = loop.start(chosen)
+    read = loop.advance(state, chosen, 1)[1].reading
+    batch = given.batch(0)
+    losses = [given.fun(*state.params, *(leaf[loop.shares.of(own)] for leaf in batch)) for own in range(split.devices)]
+    np.testing.assert_allclose(read.apart(given.graph.outputs[0])["value"][-1, :, 1], losses, rtol=1e-5)
+    shares = loop.shares.weight.sum(1)
+    apart, whole = read.apart(hidden)["grad"][-1], read.stats(hidden)["grad"]
+    np.testing.assert_allclose(np.sqrt(np.sum(shares * apart[:, 0] ** 2)), whole["rms"][-1], rtol=1e-5)
+    assert np.ptp(apart[:, 0]) > 0
+
+
 @pytest.mark.slow
 def test_devices_come_and_go_while_it_trains():
     run = Run(problem(PLAIN), controls(PLAIN))

@@ -8,8 +8,9 @@ import jax
 import numpy as np
 import pytest
 
+from engine.shares import Split
 from engine.tasks import problem, usual
-from explorer import telling
+from explorer import members, telling
 from explorer.followed import Feed
 from explorer.room import Room
 from explorer.telling import MOST, Teller
@@ -47,6 +48,35 @@ def told():
     feed = Feed(lambda word: None)
     feed.receive(io.BytesIO(wire.data))
     return room, feed.followed, wire
+
+
+@pytest.mark.cpu
+def test_what_each_device_had_arrives():
+    room = Room(problem(SETTINGS), SETTINGS)
+    room.run.divide(Split(2))
+    (records,) = room.advancing(3)
+    feed = Feed(lambda word: None)
+    feed.receive(io.BytesIO(b"".join(map(bytes, members.message(room, records)))))
+    found = feed.members
+    assert (found["step"], found["layers"]) == (2, [layer.name for layer in room.layers])
+    assert [(own["process"], own["examples"]) for own in found["devices"]] == [(0, 5), (0, 5)]
+    assert np.mean([own["loss"] for own in found["devices"]]) == pytest.approx(records.loss[-1], rel=1e-5)
+    mean = np.sqrt(np.mean([np.square(own["gradient"]) for own in found["devices"]], axis=0))
+    known = dict(zip(room.history.nodes, room.history.measured("grad", "rms").last[-1], strict=True))
+    np.testing.assert_allclose(mean, [known[layer.output] for layer in room.layers], rtol=1e-5)
+
+
+def test_a_run_on_one_device_tells_of_none():
+    room = Room(problem(SETTINGS), SETTINGS)
+    (records,) = room.advancing(1)
+    assert members.message(room, records) == []
+
+
+@pytest.mark.parametrize(("number", "plain"), [(0.5, 0.5), (np.nan, "NaN"), (-np.inf, "-Infinity")])
+def test_a_number_that_is_not_finite_is_told_as_a_string(number, plain):
+    header = {"step": 1, "layers": ["one"], "devices": [{"process": 0}]}
+    found = members.plain(header, {"loss": np.array([number]), "gradient": np.array([[number]])})
+    assert found["devices"] == [{"process": 0, "loss": plain, "gradient": [plain]}]
 
 
 def test_losses_arrive_as_they_were(told):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +23,8 @@ from engine.optimisers import Controls
 from engine.runs import Run
 from engine.shares import Split
 from engine.tasks import problem, usual
+from explorer.launching import free_port
+from scripts.tabs import Tab
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +41,15 @@ def started(folder):
     return subprocess.Popen(
         [*COMMAND, *CHOSEN, *own], cwd=ROOT, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+
+
+async def heard_at(url, word):
+    """The first message with a word in it that a page gets."""
+    tab = await Tab().open(url)
+    heard = await asyncio.wait_for(tab.hear(word), 120)
+    tab.close()
+    await tab._reading
+    return heard
 
 
 def saved(folder):
@@ -95,6 +109,19 @@ class TestTwoProcesses:
         assert "backprop-explorer: Process 1 was killed (SIGKILL). The other was ended." in said
         assert "Traceback" not in said
         assert seconds < 10
+
+    @pytest.mark.once
+    def test_the_page_tells_both_apart(self):
+        words = ["--steps", "1000000", "--processes", "2", "--watch", "--no-browser", "--port", str(free_port())]
+        given = {"cwd": ROOT, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen([*COMMAND, *CHOSEN, *words], **given) as process:
+            try:
+                url = process.stderr.readline().split()[-1]
+                heard = asyncio.run(heard_at(url, '"examples"'))
+            finally:
+                process.send_signal(signal.SIGINT)
+        found = re.findall(r'\["process",(\d)\],\["host","([^"]+)"\]', heard)
+        assert found == [(number, socket.gethostname()) for number in "01"]
 
     def test_it_says_how_to_go_on_from_the_last_snapshot(self, killed):
         folder, _, said, _ = killed

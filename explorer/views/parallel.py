@@ -18,7 +18,7 @@ class ParallelView(JSComponent):  # type: ignore[misc]
     told = param.Dict(
         default={},
         doc="``split``, ``goal`` (the step that is shown elsewhere), ``waiting`` (what is asked for), ``error``, and "
-        "answers: ``look drift straggle``.",
+        "answers: ``look drift straggle``. Of a training elsewhere ``members`` alone (:func:`explorer.members.plain`).",
     )
 
     charts = param.List(default=None, allow_None=True, doc="Parts of the training room that a lesson shows.")

@@ -6,6 +6,7 @@ import { grouped } from "../room/scales.js";
 import { t, translated } from "../texts.js";
 import { answerWhere, rectOf } from "../whereabouts.js";
 import { createLanes, trying } from "./lanes.js";
+import { createMembers } from "./members.js";
 import { createRing } from "./ring.js";
 import { createTrials } from "./trials.js";
 
@@ -20,17 +21,20 @@ export function mountParallel(root, look, send) {
   const lead = make("p", { class: "lead" });
   const parts = [createLanes(room), createRing(room), createTrials(room)];
   const dials = make("div", { class: "dials" }, devices.element, pieces.element, make("label", { class: "check", for: "sharded" }, sharded, t("Divide the optimiser's memory")));
+  const members = createMembers(room);
   const body = make("div", { class: "body" }, lead, ...parts.map(({ element }) => element));
-  const card = make("section", { class: "card many", "aria-labelledby": "many" }, make("header", {}, heading, dials), status, body);
+  const card = make("section", { class: "card many", "aria-labelledby": "many" }, make("header", {}, heading, dials), status, members.element, body);
   root.append(card);
 
   function paint() {
     const { told } = room;
     const { split, look: seen } = told;
+    members.paint();
     const left = room.charts && !room.charts.includes("devices"); // by a lesson
-    card.hidden = left || !split || (split.devices === 1 && !told.error);
+    card.hidden = left || (!told.members && (!split || (split.devices === 1 && !told.error)));
+    for (const own of [dials, status, body]) own.hidden = !split; // a run elsewhere isn't divided from here
     root.dataset.theme = room.theme;
-    if (card.hidden) return;
+    if (card.hidden || !split) return;
     devices.show(split.devices);
     pieces.show(split.pieces);
     sharded.checked = split.sharded;

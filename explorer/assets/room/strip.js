@@ -90,6 +90,7 @@ export function createStrip(room) {
       when = performance.now();
       wanted = false;
     }
+    element.classList.toggle("elsewhere", Boolean(status.follows)); // nothing of it can be frozen from here
     const held = sorted.filter((index) => run.rows[index].frozen).length;
     every.checked = held > 0 && held === sorted.length;
     every.indeterminate = held > 0 && held < sorted.length;
@@ -127,7 +128,6 @@ export function createStrip(room) {
     const spark = make("canvas", { class: "spark", "aria-hidden": "true" });
     const [gradient, update, weight] = [make("td", {}), make("td", { class: "update" }), make("td", { class: "weight" })];
     const row = make("tr", {}, make("th", { scope: "row" }, button), gradient, make("td", { class: "spark" }, spark), update, weight, make("td", { class: "frozen" }, box));
-    box.disabled = Boolean(room.state.status.follows); // that loop is not ours
     const own = { row, gradient, update, weight, spark, box };
     made.set(keyOf({ id, name }), own);
     return own;
