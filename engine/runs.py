@@ -92,6 +92,16 @@ class Run:
             return ()
         return watched(self.problem.graph, self.loop.nodes)
 
+    def take_up(self, state: TrainState, controls: Controls) -> None:
+        """Begin with a state that another run has come to; of the steps before nothing is known here.
+
+        Args:
+            state: the run goes on from it.
+            controls: that are in force there.
+        """
+        self._begin(Event(0, controls))
+        self.state, self.snapshots = state, Snapshots([state])
+
     @property
     def problem(self) -> Problem:
         """What is trained."""
@@ -234,8 +244,9 @@ class Run:
         Raises:
             RunError: the run hasn't come so far.
         """
-        if not 0 <= step <= self.state.step:
-            raise RunError(f"Step {step} isn't in this run; it has steps 0 to {self.state.step}.")
+        first = self.snapshots.states[0].step
+        if not first <= step <= self.state.step:
+            raise RunError(f"Step {step} isn't in this run; it has steps {first} to {self.state.step}.")
         if step == self.state.step:
             return self.state
         state = self.snapshots.before(step)

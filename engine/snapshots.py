@@ -27,7 +27,7 @@ class Snapshots:
 
     def __init__(self, states: Iterable[TrainState], gap: int = GAP) -> None:
         self.states = list(states)
-        """Oldest first; the first one is that of step 0."""
+        """Oldest first; the first one is where the run began."""
         self.gap = gap
 
     def offer(self, state: TrainState) -> None:

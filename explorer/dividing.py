@@ -53,6 +53,8 @@ class Dividing:
         self._asking = ""
         self._next: dict[str, dict[str, Any]] = {}
         self._told: dict[str, Any] = {}
+        self._far = False
+        """Whether the devices would take long to come to the training's step."""
         self._of: Room | None = None
 
     def close(self) -> None:
@@ -68,7 +70,7 @@ class Dividing:
         """Look at the step that is shown, if it is divided."""
         session = self._known()
         if session.room is not self._of:  # what is known is of another training
-            self._of, self._told, self._next = session.room, {}, {}
+            self._of, self._told, self._next, self._far = session.room, {}, {}, False
         if session.split.devices > 1:
             self._question({"of": "look", "tensor": session.tensor})
         elif self._told:
@@ -112,6 +114,8 @@ class Dividing:
             "step": session.at_step,
             "split": dataclasses.asdict(session.split),
         }
+        if self._far:
+            question["begin"] = fleet.carried(session.room.run.at(session.at_step))
         self._next[asked["of"]] = question
         if not self._asking:
             self._begin()
@@ -141,6 +145,7 @@ class Dividing:
             self._told["error"] = found.get("error", "")
             if "error" not in found:
                 self._told[kind] = found
+        self._far = bool(found.get("far"))
         behind = "error" not in found and found["step"] < session.at_step
         if behind and "look" not in self._next:  # they need some time to come so far
             self.refresh()

@@ -7,6 +7,7 @@ which really was divided, next to that of one which wasn't.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import math
 import time
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from engine.evaluate import evaluator
@@ -46,6 +48,9 @@ DRIFTS = 100
 SECONDS = 1.0
 """For so long, about, the runs are taken on before an answer: it is about the step that they have come to."""
 
+FAR = 3
+"""Where as many answers more would not do to catch up, the runs had better take up the training's own state."""
+
 BITE = 10
 """Steps between two looks at the clock."""
 
@@ -63,28 +68,42 @@ class Pair:
     programs: dict[Split, Replicas]
     events: list[Event]
     """The controls that both were taken on by."""
+    began: int = 0
+    """The step that both began with."""
 
     @staticmethod
-    def of(problem: Problem, events: list[Event], programs: dict[Split, Replicas]) -> Pair:
-        """Both at step 0."""
+    def of(problem: Problem, events: list[Event], programs: dict[Split, Replicas], begin: Plain | None) -> Pair:
+        """Both at step 0, or with a state of the training (:func:`carried`)."""
         first = events[0].controls
-        return Pair(problem, Run(problem, first), Run(problem, first), programs, events)
+        pair = Pair(problem, Run(problem, first), Run(problem, first), programs, events)
+        if begin:
+            pair.began = int(begin["step"])
+            for run in (pair.divided, pair.single):
+                controls = [event.controls for event in events if event.step <= pair.began][-1]
+                run.take_up(_state(begin, run, controls), controls)
+        return pair
 
-    def goes_on(self, events: list[Event]) -> bool:
-        """Whether these controls are those that the runs were taken on by so far."""
+    def goes_on(self, events: list[Event], step: int) -> bool:
+        """Whether these controls are those that the runs were taken on by so far, and that step is one of theirs."""
         now = self.divided.state.step
+        if step < self.began:
+            return False
         so_far = [event for event in self.events if event.step <= now]
         return events[: len(so_far)] == so_far and all(event.step >= now for event in events[len(so_far) :])
 
-    def follow(self, events: list[Event], step: int, split: Split) -> int:
-        """Take both to a step, or as far as there is time; the divided one goes on as it is divided now."""
-        self.events = events
+    def follow(self, events: list[Event], step: int, split: Split) -> tuple[int, bool]:
+        """Take both to a step, or as far as there is time; the divided one goes on as it is divided now.
+
+        Returns:
+            The step that they have come to, and whether the other one is far from it.
+        """
+        self.events, before = events, self.divided.state.step
         if self.divided.state.step < step:
             self.divided.divide(split)
         self._take(self.divided, step, time.monotonic() + SECONDS)
         reached = min(step, self.divided.state.step)
         self._take(self.single, reached)
-        return reached
+        return reached, step - reached > FAR * (reached - before)
 
     def _take(self, run: Run, step: int, until: float = math.inf) -> None:
         for event in self.events:
@@ -121,7 +140,11 @@ class Fleet:
 
         Args:
             question: ``settings``, ``events`` (step and controls of each), ``step``, ``split``, and ``of``: what is
-                asked, ``look``, ``drift`` or ``straggle``, with what that needs.
+                asked, ``look``, ``drift`` or ``straggle``, with what that needs; ``begin``, a state (:func:`carried`)
+                that the runs shall begin with.
+
+        Returns:
+            Beside what was asked for ``step``, and ``far``: whether it would take long to come to the one named.
 
         Raises:
             EngineError: it can't be; the message says why.
@@ -129,15 +152,16 @@ class Fleet:
         events = [_event(found) for found in question["events"]]
         pair = self._pair(question, events)
         split = Split(**question["split"]).checked()
-        asked = _Asked(pair, pair.follow(events, int(question["step"]), split), split)
-        return _ANSWERS[question["of"]](asked, question)
+        reached, far = pair.follow(events, int(question["step"]), split)
+        return _ANSWERS[question["of"]](_Asked(pair, reached, split), question) | {"far": far}
 
     def _pair(self, question: Mapping[str, Any], events: list[Event]) -> Pair:
         key = repr((question["session"], question["settings"]))
         found = self._pairs.pop(key, None)
-        if found is None or not found.goes_on(events):
+        begin = question.get("begin")
+        if found is None or begin or not found.goes_on(events, int(question["step"])):
             made = found.problem if found else problem(Settings(**question["settings"]).checked())
-            found = Pair.of(made, events, found.programs if found else {})
+            found = Pair.of(made, events, found.programs if found else {}, begin)
         self._pairs[key] = found
         while len(self._pairs) > _RUNS:
             self._pairs.popitem(last=False)
@@ -226,6 +250,7 @@ def _proof(asked: _Asked, look: Look, state: TrainState) -> Plain:
         "gradient": _number(distance(jax.tree.leaves(look.mean), jax.tree.leaves(grads))),
         "update": _number(max(each)),
         "replicas": same,
+        "began": asked.pair.began,
         "run": _number(distance(jax.tree.leaves(state.params), jax.tree.leaves(single.params))),
     }
 
@@ -314,6 +339,22 @@ _ANSWERS: Mapping[str, Callable[[_Asked, Mapping[str, Any]], Plain]] = {
 def events(run: Run) -> list[Plain]:
     """The controls of a run, as a question carries them."""
     return [{"step": event.step, "controls": dataclasses.asdict(event.controls)} for event in run.events]
+
+
+def carried(state: TrainState) -> Plain:
+    """A state of a training as a question carries it."""
+    leaves = (np.asarray(leaf) for leaf in jax.tree.leaves((state.params, state.optimiser)))
+    each = [[leaf.dtype.name, leaf.shape, base64.b64encode(leaf.tobytes()).decode("ascii")] for leaf in leaves]
+    return {"step": state.step, "leaves": each}
+
+
+def _state(found: Plain, run: Run, controls: Controls) -> TrainState:
+    start = run.loop.start(controls)
+    arrays = [
+        np.frombuffer(base64.b64decode(text), np.dtype(dtype)).reshape(shape) for dtype, shape, text in found["leaves"]
+    ]
+    params, memory = jax.tree.unflatten(jax.tree.structure((start.params, start.optimiser)), map(jnp.asarray, arrays))
+    return TrainState(params, memory, int(found["step"]))
 
 
 def _event(found: Mapping[str, Any]) -> Event:

@@ -23,11 +23,11 @@ class Devices:
 
     def __init__(self):
         self.asked = []
-        self.come_to = 10**9
+        self.come_to, self.far = 10**9, False
 
     def ask(self, question):
         self.asked.append(question)
-        return {"step": min(question["step"], self.come_to)}
+        return {"step": min(question["step"], self.come_to), "far": self.far}
 
 
 class Rooms:
@@ -77,7 +77,7 @@ def test_a_division_is_looked_at(room, devices):
     room.answer()
     assert room.session.split == Split(4, 2, True)
     assert [question["of"] for question in devices.asked] == ["look"]
-    assert room.shown[-1]["look"] == {"step": 0}
+    assert room.shown[-1]["look"]["step"] == 0
     assert room.shown[-1]["waiting"] == []
 
 
@@ -107,11 +107,26 @@ def test_devices_that_are_behind_are_asked_until_they_have_come_so_far(room, dev
     devices.come_to = 3
     room.says(type="divide", devices=4)
     room.answer()
-    assert (room.shown[-1]["look"], room.shown[-1]["goal"]) == ({"step": 3}, 5)
+    assert (room.shown[-1]["look"]["step"], room.shown[-1]["goal"]) == (3, 5)
     devices.come_to = 5
     room.answer()
-    assert room.shown[-1]["look"] == {"step": 5}
+    assert room.shown[-1]["look"]["step"] == 5
     assert room.idle
+
+
+def test_devices_that_are_far_behind_are_given_the_trainings_state(room, devices):
+    room.session.advance(5)
+    room.session.catch_up()
+    devices.come_to, devices.far = 1, True
+    room.says(type="divide", devices=4)
+    room.answer()
+    devices.come_to, devices.far = 5, False
+    room.answer()
+    assert ["begin" in question for question in devices.asked] == [False, True]
+    assert devices.asked[1]["begin"]["step"] == 5
+    room.part.refresh()
+    room.answer()
+    assert "begin" not in devices.asked[2]
 
 
 def test_what_was_tried_on_other_devices_is_no_more_shown(room):

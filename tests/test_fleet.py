@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import jax
+import numpy as np
 import pytest
 
 from engine.errors import EngineError
-from engine.optimisers import controls
-from engine.tasks import usual
-from explorer.fleet import Fleet, _event
+from engine.optimisers import Controls, controls
+from engine.runs import Run
+from engine.tasks import problem, usual
+from explorer.fleet import Fleet, _event, carried
 
 pytestmark = [pytest.mark.once, pytest.mark.cpu]
 
@@ -81,11 +84,48 @@ def test_what_is_changed_on_the_way_holds_here_too_and_nothing_begins_again(flee
     assert changed["loss"] > arrived(fleet, 20, session="4")["loss"]
 
 
+def test_who_is_far_ahead_is_met_with_a_state_of_its_own(fleet):
+    chosen = controls(SETTINGS)
+    run = Run(problem(SETTINGS), chosen)
+    run.advance(300)
+    answer = fleet.answer(question(step=300, session="9", begin=json.loads(json.dumps(carried(run.at(300))))))
+    assert (answer["step"], answer["far"], answer["proof"]["began"], answer["proof"]["run"]) == (300, False, 300, 0)
+    assert max(answer["proof"][name] for name in ("loss", "gradient", "update")) < 1e-5
+    pair = next(reversed(fleet._pairs.values()))
+    answer = arrived(fleet, 310, session="9")
+    run.advance(10)
+    assert (answer["proof"]["began"], next(reversed(fleet._pairs.values()))) == (300, pair)
+    assert answer["proof"]["run"] < 1e-5
+    for mine, theirs in zip(jax.tree.leaves(pair.single.state.params), jax.tree.leaves(run.state.params), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5)
+
+
+def test_who_goes_back_before_that_state_begins_anew(fleet):
+    answer = arrived(fleet, 2, session="9")
+    assert answer["proof"]["began"] == 0
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_a_state_is_carried_with_the_optimisers_memory(fleet, optimizer):
+    chosen = Controls(optimizer=optimizer, rate=0.01)
+    run = Run(problem(SETTINGS), chosen)
+    run.advance(20)
+    events = [{"step": 0, "controls": dataclasses.asdict(chosen)}]
+    given = {"session": f"of {optimizer}", "events": events}
+    fleet.answer(question(step=20, begin=carried(run.at(20)), **given))
+    answer = arrived(fleet, 30, **given)
+    run.advance(10)
+    single = next(reversed(fleet._pairs.values())).single.state
+    for mine, theirs in zip(jax.tree.leaves(single.optimiser), jax.tree.leaves(run.state.optimiser), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5)
+    assert answer["proof"]["run"] < 1e-5
+
+
 def test_what_was_trained_by_other_controls_begins_again(fleet):
     arrived(fleet, 3, session="5")
     other = dataclasses.asdict(dataclasses.replace(controls(SETTINGS), rate=0.5))
     events = [{"step": 0, "controls": other}]
-    assert not next(reversed(fleet._pairs.values())).goes_on([_event(event) for event in events])
+    assert not next(reversed(fleet._pairs.values())).goes_on([_event(event) for event in events], 3)
 
 
 def test_who_asks_for_a_far_step_is_told_of_an_earlier_one_in_time(fleet, monkeypatch):

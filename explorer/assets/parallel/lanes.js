@@ -65,9 +65,7 @@ function proofOf({ proof, step, lost, memory, split, history }) {
   const found = [
     t("One device on the whole batch finds the same: loss off by {loss}, gradient by {gradient}, parameters after the update by {update} (relative).", { loss: number(proof.loss), gradient: number(proof.gradient), update: number(proof.update) }),
     proof.replicas ? t("All devices hold the same parameters after it, bit for bit.") : t("The devices hold different parameters after it."),
-    proof.run < CLOSE
-      ? t("Trained to step {step} on these devices and on one, parameters differ by {off}.", { step: grouped(step), off: number(proof.run) })
-      : t("Trained to step {step} on these devices and on one, parameters differ by {off}: in so many steps, what is rounded otherwise has grown, as between any two machines. Each single step agrees, as above.", { step: grouped(step), off: number(proof.run) }),
+    sinceThen(proof, step),
     t("Were device 0 lost and its examples left out, the gradient of this step would be off by {off}; divided anew, it is the same as before.", { off: percent(lost[0][0]) }),
   ];
   const changes = history.map(({ step: from, devices }) => t("from step {step} on {devices}", { step: grouped(from), devices }));
@@ -76,6 +74,16 @@ function proofOf({ proof, step, lost, memory, split, history }) {
   else found.push(split.sharded ? t("Of the optimiser's memory, {all} bytes, each device keeps {own}: it updates its slice of the parameters and gets the others' slices.", { all: grouped(memory[1]), own: grouped(memory[0]) }) : t("Each device keeps all {all} bytes of the optimiser's memory.", { all: grouped(memory[1]) }));
   if (memory[1] && split.sharded) found.push(t("A device that is dropped here hands its slice on first; one that died would take it along, and training would go on from the last save."));
   return found;
+}
+
+/** How far the two runs are apart: from where they began to the step that is shown. */
+function sinceThen({ began, run }, step) {
+  const places = { began: grouped(began), step: grouped(step), off: number(run) };
+  if (run >= CLOSE) return t("Trained to step {step} on these devices and on one, parameters differ by {off}: in so many steps, what is rounded otherwise has grown, as between any two machines. Each single step agrees, as above.", places);
+  if (began && began === step) return t("The devices have just taken over the training at step {step}: they were far behind.", places);
+  return began
+    ? t("Trained from step {began} to step {step} on these devices and on one, parameters differ by {off}.", places)
+    : t("Trained to step {step} on these devices and on one, parameters differ by {off}.", places);
 }
 
 /** Examples by number, a line between those of two micro-batches. */
