@@ -17,6 +17,8 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 
@@ -116,7 +118,7 @@ async def wave(url: str, count: int, port: int, seconds: float) -> dict[str, Any
     for tab in tabs:
         tab.close()
     await asyncio.sleep(GONE_SECONDS)
-    return found | {"after": resident(port)}
+    return found | {"after": resident(port), "used": allocated(url)}
 
 
 async def crowd(url: str, count: int, port: int) -> dict[str, Any]:
@@ -126,10 +128,21 @@ async def crowd(url: str, count: int, port: int) -> dict[str, Any]:
             await click(tab, turn)
         tab.close()
     await asyncio.sleep(GONE_SECONDS)
-    before = resident(port)
+    before, needed = resident(port), allocated(url)
     first = await wave(url, count, port, SECONDS)
     second = await wave(url, count, port, AGAIN_SECONDS)
-    return first | {"before": before, "again": second["after"]}
+    used = [number - needed for number in (first["used"], second["used"])]
+    return first | {"before": before, "again": second["after"], "kept": used}
+
+
+def allocated(url: str) -> float:
+    """MiB that the processes which serve pages have in use, as ``/metrics`` tells; NaN where nobody tells."""
+    try:
+        with urlopen(f"{url}metrics") as answer:
+            text = answer.read().decode()
+    except HTTPError:
+        return float("nan")
+    return sum(float(number) for number in re.findall(r"^\w+allocated_bytes\{.*\} (\S+)$", text, re.MULTILINE)) / 2**20
 
 
 def resident(port: int) -> float:
@@ -166,6 +179,8 @@ def main(count: int, options: list[str]) -> int:
     before, during, after, again = (found[name] for name in ("before", "during", "after", "again"))
     print(f"memory     {(during - before) / count:6.1f} MiB a session on top of {before:.0f} MiB")
     print(f"left       {after - before:6.0f} MiB when they have gone, {again - after:+.0f} MiB after as many again")
+    first, second = found["kept"]
+    print(f"in use     {first:+6.1f} MiB when they have gone, {second - first:+.1f} MiB after as many again")
     return int(ratio > BAR_RATIO or p95 > BAR_MS)
 
 

@@ -20,6 +20,7 @@ TOLD = {
     "training": ("gauge", "Pages that train at the moment."),
     "steps_total": ("counter", "Training steps that were taken."),
     "memory_bytes": ("gauge", "Memory that the process keeps resident."),
+    "allocated_bytes": ("gauge", "Of it, what is in use by something, as glibc knows it."),
     "cpu_seconds_total": ("counter", "Time that its threads have computed."),
     "answer_seconds": ("histogram", "From what somebody did on a page to its answer, on the server."),
 }
@@ -48,7 +49,8 @@ class Gauges:
         """All there is to tell, by name."""
         with self._lock:
             counts = dict(self._counts)
-        return counts | {"memory_bytes": resident(), "cpu_seconds_total": time.process_time()}
+        memory = {"memory_bytes": resident(), "allocated_bytes": allocated()}
+        return counts | memory | {"cpu_seconds_total": time.process_time()}
 
     def _add(self, more: Mapping[str, float]) -> None:
         with self._lock:
@@ -67,6 +69,31 @@ def resident() -> float:
     except OSError:
         return 0.0
     return 1024.0 * int(status.partition("VmRSS:")[2].split()[0])
+
+
+class _Allocation(ctypes.Structure):
+    """``struct mallinfo2``."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    )
+
+
+def allocated() -> float:
+    """Bytes that something in this process uses; 0 where the C library doesn't say.
+
+    More than that is resident: a page of memory goes back to the system only where nothing in it is used.
+    """
+    ask = getattr(ctypes.CDLL(None), "mallinfo2", None) if sys.platform == "linux" else None
+    if ask is None:
+        return 0.0
+    ask.restype = _Allocation
+    found = ask()
+    return float(found.uordblks + found.hblkhd)
 
 
 def give_back() -> None:

@@ -61,7 +61,7 @@ def main(order: dict[str, Any]) -> None:
     )
     sys.setswitchinterval(server.TURN_SECONDS)
     late.begin("explorer.opening")
-    found.io_loop.add_callback(server.tidy)
+    found.io_loop.add_callback(server.tidy, rests=True)
     threading.Thread(target=_until_alone, args=(found.io_loop,), daemon=True).start()
     print(f"port {found.port}", file=out, flush=True)
     found.io_loop.start()

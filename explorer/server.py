@@ -69,6 +69,7 @@ def serve(opening: Opening, port: int, address: str = "127.0.0.1", browser: bool
         print(f"Port {port} is in use; taking {free}.")
     server = start(opening, free, address)
     sys.setswitchinterval(TURN_SECONDS)
+    server.io_loop.add_callback(tidy, rests=False)
     server.io_loop.call_later(_GRACE_SECONDS, late.begin, "explorer.opening")
     url = f"http://{'localhost' if address in ('', '0.0.0.0') else address}:{free}/"
     print(f"Backprop Explorer is at {url}   (Ctrl+C stops it)", flush=True)
@@ -196,15 +197,20 @@ def _close(page: Page) -> None:
     page.close()
 
 
-def tidy() -> None:
-    """From now on put pages to rest that nobody uses, and give memory back that pages took which are gone."""
-    count = len(OPEN)
+def tidy(rests: bool) -> None:
+    """From now on give memory back that pages took which are gone.
+
+    Args:
+        rests: whether pages that nobody uses are put to rest, too.
+    """
+    count, left = len(OPEN), False
 
     def look() -> None:
-        nonlocal count
-        for page in list(OPEN):
+        nonlocal count, left
+        for page in list(OPEN) if rests else ():
             page.idle()
-        if len(OPEN) < count:
+        before, left = left, len(OPEN) < count
+        if left or before:  # what a page computes may outlast it by a moment
             give_back()
         count = len(OPEN)
 

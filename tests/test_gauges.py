@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 
-from explorer.gauges import BUCKETS, TOLD, Gauges, as_text, give_back, resident
+import pytest
+
+from explorer.gauges import BUCKETS, TOLD, Gauges, allocated, as_text, give_back, resident
 
 LINE = re.compile(r'backprop_explorer_\w+\{worker="\d+"(,le="[\d.]+|,le="\+Inf")?"?\} -?[\d.e+-]+')
 
@@ -34,6 +37,15 @@ def test_the_text_names_kinds_and_processes():
     ]
     numbers = [line for line in text.splitlines() if not line.startswith("#")]
     assert [line for line in numbers if not LINE.fullmatch(line)] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks glibc")
+def test_what_is_in_use_is_what_was_asked_for_and_not_given_up():
+    before = allocated()
+    held = bytearray(50_000_000)
+    assert allocated() - before > 49_000_000
+    del held
+    assert abs(allocated() - before) < 1_000_000
 
 
 def test_memory_is_what_the_system_says():
