@@ -103,7 +103,7 @@ class Batches:
 
     def batch(self, arrays: list[Array], rows: Array, step: Array) -> tuple[Any, ...]:
         """The arguments of one step, inside the compiled program."""
-        taken = [jnp.take(array, rows, axis=0) for array in arrays] if self.chosen else arrays
+        taken = [jnp.take(leaf, rows, axis=0) if leaf.ndim else leaf for leaf in arrays] if self.chosen else arrays
         given = fill(self.problem.examples, taken)
         return (*given, step) if self.problem.noisy else given
 

@@ -42,7 +42,7 @@ from engine.optimisers import Controls, Method
 from engine.probe import Probe
 from engine.reading import Reading
 from engine.scaling import Factor
-from engine.shares import AXIS, WHOLE, Shares, Split, check_divisible, mesh, placed, shares
+from engine.shares import AXIS, WHOLE, Shares, Split, divisible, mesh, placed, shares
 
 Array = Any
 
@@ -100,7 +100,7 @@ class ParallelLoop(Loop):
 
     def __post_init__(self) -> None:
         self.split.checked()
-        check_divisible(self.problem)
+        divisible(self.problem)
 
     @cached_property
     def mesh(self) -> Mesh:
@@ -115,7 +115,7 @@ class ParallelLoop(Loop):
     @cached_property
     def batches(self) -> SharedBatches:
         """The examples of each step, given out."""
-        return SharedBatches(self.problem, self.split, self.mesh)
+        return SharedBatches(divisible(self.problem), self.split, self.mesh)
 
     @property
     def _batches(self) -> SharedBatches:

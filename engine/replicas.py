@@ -95,13 +95,13 @@ class Replicas:
             sum(int(leaf.addressable_data(0).nbytes) for leaf in jax.tree.leaves(held.optimiser)),
             sum(int(leaf.nbytes) for leaf in jax.tree.leaves(state.optimiser)),
         ]
-        chosen = np.asarray(self.loop.problem.rows(state.step))
+        chosen = np.asarray(self.loop.batches.problem.rows(state.step))
         taken = tuple(chosen[loop.shares.of(device)] for device in range(loop.split.devices))
         return Look(taken, loop.shares.weight.sum(1), losses, grads, loss, mean, after, np.array(sizes))
 
     def single(self, state: TrainState, controls: Controls) -> tuple[Array, Any, Any]:
         """The same step on one device, on the whole batch: loss, gradient, parameters after it."""
-        batches = Batches(self.loop.problem)
+        batches = Batches(self.loop.batches.problem)
         given = (controls.dials(self.loop.names), np.int32(state.step), (state.params, state.optimiser))
         return self._single(controls.method, *given, batches.rows(state.step, 1, 1)[0], batches.arrays)
 
@@ -188,7 +188,7 @@ class Replicas:
 
     @cached_property
     def _single(self) -> Callable[..., Any]:
-        problem = self.loop.problem
+        problem = self.loop.batches.problem
 
         @partial(jax.jit, static_argnums=0)
         def compiled(method: Any, dials: Any, step: Array, state: Any, rows: Array, arrays: Any) -> Any:

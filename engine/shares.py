@@ -13,11 +13,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
 from engine.errors import EngineError
 from engine.tasks.problem import Problem
+from engine.text import short
+from engine.trace import compiled, is_array
 
 Array = Any
 
@@ -154,17 +157,55 @@ def mesh(count: int, devices: Sequence[Any] | None = None) -> Mesh:
     return Mesh(np.array(found[:count]), (AXIS,))
 
 
-def check_divisible(problem: Problem) -> None:
-    """Whether a step of this problem can be divided at all.
+def divisible(problem: Problem) -> Problem:
+    """The problem, each of whose steps can be divided: it is taken on some examples, or on all there are, by number.
+
+    Of a function of one's own nobody knows whether its loss is the mean over its examples; so that is tried.
 
     Raises:
-        ParallelError: it can't; the message says why.
+        ParallelError: it can't be divided; the message says why.
     """
-    if problem.rows(0) is None:
-        raise ParallelError(f"{problem.title} has no batch of examples to be divided: leave it on one device.")
     if not problem.apart:
         text = "norm 'batch' takes its mean over the whole batch, which none of several devices has"
         raise ParallelError(f"{text}: choose norm layer or rms, or one device.")
+    return problem if problem.rows(0) is not None else problem.once("divisible", lambda: _by_example(problem))
+
+
+def _by_example(problem: Problem) -> Problem:
+    lengths = {np.shape(leaf)[0] for leaf in jax.tree.leaves(problem.examples) if is_array(leaf) and np.ndim(leaf)}
+    if not lengths:
+        raise ParallelError(f"{problem.title} has no batch of examples to be divided: leave it on one device.")
+    if len(lengths) > 1 or lengths <= {0, 1}:
+        first = " and ".join(map(str, sorted(lengths)))
+        raise ParallelError(
+            f"What {problem.title} is called on besides its parameters has first axes of {first}: devices divide arrays"
+            " that have one row for each example, and at least two of them."
+        )
+    (count,) = lengths
+    found = dataclasses.replace(problem, rows=lambda step: np.arange(count))
+    _check_mean(found, count)
+    return found
+
+
+def _check_mean(problem: Problem, count: int) -> None:
+    """Whether the loss, and its gradient, is the mean of those on two parts of the examples."""
+    halves = shares(count, Split(2))
+    weights = halves.weight.sum(1)
+
+    def loss(params: tuple[Any, ...], *examples: Any) -> Array:
+        return problem.fun(*params, *examples)
+
+    places = (slice(None), halves.of(0), halves.of(1))
+    whole, *parts = (compiled(jax.value_and_grad(loss), problem.params, *problem.taken(part)) for part in places)
+    mean = jax.tree.map(lambda *each: sum(weight * leaf for weight, leaf in zip(weights, each, strict=True)), *parts)
+    for mine, theirs in zip(jax.tree.leaves(mean), jax.tree.leaves(whole), strict=True):
+        close = math.sqrt(jnp.finfo(jnp.result_type(theirs)).eps)
+        size = float(jnp.linalg.norm(jnp.ravel(theirs)))
+        if not float(jnp.linalg.norm(jnp.ravel(mine - theirs))) <= close * max(size, close):
+            raise ParallelError(
+                f"{problem.title} isn't the mean over its {count} examples: it is {short(float(whole[0]))}, the mean "
+                f"of two parts of them {short(float(mean[0]))}, or the gradients differ. So no device can take a part."
+            )
 
 
 def placed(array: Array, where: NamedSharding) -> Array:

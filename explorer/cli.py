@@ -216,6 +216,14 @@ def _add_training(train: argparse.ArgumentParser) -> None:
         metavar="N",
         help="divide each step over so many devices, virtual ones where there are no others (default 1)",
     )
+    train.add_argument(
+        "--micro-batches", type=_some, metavar="N", help="each device takes its part in so many, one after the other"
+    )
+    train.add_argument(
+        "--divide-memory",
+        action=argparse.BooleanOptionalAction,
+        help="each device remembers its own slice of the optimiser's memory, as ZeRO and FSDP do",
+    )
     train.add_argument("--watch", action="store_true", help="on a page that follows it, in the browser")
     train.add_argument(
         "--port", type=_port, default=5006, help="port of that page (default 5006, or the next free one)"

@@ -177,7 +177,9 @@ def _train(arguments: Arguments) -> int:
         late.load("engine.shares").prepare(arguments.devices)
     late.load("explorer.opening").prepare()
     folders = {"open": arguments.open, "save": arguments.save}
-    others = {"devices": arguments.devices, "save_every": arguments.save_every}
+    split = {"devices": arguments.devices, "pieces": arguments.micro_batches, "sharded": arguments.divide_memory}
+    given = tuple((name, value) for name, value in split.items() if value is not None)
+    others = {"split": given, "save_every": arguments.save_every}
     order = headless.Order(arguments.steps, options.given(arguments), arguments.target, **folders, **others)
     trained = headless.train(order, _page(arguments) if arguments.watch else None)
     for note in trained.notes:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from engine.shares import WHOLE, ParallelError, check_divisible
+from engine.more import is_large
+from engine.shares import WHOLE, ParallelError, divisible
 from engine.tasks import Problem
 from explorer.form import DEVICES
 
@@ -27,7 +28,14 @@ class Divided:
         """
         split = dataclasses.replace(self.split, **changes).checked()
         if split.devices > 1:
-            check_divisible(self.problem)
+            self._check()
         if split.devices > max(DEVICES):
             raise ParallelError(f"devices is {split.devices}, and can be from 1 to {max(DEVICES)} on this page.")
         self.split = split
+
+    def _check(self) -> None:
+        if is_large(self.problem.graph):
+            raise ParallelError(
+                f"{self.problem.title} is too large for several devices that share one machine's memory."
+            )
+        divisible(self.problem)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 
-OWN = "A function of your own has no batch of examples that could be divided: choose one of the tasks."
+HANDED = "The process that has the devices finds a function by its name: give it as MODULE:FUNCTION."
 
 SHARED = "Many share this server, and there are no devices for each of them: see it on a machine of your own."
 
@@ -102,14 +102,15 @@ class Dividing:
 
     def _question(self, asked: dict[str, Any]) -> None:
         session = self._known()
-        if self._shared or session.target is not None:
-            self._told["error"] = SHARED if self._shared else OWN
+        if refused := self._refused(session):
+            self._told["error"] = refused
             self._show()
             return
         fleet = late.load("explorer.fleet")
         question = asked | {
             "session": str(id(session)),
             "settings": dataclasses.asdict(session.settings),
+            "target": session.target.text if session.target else "",
             "events": fleet.events(session.room.run),
             "step": session.at_step,
             "split": dataclasses.asdict(session.split),
@@ -121,6 +122,12 @@ class Dividing:
             self._begin()
         elif asked["of"] in TRIALS:
             self._show()
+
+    def _refused(self, session: Session) -> str:
+        """Why the devices can't be asked; empty if they can."""
+        if self._shared:
+            return SHARED
+        return HANDED if session.target is not None and not session.target.text else ""
 
     def _begin(self) -> None:
         """Ask what a person tries before what is looked at anyway."""

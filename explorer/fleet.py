@@ -30,6 +30,8 @@ from engine.runs import Event, Run
 from engine.shares import WHOLE, Split
 from engine.tasks import Problem, Settings, problem
 from explorer.form import DEVICES
+from explorer.room import own_problem
+from explorer.target import load
 
 Array = Any
 Plain = dict[str, Any]
@@ -139,9 +141,9 @@ class Fleet:
         """What was asked for, at the step that was named or an earlier one: its own ``step`` says which.
 
         Args:
-            question: ``settings``, ``events`` (step and controls of each), ``step``, ``split``, and ``of``: what is
-                asked, ``look``, ``drift`` or ``straggle``, with what that needs; ``begin``, a state (:func:`carried`)
-                that the runs shall begin with.
+            question: ``settings``, ``target`` (of a function of one's own, else empty), ``events`` (step and controls
+                of each), ``step``, ``split``, and ``of``: what is asked, ``look``, ``drift`` or ``straggle``, with what
+                that needs; ``begin``, a state (:func:`carried`) that the runs shall begin with.
 
         Returns:
             Beside what was asked for ``step``, and ``far``: whether it would take long to come to the one named.
@@ -156,11 +158,11 @@ class Fleet:
         return _ANSWERS[question["of"]](_Asked(pair, reached, split), question) | {"far": far}
 
     def _pair(self, question: Mapping[str, Any], events: list[Event]) -> Pair:
-        key = repr((question["session"], question["settings"]))
+        key = repr((question["session"], question["settings"], question["target"]))
         found = self._pairs.pop(key, None)
         begin = question.get("begin")
         if found is None or begin or not found.goes_on(events, int(question["step"])):
-            made = found.problem if found else problem(Settings(**question["settings"]).checked())
+            made = found.problem if found else _problem(question)
             found = Pair.of(made, events, found.programs if found else {}, begin)
         self._pairs[key] = found
         while len(self._pairs) > _RUNS:
@@ -339,6 +341,12 @@ _ANSWERS: Mapping[str, Callable[[_Asked, Mapping[str, Any]], Plain]] = {
 def events(run: Run) -> list[Plain]:
     """The controls of a run, as a question carries them."""
     return [{"step": event.step, "controls": dataclasses.asdict(event.controls)} for event in run.events]
+
+
+def _problem(question: Mapping[str, Any]) -> Problem:
+    if question["target"]:
+        return own_problem(load(question["target"]))
+    return problem(Settings(**question["settings"]).checked())
 
 
 def carried(state: TrainState) -> Plain:

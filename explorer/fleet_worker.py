@@ -9,6 +9,7 @@ import sys
 from engine import shares
 from engine.errors import EngineError
 from explorer import opening
+from explorer.errors import ExplorerError
 from explorer.fleet import MOST, Fleet
 
 
@@ -22,7 +23,7 @@ def main() -> None:
     for line in sys.stdin:
         try:
             found = fleet.answer(json.loads(line))
-        except EngineError as error:
+        except (EngineError, ExplorerError) as error:
             found = {"error": str(error)}
         answers.write(json.dumps(found, allow_nan=False) + "\n")
         answers.flush()

@@ -66,7 +66,7 @@ def fields(
     chosen = "own" if own else settings.task
     found: list[dict[str, Any]] = [{"name": "task", "label": "Task", "value": chosen, "options": tasks}]
     found += [_field(name, settings, highest) for name in (DIALS if own else ("csv", *task.uses))]
-    if task.models and not own and not highest:  # on a page for many, nobody has several devices
+    if (task.models or own) and not highest:  # on a page for many, nobody has several devices
         found += [{"name": "devices", "label": "Devices", "value": str(divided), "options": _DEVICES}]
     found += [{"name": "run", "label": "Open a saved run, its folder", "value": "", "text": True}]
     words = "Your own loss function, on its example arguments." if own else task.words

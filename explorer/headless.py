@@ -3,7 +3,8 @@
 What is printed with ``--json`` is one object, in strict JSON:
 
 - ``title``; ``settings``: all of them, empty for a function of one's own; ``step``: how many were taken;
-  ``devices``: over how many each was divided at last;
+  ``devices``: over how many each was divided at last; ``micro_batches`` that each of them took; ``divided_memory``:
+  whether each remembered a slice of the optimiser's memory only;
 - ``loss``: of every step from number ``start`` on, each on its own batch, before its update. ``start`` is 0, but for a
   run that was opened with more than 1,000 steps: then it is where it was opened;
 - ``accuracy``: ``train`` and ``test``, after the last step;
@@ -80,8 +81,8 @@ class Order:
     """Folder of a run to go on with."""
     save: str = ""
     """Folder to save the run in."""
-    devices: int | None = None
-    """Over how many each step is divided; unless given, as it was, or one."""
+    split: tuple[tuple[str, Any], ...] = ()
+    """How each step is divided: fields of :class:`engine.shares.Split`; without them as it was, or not at all."""
     save_every: int = 0
     """Steps between two saves on the way; 0 for as it is usual (:class:`explorer.saves.Saves`)."""
 
@@ -158,9 +159,8 @@ def train(order: Order, follow: Callable[[Room], Follower] | None = None) -> Tra
     if order.save and cluster.first():
         _refuse_another(order.save, order.open)
     room, notes = begin(order)
-    devices = jax.device_count() if cluster.several() else order.devices
-    if devices is not None:
-        room.run.divide(dataclasses.replace(room.run.events[-1].split, devices=devices))
+    together = {"devices": jax.device_count()} if cluster.several() else {}
+    room.run.divide(dataclasses.replace(room.run.events[-1].split, **dict(order.split) | together))
     saves = Saves(room, order.save, order.save_every)
     start, known = _known(room)
     with _interruption() as asked, _followed(room, follow) as tell:
@@ -260,7 +260,7 @@ def plain(trained: Trained) -> dict[str, Any]:
         "title": room.problem.title,
         "settings": {} if room.settings is None else dataclasses.asdict(room.settings),
         "step": room.step,
-        "devices": room.run.events[-1].split.devices,
+        **_split(room),
         "start": trained.start,
         "loss": numbers(trained.losses),
         "accuracy": {name: tests[f"{name}_accuracy"][-1] for name in ("train", "test")},
@@ -314,6 +314,11 @@ def _scaling(room: Room) -> dict[str, Any] | None:
     memory = room.run.state.optimiser
     factor = optimisers.factor(memory)
     return None if factor is None else {"factor": float(factor), "skipped": optimisers.skipped(memory)}
+
+
+def _split(room: Room) -> dict[str, Any]:
+    split = room.run.events[-1].split
+    return {"devices": split.devices, "micro_batches": split.pieces, "divided_memory": split.sharded}
 
 
 def _profile(room: Room) -> dict[str, Any]:

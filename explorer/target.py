@@ -32,6 +32,8 @@ class Target:
     name: str
     fun: Callable[..., Any]
     args: tuple[Any, ...]
+    text: str = ""
+    """``MODULE:FUNCTION``, where it was named so: another process finds it by that."""
 
 
 def load(text: str) -> Target:
@@ -45,7 +47,7 @@ def load(text: str) -> Target:
         raise TargetError(f"{text!r} isn't of the form MODULE:FUNCTION, such as my_model:loss.")
     module = _module(module_name)
     fun = _function(module, module_name, name)
-    return Target(name, *in_floats(fun, _arguments(module, module_name, name)))
+    return Target(name, *in_floats(fun, _arguments(module, module_name, name)), text)
 
 
 def _module(name: str) -> Any:

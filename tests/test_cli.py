@@ -119,6 +119,8 @@ def test_help_names_every_command_and_how_to_bring_arguments(say):
                 "--save FOLDER",
                 "--open FOLDER",
                 "--devices N",
+                "--micro-batches N",
+                "--no-divide-memory",
                 "--no-residual",
             ],
         ),
@@ -273,19 +275,9 @@ def test_train_as_json_is_one_object_and_nothing_else(say):
     status, out, err = say(*SMALL, "--json")
     shown = json.loads(out)
     assert (status, err, out.count("\n")) == (0, "", 1)
-    assert list(shown) == [
-        "title",
-        "settings",
-        "step",
-        "devices",
-        "start",
-        "loss",
-        "accuracy",
-        "tests",
-        "profile",
-        "scaling",
-        "findings",
-    ]
+    assert " ".join(shown) == (
+        "title settings step devices micro_batches divided_memory start loss accuracy tests profile scaling findings"
+    )
     assert (shown["step"], len(shown["loss"]), shown["settings"]["width"]) == (5, 5, 4)
 
 

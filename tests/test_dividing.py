@@ -9,7 +9,7 @@ import pytest
 from engine.shares import Split
 from engine.tasks import usual
 from explorer import dividing
-from explorer.dividing import OWN, SHARED, Dividing
+from explorer.dividing import HANDED, SHARED, Dividing
 from explorer.fleet_process import FleetError
 from explorer.session import Session
 
@@ -179,8 +179,8 @@ def test_where_many_share_a_server_there_are_no_devices(devices):
     assert (room.shown[-1]["error"], room.idle) == (SHARED, True)
 
 
-def test_ones_own_function_has_no_batch_to_divide(devices):
-    target = SimpleNamespace(name="loss")
+def test_a_function_without_a_name_is_found_by_no_other_process(devices):
+    target = SimpleNamespace(name="loss", text="")
     room = Rooms(SimpleNamespace(room=None, target=target, split=Split(2), at_step=0, tensor=""))
     room.part.refresh()
-    assert (room.shown[-1]["error"], room.idle) == (OWN, True)
+    assert (room.shown[-1]["error"], room.idle) == (HANDED, True)

@@ -24,7 +24,8 @@ def question(**changes):
     events = [{"step": 0, "controls": dataclasses.asdict(controls(SETTINGS))}]
     split = {"devices": 4, "pieces": 1, "sharded": False}
     settings = dataclasses.asdict(SETTINGS)
-    return {"session": "1", "settings": settings, "events": events, "step": 0, "split": split, "of": "look"} | changes
+    given = {"session": "1", "settings": settings, "target": "", "events": events, "step": 0, "split": split}
+    return given | {"of": "look"} | changes
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +132,13 @@ def test_what_was_trained_by_other_controls_begins_again(fleet):
 def test_who_asks_for_a_far_step_is_told_of_an_earlier_one_in_time(fleet, monkeypatch):
     monkeypatch.setattr("explorer.fleet.SECONDS", 0.0)
     assert fleet.answer(question(step=10_000))["step"] < 10_000
+
+
+def test_ones_own_function_is_divided_as_well(fleet):
+    answer = arrived(fleet, 5, session="6", target="docs/my_model.py:loss")
+    assert [len(own["examples"]) for own in answer["devices"]] == [4, 4, 4, 4]
+    assert answer["names"] == ["params.first.b", "params.first.w", "params.second.b", "params.second.w"]
+    assert max(answer["proof"][name] for name in ("loss", "gradient", "update", "run")) < 1e-5
 
 
 def test_what_can_not_be_divided_is_said(fleet):

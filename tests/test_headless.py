@@ -20,6 +20,7 @@ from engine.tasks import SettingsError, problem, usual
 from explorer import frames, headless, room
 from explorer.errors import ExplorerError
 from explorer.headless import Order, plain, train
+from explorer.report import report
 
 pytestmark = pytest.mark.once
 
@@ -105,6 +106,20 @@ def test_a_function_of_ones_own_is_trained_with_the_dials_from_the_first_step(mo
     given = room.own_problem(headless.load(f"{model}:loss"))
     np.testing.assert_allclose(found["loss"], by_hand(given, optax.adam(0.02), 20), rtol=1e-5)
     assert (found["title"], found["settings"]) == ("loss", {})
+
+
+@pytest.mark.cpu
+@pytest.mark.parametrize("own", [True, False])
+def test_a_step_may_be_divided(own, model):
+    chosen = {"optimizer": "adam", "rate": 0.02, **({} if own else SMALL)}
+    whole, divided = (
+        printed(Order(20, chosen, target=f"{model}:loss" if own else "", split=split))
+        for split in ((), (("devices", 2), ("pieces", 2), ("sharded", True)))
+    )
+    np.testing.assert_allclose(divided["loss"], whole["loss"], rtol=1e-4)
+    assert [divided[name] for name in ("devices", "micro_batches", "divided_memory")] == [2, 2, True]
+    assert "\ndevices   2, 2 micro-batches on each, the optimiser's memory divided\n" in report(divided)
+    assert "devices" not in report(whole)
 
 
 @pytest.mark.parametrize("piece", [0.0, 1e9])

@@ -38,6 +38,7 @@ def shown(**changes):
     profile = {"layers": ["a"], "steps": [0, 9], "gradient_rms": [[1.0], [0.1]]}
     accuracy = {"train": 0.5, "test": 0.25}
     whole = {"title": "Two spirals", "settings": settings, "step": 1200, "loss": [2.0, 1.0, 0.5]}
+    whole |= {"devices": 1, "micro_batches": 1, "divided_memory": False}
     return {**whole, "accuracy": accuracy, "profile": profile, "scaling": None, "findings": [], **changes}
 
 

@@ -100,7 +100,7 @@ def test_ones_own_function_is_shown(mine):
     form = mine.form()
     assert form["fields"][0]["value"] == "own"
     assert form["fields"][0]["options"][0] == ("own", "own")
-    assert [field["name"] for field in form["fields"]] == ["task", *DIALS, "run"]
+    assert [field["name"] for field in form["fields"]] == ["task", *DIALS, "devices", "run"]
 
 
 def test_ones_own_function_is_trained_in_its_first_argument(mine):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.shares import ParallelError, Split, check_divisible, mesh, prepare, shares
+from engine.shares import ParallelError, Split, divisible, mesh, prepare, shares
 from engine.tasks import problem, usual
+from engine.tasks.problem import Problem
+from tests.programs import normal
 
 pytestmark = pytest.mark.cpu
 
@@ -66,7 +69,40 @@ def test_once_jax_has_started_there_is_nothing_to_prepare():
 
 def test_a_batch_norm_can_not_be_divided():
     with pytest.raises(ParallelError, match="norm 'batch' takes its mean over the whole batch"):
-        check_divisible(problem(usual("xor", norm="batch")))
+        divisible(problem(usual("xor", norm="batch")))
+
+
+X, Y, W = normal(6, 3), normal(6, seed=1), normal(3, seed=2)
+
+
+def own(fun, *examples):
+    return Problem("loss", fun, (W,), examples)
+
+
+def test_a_mean_over_examples_can_be_divided_whatever_else_it_takes():
+    def loss(w, given, rate, name):
+        return jnp.mean((given["x"] @ w - given["y"]) ** 2) + rate * jnp.sum(w**2)
+
+    found = divisible(own(loss, {"x": X, "y": Y}, 0.1, "ridge"))
+    np.testing.assert_array_equal(found.rows(3), range(6))
+    given, rate, name = found.taken(np.array([1, 4]))
+    np.testing.assert_array_equal(given["x"], X[[1, 4]])
+    assert (rate, name) == (0.1, "ridge")
+
+
+@pytest.mark.parametrize(
+    ("fun", "examples", "says"),
+    [
+        (lambda w, x: jnp.sum((x @ w) ** 2), (X,), r"^loss isn't the mean over its 6 examples: it is \d"),
+        (lambda w, x: jnp.mean(((x - x.mean(0)) @ w) ** 2), (X,), "^loss isn't the mean over its 6 examples"),
+        (lambda w, x, key: jnp.mean(x @ w), (X, np.zeros(2, np.uint32)), "has first axes of 2 and 6: devices divide"),
+        (lambda w, x: jnp.mean(x @ w), (X[:1],), "has first axes of 1: devices divide"),
+        (lambda w: jnp.sum(w), (), "^loss has no batch of examples to be divided"),
+    ],
+)
+def test_what_of_ones_own_can_not_be_divided(fun, examples, says):
+    with pytest.raises(ParallelError, match=says):
+        divisible(own(fun, *examples))
 
 
 @pytest.mark.parametrize("name", ["devices", "pieces"])

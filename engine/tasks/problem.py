@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import Any, TypeVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -89,8 +90,12 @@ class Problem:
     def batch(self, step: int) -> tuple[Any, ...]:
         """What the loss is called on, besides its parameters, at this step (counted from 0)."""
         chosen = self.rows(step)
-        taken = self.examples if chosen is None else tuple(array[chosen] for array in self.examples)
+        taken = self.examples if chosen is None else self.taken(chosen)
         return (*taken, np.int32(step)) if self.noisy else taken
+
+    def taken(self, chosen: Any) -> tuple[Any, ...]:
+        """Some of the examples; what has no rows is the same for all of them."""
+        return jax.tree.map(lambda leaf: leaf[chosen] if np.ndim(leaf) else leaf, self.examples)
 
 
 def learning(settings: Settings, data: Data, title: str, things: str) -> Problem:

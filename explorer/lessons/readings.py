@@ -15,7 +15,7 @@ from engine.cost import approximate
 from engine.errors import EngineError
 from engine.graph import Node
 from engine.numbers import Numbers, short
-from engine.shares import Split, check_divisible, shares
+from engine.shares import Split, divisible, shares
 from engine.tasks import Settings
 from engine.training import Step, TrainState, trainer
 from explorer.form import typed
@@ -156,7 +156,7 @@ def _share(seen: Seen, operand: str) -> Seen:
     """The same pass on the examples that one of several devices takes."""
     device, devices = map(int, operand.split("/"))
     given = seen.room.problem
-    check_divisible(given)
+    divisible(given)
     if given.part or not 0 <= device < devices <= len(np.asarray(given.rows(0))):
         raise ReadingError(f"share {operand}: devices are counted from 0, each has examples, and nothing is dropped.")
     own = shares(len(np.asarray(given.rows(0))), Split(devices)).of(device)
