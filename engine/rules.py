@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from engine.moves import MOVES
+from engine.text import raised
 from engine.use import MINUS_ONE, ONE, ZERO, Factor, Product, Rule, Use, spread
 
 
@@ -68,7 +69,7 @@ def _integer_pow(use: Use) -> list[Product]:
 
 
 def _power(n: int) -> str:
-    return "" if n == 1 else str(n).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return "" if n == 1 else raised(n)
 
 
 def _pow(use: Use) -> list[Product]:

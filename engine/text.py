@@ -11,6 +11,14 @@ MOST = 60
 """Rows of a table that a notebook shows; of more, the first ones."""
 
 
+def raised(number: int) -> str:
+    """A whole number as an exponent: ``⁻²``."""
+    return str(number).translate(_RAISED)
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def short(value: Any) -> str:
     """A number as people write it, with three significant digits: ``0.31``, ``−2.25e−9``, ``∞``."""
     if isinstance(value, bool):

@@ -12,6 +12,7 @@ import numpy as np
 
 from engine.explain import explain
 from engine.numbers import Numbers, short
+from engine.text import raised
 from engine.training import Step
 from engine.ways import ways
 from explorer import svg
@@ -156,9 +157,6 @@ def _moved(moved: float, size: float) -> str:
     return f"‖Δw‖ = {short(moved)}{share}"
 
 
-_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
 def _paths(count: int) -> str:
     text = f"{count:,}"
-    return text if len(text) < 12 else f"10{str(len(str(count)) - 1).translate(_RAISED)}"
+    return text if len(text) < 12 else f"10{raised(len(str(count)) - 1)}"

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from engine.text import MOST, amount, listed, paragraph, short, table
+from engine.text import MOST, amount, listed, paragraph, raised, short, table
 
 HOSTILE = "<script>alert('&')</script>"
 
@@ -63,3 +63,8 @@ def test_an_empty_table_is_its_title():
 @pytest.mark.parametrize(("value", "said"), [(0, "0 B"), (999, "999 B"), (1.83e7, "18.3 MB"), (2e15, "2 PB")])
 def test_an_amount_has_a_prefix(value, said):
     assert amount(value, "B") == said
+
+
+@pytest.mark.parametrize(("number", "text"), [(2, "²"), (-10, "⁻¹⁰"), (0, "⁰")])
+def test_an_exponent_is_raised(number, text):
+    assert raised(number) == text
