@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine import scaling
+from engine import fusing, scaling
 from engine.differences import Bracket, settled
 from engine.errors import EngineError, NotDifferentiableError
 from engine.flow import has_gradient
@@ -29,7 +29,7 @@ from engine.reading import Reading
 from engine.scaling import Factor
 from engine.tape import Sinks, Tape
 from engine.text import table
-from engine.trace import Program, compiled, explained, in_floats, is_array, program
+from engine.trace import Program, explained, in_floats, is_array, program, trace
 
 Array = Any
 
@@ -180,9 +180,10 @@ def check(fun: Callable[..., Any], *args: Any, has_aux: bool = False, seed: int 
             f"{name} can't be differentiated in its first argument, which holds {static[0]!r}: only floating-point "
             "arrays have gradients. Put what is to be differentiated first."
         )
-    mine = compiled(value_and_grad(fun, has_aux=has_aux), *args, **kwargs)
+    graph = trace(fun, *args, **kwargs)
     with explained(name):
-        exact = compiled(jax.value_and_grad(fun, has_aux=has_aux), *args, **kwargs)
+        mine = fusing.compiled(value_and_grad(fun, has_aux=has_aux), graph, *args, **kwargs)
+        exact = fusing.compiled(jax.value_and_grad(fun, has_aux=has_aux), graph, *args, **kwargs)
     report = Checker.of(fun, (args, kwargs), mine[2]).report((args, kwargs), mine, exact, seed)
     return dataclasses.replace(report, spoilt=spoilt(mine[2]))
 
@@ -217,7 +218,7 @@ class Checker:
 
         sinks = tape.sinks()
         checked = tuple(id for id in sinks if nodes is None or id in nodes)
-        return cls(jax.jit(loss), jax.jit(slope), sinks, traced, checked)
+        return cls(fusing.jit(loss, traced.graph), fusing.jit(slope, traced.graph), sinks, traced, checked)
 
     @np.errstate(invalid="ignore")  # NaN and infinities may be what is compared
     def report(

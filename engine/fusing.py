@@ -9,6 +9,7 @@ as long to compile as with a kernel for each operation, and four times the memor
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -17,6 +18,7 @@ from engine import compat
 from engine.graph import Graph
 from engine.ops import OPS
 from engine.rules import POINTWISE
+from engine.trace import flatten
 
 LONG = 80
 """Operations on entries one after the other, from which on each gets a kernel of its own."""
@@ -34,6 +36,25 @@ def jit(fun: Callable[..., Any], graph: Graph, **options: Any) -> Callable[..., 
     """
     apart = compat.on_cpu() and longest(graph) > LONG
     return jax.jit(fun, compiler_options=_APART, **options) if apart else jax.jit(fun, **options)
+
+
+def compiled(fun: Callable[..., Any], graph: Graph, *args: Any, **kwargs: Any) -> Any:
+    """What a function returns, compiled whole: XLA takes far longer over its operations one by one.
+
+    Args:
+        fun: any function that can be traced; it is called once.
+        graph: of the loss that it computes.
+        *args: its arguments; leaves that are no arrays are static.
+        **kwargs: its keyword arguments, likewise.
+    """
+    arguments = flatten(fun, args, kwargs)
+
+    @partial(jit, graph=graph)
+    def flat(*arrays: Any) -> Any:
+        args, kwargs = arguments.unflatten(list(arrays))
+        return fun(*args, **kwargs)
+
+    return flat(*arguments.traced)
 
 
 def longest(graph: Graph) -> int:

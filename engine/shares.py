@@ -18,9 +18,10 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
 from engine.errors import EngineError
+from engine.fusing import compiled
 from engine.tasks.problem import Problem
 from engine.text import short
-from engine.trace import compiled, is_array
+from engine.trace import is_array
 
 Array = Any
 
@@ -196,7 +197,9 @@ def _check_mean(problem: Problem, count: int) -> None:
         return problem.fun(*params, *examples)
 
     places = (slice(None), halves.of(0), halves.of(1))
-    whole, *parts = (compiled(jax.value_and_grad(loss), problem.params, *problem.taken(part)) for part in places)
+    whole, *parts = (
+        compiled(jax.value_and_grad(loss), problem.graph, problem.params, *problem.taken(part)) for part in places
+    )
     mean = jax.tree.map(lambda *each: sum(weight * leaf for weight, leaf in zip(weights, each, strict=True)), *parts)
     for mine, theirs in zip(jax.tree.leaves(mean), jax.tree.leaves(whole), strict=True):
         close = math.sqrt(jnp.finfo(jnp.result_type(theirs)).eps)

@@ -16,7 +16,7 @@ import numpy as np
 
 from engine import calls, compat
 from engine.build import build
-from engine.errors import TraceError
+from engine.errors import EngineError, TraceError
 from engine.graph import Graph
 from engine.names import Leaf, function_name, leaves
 from engine.program import Block
@@ -86,6 +86,8 @@ def explained(name: str) -> Iterator[None]:
     """
     try:
         yield
+    except EngineError:  # one already
+        raise
     except Exception as error:
         raise TraceError(f"{name} could not be traced: {type(error).__name__}: {_explanation(error)}") from error
 
@@ -163,24 +165,6 @@ def fill(example: tuple[Any, ...], arrays: Sequence[Any]) -> tuple[Any, ...]:
     found, tree = jax.tree.flatten(example)
     rest = iter(arrays)
     return tuple(jax.tree.unflatten(tree, [next(rest) if is_array(leaf) else leaf for leaf in found]))
-
-
-def compiled(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """What a function returns, compiled whole: XLA takes far longer over its operations one by one.
-
-    Args:
-        fun: any function that can be traced; it is called once.
-        *args: its arguments; leaves that are no arrays are static.
-        **kwargs: its keyword arguments, likewise.
-    """
-    arguments = flatten(fun, args, kwargs)
-
-    @jax.jit
-    def flat(*arrays: Any) -> Any:
-        args, kwargs = arguments.unflatten(list(arrays))
-        return fun(*args, **kwargs)
-
-    return flat(*arguments.traced)
 
 
 def in_floats(fun: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:

@@ -9,10 +9,11 @@ import os
 from engine import Graph, value_and_grad
 from engine.errors import EngineError, NotScalarError
 from engine.fold import Folded, fold, in_parts, layers, operations
+from engine.fusing import compiled
 from engine.grad import check_returned
 from engine.graph import shape_text
 from engine.numbers import Numbers
-from engine.trace import compiled, program, trace
+from engine.trace import program, trace
 from explorer import dot, svg
 from explorer.dot_process import engine
 from explorer.figures import Figures, figures
@@ -68,7 +69,7 @@ def _picture(target: Target, folded: Folded, graphviz: str) -> str:
 def _figures(target: Target, folded: Folded) -> Figures | None:
     """The numbers, where the function is a loss; any other function is drawn without."""
     try:
-        _, _, reading = compiled(value_and_grad(target.fun), *target.args)
+        _, _, reading = compiled(value_and_grad(target.fun), folded.graph, *target.args)
     except EngineError:
         return None
     return figures(folded, Numbers(reading.over(folded.graph)))

@@ -27,9 +27,9 @@ engine.program engine.calls engine.scopes engine.build engine.trace
 engine.flow engine.exposure engine.stats engine.magnitudes engine.kernel engine.nvrtc engine.build_kernel
 engine.sources engine.probe
 engine.convolutions engine.packing engine.sums engine.rows engine.scaling engine.reading engine.tape engine.grad
-engine.numbers engine.differences engine.check
+engine.numbers engine.use engine.moves engine.rules engine.fusing engine.differences engine.check
 engine.operations engine.expansion engine.residuals engine.cost engine.timing
-engine.fold engine.ways engine.use engine.moves engine.rules engine.explain engine.fusing
+engine.fold engine.ways engine.explain
 engine.layers engine.slopes engine.factors engine.profile
 engine.tasks.activations engine.tasks.initialisers engine.tasks.norms engine.tasks.losses
 engine.tasks.parts engine.tasks.mlp engine.tasks.conv engine.tasks.recurrent engine.tasks.transformer

@@ -10,8 +10,8 @@ from jax import lax
 
 import engine
 from engine.explain import compute, explain, literal_text, strongest
+from engine.fusing import compiled
 from engine.numbers import Numbers
-from engine.trace import compiled
 from tests.programs import CASES
 
 X = np.array([0.5, -1.0, 2.0], np.float32)
@@ -262,7 +262,7 @@ def test_an_operand_in_a_formula_is_a_name_or_a_number():
 @pytest.mark.once
 def test_the_terms_of_every_sentence_sum_to_the_gradient(case):
     with jax.enable_x64(case.x64):
-        found = Numbers(compiled(engine.value_and_grad(case.fun), *case.args)[2])
+        found = Numbers(compiled(engine.value_and_grad(case.fun), engine.trace(case.fun, *case.args), *case.args)[2])
         coarse = max(LITTLE.get(node.dtype, 1e-4) for node in found.graph.nodes)
         for node in found.graph.nodes:
             try:

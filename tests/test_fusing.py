@@ -87,3 +87,14 @@ def test_training_computes_what_the_shown_step_does() -> None:
     np.testing.assert_array_equal(step.grads[0], gradient)
     np.testing.assert_array_equal(state.params[0], step.after.params[0])
     np.testing.assert_allclose(gradient, jax.grad(swaying)(WEIGHTS / 100, X), rtol=1e-4)
+
+
+def test_a_call_is_compiled_whole_and_what_is_no_array_stays() -> None:
+    seen: list[object] = []
+
+    def powered(x: Array, how: str, *, power: int) -> dict[str, Array]:
+        seen.append((isinstance(x, jax.core.Tracer), how, isinstance(power, jax.core.Tracer)))
+        return {"power": x**power}
+
+    assert fusing.compiled(powered, engine.trace(jnp.sum, X), np.float32(3), "up", power=2) == {"power": 9}
+    assert seen == [(True, "up", True)]

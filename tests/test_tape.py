@@ -7,8 +7,8 @@ import pytest
 
 import engine
 from engine.check import Checker
+from engine.fusing import compiled
 from engine.tape import signature
-from engine.trace import compiled
 from tests.programs import CASES, Case
 
 ROUNDING = 3e-6
@@ -31,7 +31,8 @@ def case(request):
 
 def test_agrees_with_jax_node_by_node(case: Case) -> None:
     derived = (derive(case.fun) for derive in (engine.value_and_grad, jax.value_and_grad))
-    mine, exact = (compiled(each, *case.args) for each in derived)
+    graph = engine.trace(case.fun, *case.args)
+    mine, exact = (compiled(each, graph, *case.args) for each in derived)
     report = Checker.of(case.fun, (case.args, {}), mine[2]).report((case.args, {}), mine, exact)
     assert report.ok, f"\n{report}"
     assert jax.tree.structure(mine[1]) == jax.tree.structure(exact[1])

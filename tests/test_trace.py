@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import engine
-from engine.trace import compiled, flatten, in_floats
+from engine.trace import flatten, in_floats
 
 VECTOR = np.ones(3, np.float32)
 Point = namedtuple("Point", "x y")
@@ -255,14 +255,3 @@ def test_a_python_switch_is_no_array():
         return jnp.sum(x) if training else x[0]
 
     assert names(engine.trace(loss, VECTOR, True)) == ["x"]
-
-
-def test_a_call_is_compiled_whole_and_what_is_no_array_stays():
-    seen = []
-
-    def powered(x, how, *, power):
-        seen.append((isinstance(x, jax.core.Tracer), how, isinstance(power, jax.core.Tracer)))
-        return {"power": x**power}
-
-    assert compiled(powered, np.float32(3), "up", power=2) == {"power": 9}
-    assert seen == [(True, "up", True)]
