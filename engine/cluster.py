@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import socket
 from typing import Any
 
@@ -137,6 +138,14 @@ def hosts() -> tuple[str, ...]:
     text = own.encode()[:_NAME].ljust(_NAME, b"\0")
     every = multihost_utils.process_allgather(np.frombuffer(text, np.uint8))
     return tuple(bytes(name).rstrip(b"\0").decode(errors="replace") for name in np.asarray(every))
+
+
+def alike(text: str) -> bool:
+    """Whether all processes give the same text; all of them must call it."""
+    if not several():
+        return True
+    own = np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
+    return bool((np.asarray(multihost_utils.process_allgather(own)) == own).all())
 
 
 def lost(error: Exception) -> bool:

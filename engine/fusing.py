@@ -9,7 +9,8 @@ as long to compile as with a kernel for each operation, and four times the memor
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from typing import Any
 
 import jax
@@ -20,8 +21,11 @@ from engine.ops import OPS
 from engine.rules import POINTWISE
 from engine.trace import flatten
 
-LONG = 80
-"""Operations on entries one after the other, from which on each gets a kernel of its own."""
+MANY = 150
+"""Operations on entries that one kernel would compute, from which on each gets a kernel of its own."""
+
+FOR_EACH = 16
+"""If there are so many at least for each result of another kind that it reads: those bound what is computed again."""
 
 _APART = {"xla_disable_hlo_passes": "fusion"}
 
@@ -34,11 +38,11 @@ def jit(fun: Callable[..., Any], graph: Graph, **options: Any) -> Callable[..., 
         graph: of the loss.
         **options: of ``jax.jit``.
     """
-    apart = compat.on_cpu() and longest(graph) > LONG
+    apart = compat.on_cpu() and joined(graph) > MANY
     return jax.jit(fun, compiler_options=_APART, **options) if apart else jax.jit(fun, **options)
 
 
-def compiled(fun: Callable[..., Any], graph: Graph, *args: Any, **kwargs: Any) -> Any:
+def compiled(fun: Callable[..., Any], graph: Graph, /, *args: Any, **kwargs: Any) -> Any:
     """What a function returns, compiled whole: XLA takes far longer over its operations one by one.
 
     Args:
@@ -57,10 +61,18 @@ def compiled(fun: Callable[..., Any], graph: Graph, *args: Any, **kwargs: Any) -
     return flat(*arguments.traced)
 
 
-def longest(graph: Graph) -> int:
-    """How many operations on entries, or that move them, follow each other at most without another kind between."""
-    far: dict[str, int] = {}
-    for node in graph.nodes:
-        if node.op in POINTWISE or (node.op in OPS and OPS[node.op].plumbing):
-            far[node.id] = 1 + max((far.get(id, 0) for id in node.inputs), default=0)
-    return max(far.values(), default=0)
+def joined(graph: Graph) -> int:
+    """How many operations on entries, or that move them, one kernel would compute at most, with few others between."""
+    alone = [node.op in POINTWISE or (node.op in OPS and OPS[node.op].plumbing) for node in graph.nodes]
+    mask = sum(1 << place for place, own in enumerate(alone) if own)
+    reads: dict[str, int] = {}
+    """For each node what a kernel for it would compute and read, as bits."""
+    most = 0
+    for place, node in enumerate(graph.nodes):
+        reads[node.id] = 1 << place if node.operands else 0
+        if alone[place]:
+            reads[node.id] = reduce(or_, (reads.get(id, 0) for id in node.inputs), 1 << place)
+            count = (reads[node.id] & mask).bit_count()
+            if count >= FOR_EACH * (1 + (reads[node.id] & ~mask).bit_count()):
+                most = max(most, count)
+    return most

@@ -19,7 +19,6 @@ folder ``states/3``, arrays ``0.params.0`` …). All else is the same; either ki
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import threading
 from collections.abc import Mapping
@@ -39,9 +38,8 @@ from engine.shares import Split
 from engine.snapshots import Snapshots
 from engine.store import Arrays, StoreError
 from engine.tasks.catalogue import problem
-from engine.tasks.problem import Problem
+from engine.tasks.problem import Problem, digest
 from engine.tasks.settings import Settings
-from engine.trace import is_array
 from engine.track import FIELDS, Columns
 
 _DAMAGE = (ValueError, TypeError, KeyError, IndexError, AttributeError)
@@ -207,7 +205,7 @@ def _values(run: Run, settings: object) -> dict[str, Any]:
         "step": run.state.step,
         "title": run.problem.title,
         "parameters": _parameters(run),
-        "data": _digest(run.problem),
+        "data": digest((run.problem.examples, run.problem.held_out)),
         "nodes": None if run.loop.nodes is None else list(run.loop.nodes),
         "events": [dataclasses.asdict(event) for event in run.events],
         "tracks": {name: track.stride for name, track in run.history.tracks.items()},
@@ -253,15 +251,6 @@ def _parameters(run: Run) -> list[Any]:
     leaves = jax.tree.leaves(run.state.params)
     found = zip(run.loop.names, leaves, strict=True)
     return [[name, list(leaf.shape), str(leaf.dtype)] for name, leaf in found]
-
-
-def _digest(given: Problem) -> str:
-    sums = hashlib.sha256()
-    for leaf in filter(is_array, jax.tree.leaves((given.examples, given.held_out))):
-        array = np.asarray(leaf)
-        sums.update(f"{array.dtype}{array.shape}".encode())
-        sums.update(np.ascontiguousarray(array).tobytes())
-    return sums.hexdigest()
 
 
 def _versions() -> dict[str, str]:
@@ -317,7 +306,7 @@ def _check_same(run: Run, values: Mapping[str, Any]) -> None:
             f"The run was saved of {values['title']} with {_listed(values['parameters'])}; "
             f"the problem here has {_listed(_parameters(run))}. Open it with the problem that it was saved with."
         )
-    if _digest(run.problem) != values["data"]:
+    if digest((run.problem.examples, run.problem.held_out)) != values["data"]:
         raise StoreError(f"The data of {values['title']} are not those that the run was trained on. Restore them.")
 
 

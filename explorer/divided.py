@@ -9,12 +9,14 @@ from engine.more import is_large
 from engine.shares import WHOLE, ParallelError, divisible
 from engine.tasks import Problem
 from explorer.form import DEVICES
+from explorer.limits import NONE, Limits
 
 
 class Divided:
     """What was chosen in that room; a part of the session."""
 
     problem: Problem
+    _limits: Limits
 
     split = WHOLE
     tensor = ""
@@ -27,7 +29,7 @@ class Divided:
             ParallelError: it can't be.
         """
         split = dataclasses.replace(self.split, **changes).checked()
-        if split.devices > 1:
+        if split.devices > 1 and self._limits == NONE:  # where many share a server, nothing is asked of devices
             self._check()
         if split.devices > max(DEVICES):
             raise ParallelError(f"devices is {split.devices}, and can be from 1 to {max(DEVICES)} on this page.")

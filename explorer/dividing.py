@@ -111,12 +111,11 @@ class Dividing:
             "session": str(id(session)),
             "settings": dataclasses.asdict(session.settings),
             "target": session.target.text if session.target else "",
+            "start": session.room.problem.start if session.target else "",
             "events": fleet.events(session.room.run),
             "step": session.at_step,
             "split": dataclasses.asdict(session.split),
         }
-        if self._far:
-            question["begin"] = fleet.carried(session.room.run.at(session.at_step))
         self._next[asked["of"]] = question
         if not self._asking:
             self._begin()
@@ -135,7 +134,10 @@ class Dividing:
         self._asking = kind
         self._show()
         if kind and not self._closed:
-            self._thread.submit(self._answer, self._next.pop(kind), self._known().room)
+            question, room = self._next.pop(kind), self._known().room
+            if self._far and question["step"] <= room.step:
+                question["begin"], self._far = late.load("explorer.fleet").carried(room.run.at(question["step"])), False
+            self._thread.submit(self._answer, question, room)
 
     def _answer(self, question: Mapping[str, Any], room: Room) -> None:
         try:

@@ -29,6 +29,7 @@ from engine.ring import ring
 from engine.runs import Event, Run
 from engine.shares import WHOLE, Split
 from engine.tasks import Problem, Settings, problem
+from explorer.errors import ExplorerError
 from explorer.form import DEVICES
 from explorer.room import own_problem
 from explorer.target import load
@@ -72,12 +73,15 @@ class Pair:
     """The controls that both were taken on by."""
     began: int = 0
     """The step that both began with."""
+    warm: bool = False
+    """Whether their steps were compiled when they were last taken on."""
 
     @staticmethod
-    def of(problem: Problem, events: list[Event], programs: dict[Split, Replicas], begin: Plain | None) -> Pair:
+    def of(problem: Problem, events: list[Event], before: Pair | None, begin: Plain | None) -> Pair:
         """Both at step 0, or with a state of the training (:func:`carried`)."""
         first = events[0].controls
-        pair = Pair(problem, Run(problem, first), Run(problem, first), programs, events)
+        programs, warm = (before.programs, before.warm) if before else ({}, False)
+        pair = Pair(problem, Run(problem, first), Run(problem, first), programs, events, warm=warm)
         if begin:
             pair.began = int(begin["step"])
             for run in (pair.divided, pair.single):
@@ -105,7 +109,8 @@ class Pair:
         self._take(self.divided, step, time.monotonic() + SECONDS)
         reached = min(step, self.divided.state.step)
         self._take(self.single, reached)
-        return reached, step - reached > FAR * (reached - before)
+        warm, self.warm = self.warm, self.warm or reached > before
+        return reached, warm and step > before and step - reached > FAR * (reached - before)
 
     def _take(self, run: Run, step: int, until: float = math.inf) -> None:
         for event in self.events:
@@ -141,9 +146,9 @@ class Fleet:
         """What was asked for, at the step that was named or an earlier one: its own ``step`` says which.
 
         Args:
-            question: ``settings``, ``target`` (of a function of one's own, else empty), ``events`` (step and controls
-                of each), ``step``, ``split``, and ``of``: what is asked, ``look``, ``drift`` or ``straggle``, with what
-                that needs; ``begin``, a state (:func:`carried`) that the runs shall begin with.
+            question: ``settings``, ``target`` and ``start`` (of a function of one's own, else empty), ``events`` (step
+                and controls of each), ``step``, ``split``, and ``of``: what is asked, ``look``, ``drift`` or
+                ``straggle``, with what that needs; ``begin``, a state (:func:`carried`) that the runs shall begin with.
 
         Returns:
             Beside what was asked for ``step``, and ``far``: whether it would take long to come to the one named.
@@ -163,7 +168,7 @@ class Fleet:
         begin = question.get("begin")
         if found is None or begin or not found.goes_on(events, int(question["step"])):
             made = found.problem if found else _problem(question)
-            found = Pair.of(made, events, found.programs if found else {}, begin)
+            found = Pair.of(made, events, found, begin)
         self._pairs[key] = found
         while len(self._pairs) > _RUNS:
             self._pairs.popitem(last=False)
@@ -271,7 +276,7 @@ def _smallest(look: Look, names: tuple[str, ...]) -> str:
 def _tensor(asked: _Asked, look: Look, place: int) -> Plain | None:
     """One array, element by element, and its way around the ring."""
     parts, mean = jax.tree.leaves(look.parts)[place], jax.tree.leaves(look.mean)[place]
-    if mean.size > SMALL:
+    if mean.size > SMALL or np.iscomplexobj(mean):
         return None
     found = ring(asked.replicas.loop.mesh, parts)
     return {
@@ -345,7 +350,13 @@ def events(run: Run) -> list[Plain]:
 
 def _problem(question: Mapping[str, Any]) -> Problem:
     if question["target"]:
-        return own_problem(load(question["target"]))
+        own = own_problem(load(question["target"]))
+        if own.start != question["start"]:
+            raise ExplorerError(
+                f"{own.title} comes out otherwise in the process that has the devices: give what draws its arguments "
+                "at random a seed; or the file was changed, and the page should be started anew."
+            )
+        return own
     return problem(Settings(**question["settings"]).checked())
 
 
@@ -371,7 +382,7 @@ def _event(found: Mapping[str, Any]) -> Event:
 
 
 def _rms(leaf: Array) -> float | None:
-    return _number(np.sqrt(np.mean(np.square(np.asarray(leaf, np.float64))))) if leaf.size else None
+    return _number(np.sqrt(np.mean(np.square(np.abs(leaf).astype(np.float64))))) if leaf.size else None
 
 
 def _number(value: Any) -> float | None:

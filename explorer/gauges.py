@@ -20,7 +20,7 @@ TOLD = {
     "training": ("gauge", "Pages that train at the moment."),
     "steps_total": ("counter", "Training steps that were taken."),
     "memory_bytes": ("gauge", "Memory that the process keeps resident."),
-    "allocated_bytes": ("gauge", "Of it, what is in use by something, as glibc knows it."),
+    "allocated_bytes": ("gauge", "Memory that was asked for and not given up, as glibc knows it."),
     "cpu_seconds_total": ("counter", "Time that its threads have computed."),
     "answer_seconds": ("histogram", "From what somebody did on a page to its answer, on the server."),
 }
@@ -84,9 +84,9 @@ class _Allocation(ctypes.Structure):
 
 
 def allocated() -> float:
-    """Bytes that something in this process uses; 0 where the C library doesn't say.
+    """Bytes that something in this process has asked for and not given up; 0 where the C library doesn't say.
 
-    More than that is resident: a page of memory goes back to the system only where nothing in it is used.
+    Others stay resident: a page of memory goes back to the system only where nothing in it is used.
     """
     ask = getattr(ctypes.CDLL(None), "mallinfo2", None) if sys.platform == "linux" else None
     if ask is None:

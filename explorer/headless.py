@@ -3,8 +3,8 @@
 What is printed with ``--json`` is one object, in strict JSON:
 
 - ``title``; ``settings``: all of them, empty for a function of one's own; ``step``: how many were taken;
-  ``devices``: over how many each was divided at last; ``micro_batches`` that each of them took; ``divided_memory``:
-  whether each remembered a slice of the optimiser's memory only;
+  ``devices``: over how many each was divided at last; ``micro_batches`` that each of them took at least;
+  ``divided_memory``: whether each remembered a slice of the optimiser's memory only;
 - ``loss``: of every step from number ``start`` on, each on its own batch, before its update. ``start`` is 0, but for a
   run that was opened with more than 1,000 steps: then it is where it was opened;
 - ``accuracy``: ``train`` and ``test``, after the last step;
@@ -159,8 +159,14 @@ def train(order: Order, follow: Callable[[Room], Follower] | None = None) -> Tra
     if order.save and cluster.first():
         _refuse_another(order.save, order.open)
     room, notes = begin(order)
+    if not cluster.alike(room.problem.start):
+        raise HeadlessError(
+            "The processes don't begin with the same parameters and examples: give what draws them at random a seed, "
+            "and have all read the same files."
+        )
     together = {"devices": jax.device_count()} if cluster.several() else {}
-    room.run.divide(dataclasses.replace(room.run.events[-1].split, **dict(order.split) | together))
+    if given := dict(order.split) | together:
+        room.run.divide(dataclasses.replace(room.run.events[-1].split, **given))
     saves = Saves(room, order.save, order.save_every)
     start, known = _known(room)
     with _interruption() as asked, _followed(room, follow) as tell:

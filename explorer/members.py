@@ -23,6 +23,9 @@ Plain = dict[str, Any]
 KIND = "members"
 """Of the message."""
 
+UNFINITE = "not finite"
+"""In place of a number, where an entry is NaN or infinite."""
+
 _RMS, _UNFINITE, _MEAN = map(stats.ROW.index, ("rms", "nonfinite", "mean"))
 
 
@@ -34,7 +37,7 @@ def message(room: Room, records: Records) -> list[bytes | memoryview]:
         records: of some steps, just taken.
     """
     loop, read = room.run.current, records.reading
-    if not isinstance(loop, ParallelLoop) or not isinstance(read, Merged):
+    if not isinstance(loop, ParallelLoop) or not isinstance(read, Merged) or loop.split.devices == 1:
         return []
     hosts = cluster.hosts()
     devices = [
@@ -51,9 +54,9 @@ def message(room: Room, records: Records) -> list[bytes | memoryview]:
 
 
 def plain(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> Plain:
-    """What a message told, for the page: a number that isn't finite is a string, as ``Number`` reads it."""
+    """What a message told, for the page: ``None`` of a device without examples, a string where it isn't finite."""
     devices = [
-        device | {"loss": _number(loss), "gradient": [_number(size) for size in sizes]}
+        device | {"loss": _number(loss, device), "gradient": [_number(size, device) for size in sizes]}
         for device, loss, sizes in zip(header["devices"], arrays["loss"], arrays["gradient"], strict=True)
     ]
     return {"step": header["step"], "layers": header["layers"], "devices": devices}
@@ -75,6 +78,5 @@ def _finite(rows: Array, statistic: int) -> Array:
     return np.where(rows[:, _UNFINITE] > 0, np.nan, rows[:, statistic])
 
 
-def _number(value: Any) -> float | str:
-    found = float(value)
-    return found if math.isfinite(found) else "NaN" if math.isnan(found) else "Infinity" if found > 0 else "-Infinity"
+def _number(value: Any, device: Mapping[str, Any]) -> float | str | None:
+    return None if not device["examples"] else float(value) if math.isfinite(value) else UNFINITE

@@ -43,7 +43,7 @@ def _course(shown: Plain) -> list[str]:
     lines = [f"loss      {_short(losses[0])} → {_short(losses[-1])}"] if losses else []
     if shown["devices"] > 1 or shown["micro_batches"] > 1:
         memory = ", the optimiser's memory divided" if shown["divided_memory"] else ""
-        pieces = f", {shown['micro_batches']} micro-batches on each" if shown["micro_batches"] > 1 else ""
+        pieces = f", at least {shown['micro_batches']} micro-batches on each" if shown["micro_batches"] > 1 else ""
         lines.append(f"devices   {shown['devices']}{pieces}{memory}")
     if accuracy["train"] is not None:
         tested = "" if accuracy["test"] is None else f", {_short(accuracy['test'])} on the test set"

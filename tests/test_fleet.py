@@ -13,7 +13,10 @@ from engine.errors import EngineError
 from engine.optimisers import Controls, controls
 from engine.runs import Run
 from engine.tasks import problem, usual
+from explorer.errors import ExplorerError
 from explorer.fleet import Fleet, _event, carried
+from explorer.room import own_problem
+from explorer.target import load
 
 pytestmark = [pytest.mark.once, pytest.mark.cpu]
 
@@ -24,7 +27,15 @@ def question(**changes):
     events = [{"step": 0, "controls": dataclasses.asdict(controls(SETTINGS))}]
     split = {"devices": 4, "pieces": 1, "sharded": False}
     settings = dataclasses.asdict(SETTINGS)
-    given = {"session": "1", "settings": settings, "target": "", "events": events, "step": 0, "split": split}
+    given = {
+        "session": "1",
+        "settings": settings,
+        "target": "",
+        "start": "",
+        "events": events,
+        "step": 0,
+        "split": split,
+    }
     return given | {"of": "look"} | changes
 
 
@@ -135,10 +146,30 @@ def test_who_asks_for_a_far_step_is_told_of_an_earlier_one_in_time(fleet, monkey
 
 
 def test_ones_own_function_is_divided_as_well(fleet):
-    answer = arrived(fleet, 5, session="6", target="docs/my_model.py:loss")
+    start = own_problem(load("docs/my_model.py:loss")).start
+    answer = arrived(fleet, 5, session="6", target="docs/my_model.py:loss", start=start)
     assert [len(own["examples"]) for own in answer["devices"]] == [4, 4, 4, 4]
     assert answer["names"] == ["params.first.b", "params.first.w", "params.second.b", "params.second.w"]
     assert max(answer["proof"][name] for name in ("loss", "gradient", "update", "run")) < 1e-5
+
+
+def test_one_that_comes_out_otherwise_there_is_refused(fleet):
+    with pytest.raises(ExplorerError, match=r"^loss comes out otherwise in the process that has the devices"):
+        fleet.answer(question(session="7", target="docs/my_model.py:loss", start="another"))
+
+
+def test_who_looks_back_is_not_far_ahead(fleet):
+    arrived(fleet, 30, session="8")
+    answers = [fleet.answer(question(step=step, session="8")) for step in (29, 20)]
+    assert [(answer["step"], answer["far"], answer["proof"]["began"]) for answer in answers] == [
+        (29, False, 0),
+        (20, False, 0),
+    ]
+
+
+def test_what_is_compiled_first_is_not_taken_for_slow(fleet, monkeypatch):
+    monkeypatch.setattr("explorer.fleet.SECONDS", 0.0)
+    assert not fleet.answer(question(step=60, session="10"))["far"]
 
 
 def test_what_can_not_be_divided_is_said(fleet):

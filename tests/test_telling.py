@@ -72,11 +72,14 @@ def test_a_run_on_one_device_tells_of_none():
     assert members.message(room, records) == []
 
 
-@pytest.mark.parametrize(("number", "plain"), [(0.5, 0.5), (np.nan, "NaN"), (-np.inf, "-Infinity")])
-def test_a_number_that_is_not_finite_is_told_as_a_string(number, plain):
-    header = {"step": 1, "layers": ["one"], "devices": [{"process": 0}]}
+@pytest.mark.parametrize(
+    ("number", "examples", "plain"),
+    [(0.5, 1, 0.5), (np.nan, 1, "not finite"), (-np.inf, 1, "not finite"), (np.nan, 0, None)],
+)
+def test_a_device_without_examples_is_told_from_one_whose_numbers_are_not_finite(number, examples, plain):
+    header = {"step": 1, "layers": ["one"], "devices": [{"examples": examples}]}
     found = members.plain(header, {"loss": np.array([number]), "gradient": np.array([[number]])})
-    assert found["devices"] == [{"process": 0, "loss": plain, "gradient": [plain]}]
+    assert found["devices"] == [{"examples": examples, "loss": plain, "gradient": [plain]}]
 
 
 def test_losses_arrive_as_they_were(told):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import threading
 from collections.abc import Callable, Hashable
 from functools import lru_cache
@@ -21,7 +22,7 @@ from engine.tasks.models import MODELS, Model
 from engine.tasks.parts import Design, Params, PartKey, step_key
 from engine.tasks.precision import PRECISIONS, cast, cast_back
 from engine.tasks.settings import Settings, SettingsError
-from engine.trace import trace
+from engine.trace import is_array, trace
 
 Array = Any
 Made = TypeVar("Made")
@@ -87,6 +88,11 @@ class Problem:
         """That of the loss on the examples of a step."""
         return self.once("graph", lambda: trace(self.fun, *self.params, *self.batch(0)))
 
+    @property
+    def start(self) -> str:
+        """Digest of what a training begins with: parameters and examples."""
+        return self.once("start", lambda: digest((self.params, self.examples)))
+
     def batch(self, step: int) -> tuple[Any, ...]:
         """What the loss is called on, besides its parameters, at this step (counted from 0)."""
         chosen = self.rows(step)
@@ -96,6 +102,16 @@ class Problem:
     def taken(self, chosen: Any) -> tuple[Any, ...]:
         """Some of the examples; what has no rows is the same for all of them."""
         return jax.tree.map(lambda leaf: leaf[chosen] if np.ndim(leaf) else leaf, self.examples)
+
+
+def digest(tree: Any) -> str:
+    """SHA-256 of the arrays in a tree, their types and shapes."""
+    sums = hashlib.sha256()
+    for leaf in filter(is_array, jax.tree.leaves(tree)):
+        array = np.asarray(leaf)
+        sums.update(f"{array.dtype}{array.shape}".encode())
+        sums.update(np.ascontiguousarray(array).tobytes())
+    return sums.hexdigest()
 
 
 def learning(settings: Settings, data: Data, title: str, things: str) -> Problem:

@@ -32,10 +32,11 @@ export function createMembers(room) {
       const words = [...(processes > 1 ? [own.process] : []), own.host, own.examples];
       const cells = own.gradient.map((size, layer) => {
         const cell = make("td", { class: "size" });
-        fill(cell, Number(size), room, `${layers[layer]}: ${number(Number(size))}`);
+        fill(cell, sized(size), room, `${layers[layer]}: ${text(size)}`);
+        cell.textContent = text(size);
         return cell;
       });
-      return make("tr", {}, make("th", { scope: "row" }, t("Device {device}", { device })), ...words.map((word) => make("td", {}, String(word))), make("td", { class: "number" }, number(Number(own.loss))), ...cells);
+      return make("tr", {}, make("th", { scope: "row" }, t("Device {device}", { device })), ...words.map((word) => make("td", {}, String(word))), make("td", { class: "number" }, text(own.loss)), ...cells);
     });
     table.replaceChildren(make("caption", { class: "unseen" }, t("What each device has of this step")), make("thead", {}, head), make("tbody", {}, ...rows));
     QUANTITIES.gradient.legend(scale, room.look, room.theme);
@@ -43,3 +44,6 @@ export function createMembers(room) {
 
   return { element, paint };
 }
+
+const sized = (value) => (typeof value === "string" ? NaN : value);
+const text = (value) => (typeof value === "string" ? t("not finite") : number(value));
