@@ -73,14 +73,14 @@ class Pair:
     """The controls that both were taken on by."""
     began: int = 0
     """The step that both began with."""
-    warm: bool = False
-    """Whether their steps were compiled when they were last taken on."""
+    warm: set[Split] = dataclasses.field(default_factory=set)
+    """Divisions whose steps are compiled: before, it can't be told how fast they are."""
 
     @staticmethod
     def of(problem: Problem, events: list[Event], before: Pair | None, begin: Plain | None) -> Pair:
         """Both at step 0, or with a state of the training (:func:`carried`)."""
         first = events[0].controls
-        programs, warm = (before.programs, before.warm) if before else ({}, False)
+        programs, warm = (before.programs, before.warm) if before else ({}, set())
         pair = Pair(problem, Run(problem, first), Run(problem, first), programs, events, warm=warm)
         if begin:
             pair.began = int(begin["step"])
@@ -109,8 +109,9 @@ class Pair:
         self._take(self.divided, step, time.monotonic() + SECONDS)
         reached = min(step, self.divided.state.step)
         self._take(self.single, reached)
-        warm, self.warm = self.warm, self.warm or reached > before
-        return reached, warm and step > before and step - reached > FAR * (reached - before)
+        far = split in self.warm and step > before and step - reached > FAR * (reached - before)
+        self.warm |= {split} if reached > before else set()
+        return reached, far
 
     def _take(self, run: Run, step: int, until: float = math.inf) -> None:
         for event in self.events:

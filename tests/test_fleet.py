@@ -168,8 +168,11 @@ def test_who_looks_back_is_not_far_ahead(fleet):
 
 
 def test_what_is_compiled_first_is_not_taken_for_slow(fleet, monkeypatch):
-    monkeypatch.setattr("explorer.fleet.SECONDS", 0.0)
-    assert not fleet.answer(question(step=60, session="10"))["far"]
+    arrived(fleet, 10, session="10")
+    monkeypatch.setattr("explorer.fleet._advanced", lambda run, step, until: run.advance(1))
+    fewer = {"devices": 3, "pieces": 1, "sharded": False}
+    far = [fleet.answer(question(step=60, session="10", split=split))["far"] for split in (fewer, fewer)]
+    assert far == [False, True]
 
 
 def test_what_can_not_be_divided_is_said(fleet):
