@@ -142,8 +142,6 @@ def hosts() -> tuple[str, ...]:
 
 def alike(text: str) -> bool:
     """Whether all processes give the same text; all of them must call it."""
-    if not several():
-        return True
     own = np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
     return bool((np.asarray(multihost_utils.process_allgather(own)) == own).all())
 

@@ -159,7 +159,7 @@ def train(order: Order, follow: Callable[[Room], Follower] | None = None) -> Tra
     if order.save and cluster.first():
         _refuse_another(order.save, order.open)
     room, notes = begin(order)
-    if not cluster.alike(room.problem.start):
+    if cluster.several() and not cluster.alike(room.problem.start):
         raise HeadlessError(
             "The processes don't begin with the same parameters and examples: give what draws them at random a seed, "
             "and have all read the same files."

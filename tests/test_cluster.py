@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from engine import cluster
@@ -14,6 +16,16 @@ from engine import cluster
 def test_alone_one_agrees_with_oneself():
     assert cluster.agreed(3, True) == (3, True)
     assert (cluster.first(), cluster.several()) == (True, False)
+
+
+def test_all_that_give_the_same_are_alike(monkeypatch):
+    texts = iter(("one", "another"))
+    monkeypatch.setattr(cluster.multihost_utils, "process_allgather", lambda own: [own, digest(next(texts))])
+    assert [cluster.alike("one"), cluster.alike("one")] == [True, False]
+
+
+def digest(text):
+    return np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
 
 
 def test_alone_there_is_one_host():

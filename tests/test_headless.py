@@ -10,6 +10,7 @@ import signal
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -21,6 +22,7 @@ from explorer import frames, headless, room
 from explorer.errors import ExplorerError
 from explorer.headless import Order, plain, train
 from explorer.report import report
+from explorer.target import Target
 
 pytestmark = pytest.mark.once
 
@@ -120,6 +122,17 @@ def test_a_step_may_be_divided(own, model):
     assert [divided[name] for name in ("devices", "micro_batches", "divided_memory")] == [2, 2, True]
     assert "\ndevices   2, at least 2 micro-batches on each, the optimiser's memory divided\n" in report(divided)
     assert "devices" not in report(whole)
+
+
+def test_an_argument_may_be_a_key(monkeypatch):
+    def noisy(w, x, key):
+        return jnp.mean((x @ w + jax.random.normal(key, (8,))) ** 2)
+
+    given = (np.ones(3, np.float32), np.ones((8, 3), np.float32), jax.random.key(0))
+    monkeypatch.setattr(headless, "load", lambda text: Target("noisy", noisy, given))
+    assert printed(Order(2, {}, target="any:noisy"))["step"] == 2
+    one, other = (room.own_problem(Target("noisy", noisy, (*given[:2], jax.random.key(seed)))).start for seed in (0, 1))
+    assert one != other
 
 
 @pytest.mark.parametrize("piece", [0.0, 1e9])

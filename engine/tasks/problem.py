@@ -108,7 +108,8 @@ def digest(tree: Any) -> str:
     """SHA-256 of the arrays in a tree, their types and shapes."""
     sums = hashlib.sha256()
     for leaf in filter(is_array, jax.tree.leaves(tree)):
-        array = np.asarray(leaf)
+        keys = jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.extended)  # of random numbers
+        array = np.asarray(jax.random.key_data(leaf) if keys else leaf)
         sums.update(f"{array.dtype}{array.shape}".encode())
         sums.update(np.ascontiguousarray(array).tobytes())
     return sums.hexdigest()
