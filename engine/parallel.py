@@ -34,6 +34,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from engine import magnitudes, optimisers, scaling, stats
+from engine.divisible import divisible
 from engine.errors import UnknownNodeError
 from engine.grad import value_and_grad
 from engine.graph import Graph
@@ -42,7 +43,7 @@ from engine.optimisers import Controls, Method
 from engine.probe import Probe
 from engine.reading import Reading
 from engine.scaling import Factor
-from engine.shares import AXIS, WHOLE, Shares, Split, divisible, mesh, placed, shares
+from engine.shares import AXIS, WHOLE, Shares, Split, mesh, placed, shares
 
 Array = Any
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from engine.divisible import divisible
 from engine.more import is_large
-from engine.shares import WHOLE, ParallelError, divisible
+from engine.shares import WHOLE, ParallelError
 from engine.tasks import Problem
 from explorer.form import DEVICES
 from explorer.limits import NONE, Limits

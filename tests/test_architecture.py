@@ -39,7 +39,7 @@ engine.tasks.small engine.tasks.problem engine.tasks.catalogue engine.tasks
 engine.underflow
 engine.health.finding engine.health.evidence engine.health.remedies engine.health.broken engine.health.units
 engine.health.reach engine.health.scale engine.health.motion engine.health.diagnosis engine.health
-engine.optimisers engine.flat engine.loop engine.shares engine.parallel engine.replicas engine.ring
+engine.optimisers engine.flat engine.loop engine.shares engine.divisible engine.parallel engine.replicas engine.ring
 engine.training engine.more
 engine.track engine.history engine.evaluate engine.snapshots engine.runs
 engine.cluster engine.checkpoints engine.store engine.saving

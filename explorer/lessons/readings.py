@@ -12,10 +12,11 @@ import numpy as np
 
 from engine import factors, optimisers, profile
 from engine.cost import approximate
+from engine.divisible import divisible
 from engine.errors import EngineError
 from engine.graph import Node
 from engine.numbers import Numbers, short
-from engine.shares import Split, divisible, shares
+from engine.shares import Split, shares
 from engine.tasks import Settings
 from engine.training import Step, TrainState, trainer
 from explorer.form import typed
